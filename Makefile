@@ -1,0 +1,55 @@
+# Two commands matter: `make demo` (sets up, runs the main job) and `make test` (sets up, passes the tests).
+# Everything lives in .venv; the second run of each downloads nothing.
+
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+READY := $(VENV)/.ready
+COMPILE := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11
+
+.PHONY: help setup demo test check fmt bench lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(READY): requirements/uv.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "command-event needs Python 3.11 or newer as '$(PYTHON)'; name another with: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "this Python has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/uv.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(READY) ## the environment in .venv, from hashed requirements
+
+demo: $(READY) ## the whole story on a real broker
+	@$(BIN)/cev demo
+
+test: $(READY) ## every test tier this machine can run
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## lint, format, types, architecture
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/unit/test_architecture.py
+
+fmt: $(READY) ## let ruff put the code in order
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## the benchmarks, as ratios to the raw client
+	@$(BIN)/python benchmarks/throughput.py
+
+lock: $(READY) ## renew the hashed requirements
+	$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) pyproject.toml -o requirements/main.txt
+	$(COMPILE) pyproject.toml --group dev -c requirements/main.txt -o requirements/dev.txt
+
+clean: ## remove the environment and the caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

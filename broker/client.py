@@ -1,0 +1,137 @@
+"""Client configuration for librdkafka: what the guarantees need, and what the user may add.
+
+Pure: dictionaries in, dictionaries out. Nothing else in the project writes a librdkafka key, so that one
+page shows how every client behaves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+GroupProtocol = Literal["consumer", "classic"]
+
+OWNED = frozenset(
+    {
+        "group.id",
+        "enable.auto.commit",
+        "auto.offset.reset",
+        "isolation.level",
+        "acks",
+        "enable.idempotence",
+        "transactional.id",
+        "partitioner",
+    }
+)
+"""Settings that the guarantees stand on: a user's value is refused, never overridden in silence (design §8)."""
+
+# The broker aborts a dead writer's transaction after this; until then it hides what lies behind (design §7).
+TRANSACTION_TIMEOUT_MS = 5_000
+# Dead-letter topics take larger records than any source (design §5), so every client must carry them.
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+
+
+def check_kafka(settings: Mapping[str, str]) -> list[str]:
+    """Faults in the user's own librdkafka settings, one sentence each; empty if there are none."""
+    return [
+        f"kafka setting {key} is the program's own: its guarantees depend on it"
+        for key in sorted(settings)
+        if key in OWNED or key == "bootstrap.servers"
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """One Kafka cluster, and how to talk to it.
+
+    Attributes:
+        bootstrap: `host:port`, comma-separated.
+        registry: base URL of a Confluent-compatible schema registry; None writes without one.
+        registry_user, registry_password: basic authentication at the registry.
+        kafka: librdkafka settings of the user, e.g. `security.protocol`.
+        group_protocol: `consumer` is KIP-848 and needs Kafka 4; `classic` works everywhere.
+    """
+
+    bootstrap: str
+    registry: str | None = None
+    registry_user: str | None = None
+    registry_password: str | None = field(default=None, repr=False)
+    kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
+    group_protocol: GroupProtocol = "consumer"
+
+    def _base(self) -> dict[str, Any]:
+        # The log level silences librdkafka's own lines on stderr: errors reach us as values.
+        return {"bootstrap.servers": self.bootstrap, "log_level": 2, **self.kafka}
+
+    def admin(self) -> dict[str, Any]:
+        """Configuration for an admin client."""
+        return self._base()
+
+    def producer(self, **more: Any) -> dict[str, Any]:
+        """Configuration for an idempotent producer: accepted means stored (design §7, point 1).
+
+        `murmur2_random` is what Java clients and ksqlDB do; librdkafka's default would put one order's
+        records on two partitions (design §5).
+        """
+        return {
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            "delivery.timeout.ms": 30_000,
+            **self._base(),
+            "acks": "all",
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+            **_dotted(more),
+        }
+
+    def transactional_producer(self, transactional_id: str, **more: Any) -> dict[str, Any]:
+        """Configuration for a transactional producer (KIP-98)."""
+        return self.producer(
+            **{
+                "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "transactional.id": transactional_id,
+                **more,
+            }
+        )
+
+    def consumer(self, group_id: str, **more: Any) -> dict[str, Any]:
+        """Configuration for a member of a consumer group; it commits by hand and never resets an offset.
+
+        The assignor is `range`, so that partition p of a command topic and partition p of its fact topic
+        sit on the same member (KIP-848 server-side assignor names).
+        """
+        protocol: dict[str, Any] = {"group.protocol": self.group_protocol}
+        if self.group_protocol == "consumer":
+            protocol["group.remote.assignor"] = "range"
+        else:
+            protocol["partition.assignment.strategy"] = "range"
+        return {
+            **self._base(),
+            **protocol,
+            "group.id": group_id,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            **_dotted(more),
+        }
+
+    def reader(self, **more: Any) -> dict[str, Any]:
+        """Configuration for a reader that assigns partitions itself, joins no group and commits nothing."""
+        return {
+            **self._base(),
+            # librdkafka wants a name even where no group is joined.
+            "group.id": "cev-reader",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            **_dotted(more),
+        }
+
+
+def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.replace("_", "."): value for key, value in settings.items()}

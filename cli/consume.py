@@ -1,0 +1,179 @@
+"""`cev consume`: run reactions until told to stop.
+
+The first SIGTERM or SIGINT drains what is in flight and leaves the groups; a second one ends at once.
+
+I/O: signals, stderr, logs.
+"""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from functools import partial
+from threading import Event
+from types import FrameType
+from typing import Annotated
+
+import structlog
+import typer
+
+from cli.common import World, command, world
+from cli.output import log, safe
+from cli.settings import Settings
+from consumers.channels.mail import Maildir, SmtpMail
+from consumers.channels.text import HttpText, JsonLinesText
+from consumers.registry import REACTIONS, named
+from consumers.runtime.health import serve
+from consumers.runtime.lanes import Channel
+from consumers.runtime.member import Member, Options
+from consumers.runtime.pulse import Pulse
+from consumers.runtime.reaction import Reaction, Start
+from consumers.runtime.service import Service
+from schemas.errors import UsageError
+from schemas.topics import BY_NAME
+
+_KILLED = 1
+
+
+def register(app: typer.Typer) -> None:
+    """Put the command into the command line."""
+    command(app, "consume", example="cev consume warehouse notification sales")(consume)
+
+
+def consume(
+    ctx: typer.Context,
+    reaction: Annotated[
+        list[str],
+        typer.Argument(metavar="REACTION...", help=f"One or more of {', '.join(r.name for r in REACTIONS)}."),
+    ],
+    *,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Deliveries side by side, in order per order.")
+    ] = 4,
+    start: Annotated[
+        Start | None, typer.Option("--from", help="Where a group begins at its very first start.")
+    ] = None,
+    until_idle: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0, help="Stop when nothing came for so long.")
+    ] = None,
+) -> None:
+    """Run reactions, each as its own consumer group, until SIGTERM."""
+    here = world(ctx)
+    chosen = [named(name) for name in dict.fromkeys(reaction)]
+    _log_to_stderr()
+    stopping = Event()
+    _watch_signals(stopping)
+    options = Options(
+        workers=workers,
+        start=start,
+        clock_skew_ms=int(here.settings.clock_skew_s * 1000),
+        notify_max_age_ms=int(here.settings.notify_max_age_h * 3_600_000),
+        act_on_foreign=here.settings.foreign_facts == "act",
+    )
+    members = [_member(each, here, options, stopping) for each in chosen]
+    pulses = [pulse for _, pulse in members]
+    server = None
+    if here.settings.health_port is not None:
+        server = serve(here.settings.health_port, pulses)
+        log.print(f"[dim]health on port {server.server_port}[/dim]")
+    service = Service(members, stopping)
+    drained = service.run(
+        until_idle_s=until_idle, drain_s=here.settings.drain_s, watch=partial(_announce, pulses, set())
+    )
+    if server is not None:
+        server.shutdown()
+    _finish(service, pulses, drained=drained, drain_s=here.settings.drain_s)
+
+
+def _member(reaction: Reaction, here: World, options: Options, stopping: Event) -> tuple[Member, Pulse]:
+    channels = {name: _channel(name, here.settings) for name in reaction.channels}
+    pulse = Pulse(reaction.name)
+    member = Member(
+        reaction,
+        cluster=here.cluster,
+        codec=here.codec,
+        store_url=here.store_url(reaction.name),
+        channels=channels,
+        options=options,
+        pulse=pulse,
+        stopping=stopping,
+    )
+    _introduce(reaction, here, channels)
+    return member, pulse
+
+
+def _channel(name: str, settings: Settings) -> Channel:
+    if name == "email":
+        if settings.smtp_url is not None:
+            return SmtpMail(settings.smtp_url.get_secret_value(), settings.mail_from)
+        return Maildir(settings.data_dir / "maildir", settings.mail_from)
+    if name == "text":
+        if settings.text_url is not None:
+            return HttpText(settings.text_url.get_secret_value())
+        return JsonLinesText(settings.data_dir / "texts.jsonl")
+    raise UsageError(f"there is no channel {name!r}; there are email and text")
+
+
+def _introduce(reaction: Reaction, here: World, channels: Mapping[str, Channel]) -> None:
+    reads = ", ".join(
+        f"{name} ({BY_NAME[name].kind}, owner {BY_NAME[name].owner})" for name in reaction.reads
+    )
+    log.print(f"[bold]{reaction.name}[/bold]  reads {reads}", soft_wrap=True)
+    log.print(f"  store     {safe(here.store_path(reaction.name))}", style="dim", soft_wrap=True)
+    for name, channel in channels.items():
+        log.print(f"  {name:<9} {safe(channel.describe)}", style="dim", soft_wrap=True)
+
+
+def _announce(pulses: list[Pulse], told: set[str]) -> None:
+    for pulse in pulses:
+        if pulse.joined and pulse.owned and pulse.group not in told:
+            told.add(pulse.group)
+            where = "for the first time" if pulse.fresh == len(pulse.starts) else "where it left off"
+            log.print(
+                f"[bold]{pulse.group}[/bold]  joined with {pulse.owned} partitions, {where}, "
+                f"at position {sum(pulse.starts.values())} (sum of offsets)",
+                soft_wrap=True,
+            )
+
+
+def _finish(service: Service, pulses: list[Pulse], *, drained: bool, drain_s: float) -> None:
+    for pulse in pulses:
+        log.print(
+            f"[bold]{pulse.group}[/bold]  {pulse.effects} effects, {pulse.duplicates} duplicates, "
+            f"{pulse.dead} dead letters"
+        )
+    code = 0
+    for failure in service.failures():
+        log.print(f"cev: {safe(failure)}", markup=False, soft_wrap=True)
+        code = max(code, getattr(failure, "exit_code", 1))
+    if not drained:
+        log.print(
+            f"cev: the drain deadline of {drain_s:g} s passed; what was in flight comes again next time"
+        )
+        sys.stderr.flush()
+        os._exit(max(code, _KILLED))
+    if code:
+        raise typer.Exit(code)
+
+
+def _watch_signals(stopping: Event) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if stopping.is_set():
+            os._exit(_KILLED)
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event", "group"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,215 @@
+"""Every setting: its name, its meaning, its default, and where its value came from.
+
+Settings come from flags, then the environment (`CEV_…`), then a TOML file (`CEV_CONFIG`); all faults are
+reported at once, and a name that nobody knows is a fault (design §8).
+
+I/O: environment, and the settings file.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from broker.client import GroupProtocol, check_kafka
+from schemas.errors import InvalidSetting
+
+PREFIX = "CEV_"
+_NESTED = f"{PREFIX}KAFKA__"
+_MASK = "********"
+_SECRET_WORDS = ("password", "secret", "token", "key.pem")
+
+
+class Settings(BaseModel):
+    """All settings, validated; the field's description is what `docs/configuration.md` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bootstrap_servers: str | None = Field(None, description="Kafka brokers, host:port, comma-separated")
+    schema_registry_url: str | None = Field(None, description="Confluent-compatible schema registry")
+    schema_registry_user: str | None = Field(None, description="user for the registry")
+    schema_registry_password: SecretStr | None = Field(None, description="password for the registry")
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("command-event"),
+        description="everything local: embedded broker, stores, mails, logs",
+    )
+    smtp_url: SecretStr | None = Field(
+        None, description="mail server, smtp://[user:password@]host:port; unset: a maildir"
+    )
+    text_url: SecretStr | None = Field(
+        None, description="HTTP gateway for text messages; unset: a JSON-lines file"
+    )
+    mail_from: str = Field("shop@command-event.invalid", description="sender of the mails")
+    health_port: int | None = Field(
+        None, ge=0, le=65535, description="port of /health/live and /health/ready; unset: none"
+    )
+    group_protocol: GroupProtocol = Field(
+        "consumer", description="consumer (KIP-848, needs Kafka 4) or classic"
+    )
+    currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="currency of orders that name none")
+    notify_max_age_h: float = Field(
+        24, ge=0, description="facts older than this at the first start are not mailed, hours"
+    )
+    clock_skew_s: float = Field(
+        5, ge=0, description="how far clocks may differ when a deadline is judged, seconds"
+    )
+    drain_s: float = Field(30, gt=0, description="time to finish what is in flight when stopping, seconds")
+    foreign_facts: Literal["dead-letter", "act"] = Field(
+        "dead-letter", description="what the warehouse does with facts written outside any mode"
+    )
+    kafka: dict[str, str] = Field(
+        default_factory=dict,
+        description="librdkafka settings passed through; CEV_KAFKA__SECURITY_PROTOCOL is security.protocol",
+    )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("kafka")
+    @classmethod
+    def _not_ours(cls, value: dict[str, str]) -> dict[str, str]:
+        if faults := check_kafka(value):
+            raise ValueError("; ".join(faults))
+        return value
+
+
+class Shown(NamedTuple):
+    """One setting as `cev config show` prints it; secrets are masked."""
+
+    name: str
+    value: str | None
+    source: str
+    meaning: str
+
+
+class Loaded(NamedTuple):
+    """Settings, and for each name that was set, where: `flag`, `environment CEV_X` or `file PATH`."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+    def shown(self) -> list[Shown]:
+        """Every setting with its value and source, in the order of the class."""
+        return [
+            Shown(
+                name,
+                masked(name, getattr(self.settings, name)),
+                self.sources.get(name, "default"),
+                about.description or "",
+            )
+            for name, about in Settings.model_fields.items()
+        ]
+
+
+def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Loaded:
+    """Read all settings.
+
+    Args:
+        flags: values of command-line flags by setting name; None values count as not given.
+        environment: instead of the process's own.
+
+    Raises:
+        InvalidSetting: one line that names every fault and where it stands.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    faults: list[str] = []
+    for layer in (
+        _from_file(environment, faults),
+        _from_environment(environment, faults),
+        _from_flags(flags or {}),
+    ):
+        for name, (value, source) in layer.items():
+            values[name] = {**values.get("kafka", {}), **value} if name == "kafka" else value
+            sources[name] = source
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        faults += [_fault(dict(each), sources) for each in error.errors()]
+    else:
+        if not faults:
+            return Loaded(settings, sources)
+    raise InvalidSetting("; ".join(faults))
+
+
+def masked(name: str, value: Any) -> str | None:
+    """A setting's value as text that may be shown."""
+    if value is None:
+        return None
+    if isinstance(value, SecretStr):
+        secret = value.get_secret_value()
+        return _masked_url(secret) if "://" in secret else _MASK
+    if isinstance(value, dict):
+        shown = {key: _MASK if any(w in key for w in _SECRET_WORDS) else each for key, each in value.items()}
+        return " ".join(f"{key}={each}" for key, each in sorted(shown.items())) or None
+    return _masked_url(str(value)) if name.endswith("_url") else str(value)
+
+
+def _masked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:{_MASK}@{host}"))
+
+
+_Layer = dict[str, tuple[Any, str]]
+
+
+def _from_flags(flags: Mapping[str, Any]) -> _Layer:
+    return {name: (value, "flag") for name, value in flags.items() if value is not None}
+
+
+def _from_environment(environment: Mapping[str, str], faults: list[str]) -> _Layer:
+    layer: _Layer = {}
+    kafka: dict[str, str] = {}
+    for key, value in sorted(environment.items()):
+        name = key.removeprefix(PREFIX).lower()
+        if not key.startswith(PREFIX) or key == f"{PREFIX}CONFIG":
+            continue
+        if key.startswith(_NESTED):
+            kafka[key.removeprefix(_NESTED).lower().replace("_", ".")] = value
+        elif name in Settings.model_fields and name != "kafka":
+            layer[name] = (value, f"environment {key}")
+        else:
+            faults.append(f"environment {key}: there is no such setting; `cev config show` lists them")
+    if kafka:
+        layer["kafka"] = (kafka, f"environment {_NESTED}…")
+    return layer
+
+
+def _from_file(environment: Mapping[str, str], faults: list[str]) -> _Layer:
+    path = environment.get(f"{PREFIX}CONFIG")
+    if path is None:
+        return {}
+    try:
+        values = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        faults.append(f"settings file {path}: {error.strerror}")
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"settings file {path}: {error}")
+        return {}
+    layer: _Layer = {}
+    for name, value in values.items():
+        if name == "kafka" and isinstance(value, dict):
+            layer[name] = ({key: str(each) for key, each in value.items()}, f"file {path}")
+        elif name in Settings.model_fields:
+            layer[name] = (value, f"file {path}")
+        else:
+            faults.append(f"settings file {path}: there is no setting {name}")
+    return layer
+
+
+def _fault(error: dict[str, Any], sources: Mapping[str, str]) -> str:
+    name = str(error["loc"][0])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name} ({sources.get(name, 'default')}): {message[0].lower()}{message[1:]}"

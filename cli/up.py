@@ -1,0 +1,108 @@
+"""`cev up` and `cev down`: the embedded broker.
+
+I/O: stdin and stderr, for the question before data is deleted.
+"""
+
+import sys
+from typing import Annotated, Self
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from broker import embedded
+from broker.progress import Progress
+from cli import output
+from cli.common import command, open_world, settings
+from cli.topics import create_all
+from schemas.errors import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Put both commands into the command line."""
+    command(app, "up", example="cev up --registry")(up)
+    command(app, "down", example="cev down --delete-data --yes")(down)
+
+
+def up(
+    ctx: typer.Context,
+    *,
+    brokers: Annotated[int, typer.Option(min=1, max=9, help="Brokers of the cluster; 3 replicate.")] = 1,
+    registry: Annotated[bool, typer.Option("--registry", help="Start a schema registry too.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="First port; 0 takes any free one.")] = 9092,
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Start a real Apache Kafka, detached, and create the topics; returns when it answers."""
+    chosen = settings(ctx)
+    with _Shown() as report:
+        world = embedded.up(chosen.data_dir, brokers=brokers, registry=registry, port=port, report=report)
+    here = open_world(
+        chosen.model_copy(
+            update={"bootstrap_servers": world.bootstrap, "schema_registry_url": world.registry}
+        )
+    )
+    create_all(here)
+    document = {
+        "bootstrap": world.bootstrap,
+        "registry": world.registry,
+        "log": str(world.log),
+        "data_dir": str(world.data_dir),
+        "brokers": world.brokers,
+    }
+    if as_json:
+        output.emit(document)
+        return
+    for name, value in document.items():
+        output.console.print(f"[dim]{name:<10}[/dim]{output.safe(value or 'none')}", soft_wrap=True)
+
+
+def down(
+    ctx: typer.Context,
+    *,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Remove the whole data directory.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Stop the embedded broker; its data stays unless --delete-data."""
+    folder = settings(ctx).data_dir
+    if delete_data and not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("--delete-data asks before it deletes; off a terminal say --yes")
+        typer.confirm(f"Remove everything in {folder}?", abort=True, err=True)
+    stopped = embedded.down(folder, delete_data=delete_data)
+    said = "stopped" if stopped else "nothing was running"
+    output.log.print(f"{said}{'; data removed' if delete_data else ''}")
+
+
+class _Shown:
+    """Progress of a start: a bar on a terminal, a line per step elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            console=output.log,
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=None, visible=False)
+        self._last = ""
+
+    def __enter__(self) -> Self:
+        if output.log.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, step: Progress) -> None:
+        """Show one step."""
+        if step.total and output.log.is_terminal:
+            self._bar.update(
+                self._task, description=step.text, completed=step.done, total=step.total, visible=True
+            )
+        elif step.stage != self._last:
+            self._last = step.stage
+            output.log.print(f"[dim]{output.safe(step.text)}[/dim]", soft_wrap=True)

@@ -1,0 +1,84 @@
+"""Text messages, by an HTTP gateway or into a JSON-lines file. The effect key is the idempotency key.
+
+I/O: HTTP; a file under the data directory.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import httpx
+
+from consumers.runtime.reaction import Delivery
+from schemas.errors import DependencyDown, InvalidSetting, Position, RefusedByReceiver
+from schemas.times import now_ms, rfc3339
+
+_TIMEOUT_S = 10.0
+_TRY_AGAIN = (408, 425, 429)
+
+
+class HttpText:
+    """An HTTP gateway: POST of `{"id", "to", "text"}`, with the id in `Idempotency-Key` too.
+
+    Args:
+        url: `http://` or `https://` address of the gateway.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = httpx.URL(url)
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise InvalidSetting("text_url must be an http:// or https:// address")
+        self._url = parsed
+        self._client = httpx.Client(timeout=_TIMEOUT_S)
+
+    @property
+    def describe(self) -> str:
+        """What a person reads in the start line."""
+        return f"gateway {self._url.copy_with(userinfo=b'')}"
+
+    def deliver(self, delivery: Delivery, key: str, where: Position) -> None:
+        """Post a text; see `Channel.deliver`."""
+        message = {"id": key, "to": delivery.recipient, "text": delivery.subject}
+        try:
+            answer = self._client.post(self._url, json=message, headers={"Idempotency-Key": key})
+        except httpx.HTTPError as error:
+            raise DependencyDown(f"the text gateway {self._url.host} does not answer: {error}") from error
+        if answer.is_success:
+            return
+        if answer.is_client_error and answer.status_code not in _TRY_AGAIN:
+            raise RefusedByReceiver(
+                f"the text gateway refuses a text to {delivery.recipient}: HTTP {answer.status_code}", where
+            )
+        raise DependencyDown(f"the text gateway {self._url.host} answers HTTP {answer.status_code}")
+
+
+class JsonLinesText:
+    """A file with a line per text message; a line that repeats an id is the same message.
+
+    Args:
+        path: created with its folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def describe(self) -> str:
+        """What a person reads in the start line."""
+        return f"file {self._path}"
+
+    def deliver(self, delivery: Delivery, key: str, where: Position) -> None:
+        """Append a line; see `Channel.deliver`."""
+        del where
+        line = {"id": key, "to": delivery.recipient, "text": delivery.subject, "at": rfc3339(now_ms())}
+        try:
+            # One write of an append-only descriptor: lines of several lanes do not mix.
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise DependencyDown(f"the file {self._path} cannot be written: {error.strerror}") from error

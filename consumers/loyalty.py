@@ -1,0 +1,27 @@
+"""Loyalty: one point per whole unit of currency spent, for customers who told us who they are.
+
+reads   orders (fact)
+writes  nothing
+
+The example of a reaction that was added later: this file, a line in registry.py, its test. Nothing in the
+producer changed, and it reads the whole history at its first start.
+"""
+
+import json
+
+from consumers.runtime.reaction import Context, Effect
+from schemas import topics
+from schemas.facts import Fact, OrderPlaced
+
+READS = (topics.ORDERS,)
+CENTS_PER_POINT = 100
+
+
+def react(message: OrderPlaced, context: Context) -> list[Fact]:
+    """Grant points to the order's customer; an anonymous order earns none."""
+    if message.customer is not None:
+        spent = sum(item.quantity * item.unit_price_cents for item in message.items)
+        earned = {"customer": message.customer, "points": spent // CENTS_PER_POINT}
+        text = json.dumps(earned, ensure_ascii=False)
+        context.record(Effect("points", "granted", input=text, detail=text))
+    return []

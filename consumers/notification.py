@@ -1,0 +1,51 @@
+"""Notification: a mail and a text to the customer, because an order was placed.
+
+reads   orders (fact)
+writes  nothing to Kafka; hands mails and texts to the channels `email` and `text`
+
+Facts that were old news when this group first started are skipped, not mailed (design §8).
+"""
+
+from consumers.runtime.reaction import Context, Delivery, Effect
+from schemas import topics
+from schemas.facts import Fact, Item, OrderPlaced
+
+READS = (topics.ORDERS,)
+CHANNELS = ("email", "text")
+
+
+def react(message: OrderPlaced, context: Context) -> list[Fact]:
+    """Intend one delivery per way to reach the customer; an order may name none."""
+    stale = message.placed_at < context.first_start_at - context.notify_max_age_ms
+    for channel, recipient in (("email", message.email), ("text", message.phone)):
+        if not recipient:
+            continue
+        if stale:
+            context.record(Effect(channel, "skipped", input=recipient))
+        else:
+            letter = Delivery(channel, recipient, f"Your order {message.order_id}", _body(message))
+            context.record(Effect(channel, "intended", input=recipient, delivery=letter))
+    return []
+
+
+def _body(message: OrderPlaced) -> str:
+    lines = [
+        f"{item.quantity:>4} x {item.product}  {_money(item)} {message.currency}" for item in message.items
+    ]
+    greeting = f"Hello {message.customer}," if message.customer else "Hello,"
+    return "\n".join(
+        [
+            greeting,
+            "",
+            f"we have your order {message.order_id}.",
+            *lines,
+            "",
+            f"It goes to: {message.address}",
+            "",
+        ]
+    )
+
+
+def _money(item: Item) -> str:
+    cents = item.quantity * item.unit_price_cents
+    return f"{cents // 100}.{cents % 100:02d}"

@@ -1,0 +1,37 @@
+"""Who reacts to what: the whole table, on one screen. A new reaction is one more line.
+
+`start` is where a group begins at its very first start; later starts go on where it was (design §7, 12).
+"""
+
+from consumers import loyalty, notification, sales, warehouse
+from consumers.runtime.reaction import Reaction
+from schemas import topics
+from schemas.errors import UsageError
+
+# fmt: off
+REACTIONS: tuple[Reaction, ...] = (
+    Reaction(name="warehouse", react=warehouse.react, reads=warehouse.READS, writes=warehouse.WRITES,
+             replaces=topics.DISPATCH_PRODUCTS, start="beginning"),
+    Reaction(name="notification", react=notification.react, reads=notification.READS,
+             channels=notification.CHANNELS, start="beginning"),
+    Reaction(name="sales", react=sales.react, reads=sales.READS, start="beginning"),
+    Reaction(name="loyalty", react=loyalty.react, reads=loyalty.READS, start="beginning"),
+)
+# fmt: on
+
+
+def named(name: str) -> Reaction:
+    """The reaction of that name.
+
+    Raises:
+        UsageError: there is none; the message lists them all.
+    """
+    for reaction in REACTIONS:
+        if reaction.name == name:
+            return reaction
+    raise UsageError(f"there is no reaction {name!r}; there are {', '.join(r.name for r in REACTIONS)}")
+
+
+def all_topics() -> tuple[topics.Topic, ...]:
+    """Every topic that a cluster needs: the catalogue, and each group's dead-letter and retry topics."""
+    return topics.CATALOGUE + topics.derived((reaction.name, reaction.reads) for reaction in REACTIONS)

@@ -1,0 +1,190 @@
+"""What a batch of messages amounts to, decided without I/O (design §6 and §7, points 2, 3, 6 and 9).
+
+For each message, in the order of the batch:
+
+    a fact from outside any mode, at a reaction that replaces a command   dead letter
+    a fact whose order is decided by its command                          only recorded
+    an effect that exists with other input                                dead letter, no effect at all
+    an effect that exists, made by this very record                       results again, unless known as sent
+    an effect that exists, made by another record                         duplicate: nothing
+    otherwise                                                             effect, results, deliveries
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from consumers.runtime.reaction import MAX_INPUT, Context, Effect, Reaction
+from consumers.runtime.work import (
+    Dead,
+    Decoded,
+    EffectRow,
+    Errand,
+    Known,
+    Outgoing,
+    Partition,
+    Plan,
+    Via,
+)
+from schemas.errors import ConflictingOrder, ForeignFact, Position
+from schemas.facts import FACT_TYPES, Fact, OrderPlaced
+
+INTENDED = "intended"
+
+Render = Callable[[Fact, Decoded], Outgoing]
+"""Makes a record of a fact that answers a message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What decides besides the messages themselves.
+
+    Attributes:
+        reaction: whose batch it is.
+        act_on_foreign: whether facts from outside any mode are acted on (`CEV_FOREIGN_FACTS=act`).
+        render: makes result records.
+    """
+
+    reaction: Reaction
+    act_on_foreign: bool
+    render: Render
+
+
+def decide(
+    batch: Sequence[Decoded],
+    known: Mapping[tuple[int, str], Known],
+    sent_upto: Mapping[Partition, int],
+    context: Context,
+    policy: Policy,
+) -> Plan:
+    """Turn messages into a plan.
+
+    Args:
+        batch: messages in the order they were read.
+        known: the effects that the batch's orders already have.
+        sent_upto: per partition, the offset below which results are known to be in Kafka.
+        context: clock and settings; its envelope and effects are overwritten.
+        policy: the reaction, and how it answers.
+
+    Returns:
+        The plan; carrying it out twice, with what the store then knows, changes nothing.
+    """
+    deciding = _Deciding(dict(known), sent_upto, context, policy, Plan())
+    for item in batch:
+        deciding.take(item)
+    return deciding.plan
+
+
+@dataclass(slots=True)
+class _Deciding:
+    """A batch half decided: what is known grows with each message, so a batch may repeat itself."""
+
+    seen: dict[tuple[int, str], Known]
+    sent_upto: Mapping[Partition, int]
+    context: Context
+    policy: Policy
+    plan: Plan
+
+    def take(self, item: Decoded) -> None:
+        message, replaced = item.message, self.policy.reaction.replaces
+        shadowed = False
+        if replaced is not None and isinstance(message, OrderPlaced):
+            if message.mode_epoch == 0 and not self.policy.act_on_foreign:
+                self.plan.dead.append(Dead(item.record, ForeignFact(_FOREIGN, item.record.position)))
+                return
+            shadowed = replaced in message.shadow_of
+        facts, effects = self._react(item)
+        if shadowed:
+            self.plan.shadows += [_row(effect, item, self.context.now) for effect in effects]
+            return
+        mine = [(effect, self.seen.get((item.order_id, effect.name))) for effect in effects]
+        for effect, before in mine:
+            if before is not None and before.input != effect.input:
+                conflict = _conflict(effect, before, item.record.position)
+                self.plan.dead.append(Dead(item.record, conflict))
+                return
+        for effect, before in mine:
+            self._make(item, effect, before)
+        self._answer(item, facts, [before for _, before in mine])
+
+    def _react(self, item: Decoded) -> tuple[Sequence[Fact], list[Effect]]:
+        self.context.envelope = item.envelope
+        self.context.effects = []
+        facts = self.policy.reaction.react(item.message, self.context)
+        return facts, [
+            effect
+            if effect.input is None or len(effect.input) <= MAX_INPUT
+            else effect._replace(input=canonical(effect.input))
+            for effect in self.context.effects
+        ]
+
+    def _make(self, item: Decoded, effect: Effect, before: Known | None) -> None:
+        where = item.record.position
+        if before is None:
+            self.plan.effects.append(_row(effect, item, self.context.now))
+            self.seen[item.order_id, effect.name] = Known(effect.outcome, effect.input, where)
+        unfinished = before is not None and before.outcome == INTENDED and before.origin == where
+        if effect.delivery is not None and (before is None or unfinished):
+            self.plan.errands.append(Errand(item.order_id, effect.name, item.record, effect.delivery))
+
+    def _answer(self, item: Decoded, facts: Sequence[Fact], before: Sequence[Known | None]) -> None:
+        where = item.record.position
+        if not before or None in before:
+            self.plan.results += [
+                (where, self.policy.render(_checked(fact, self.policy), item)) for fact in facts
+            ]
+        elif all(each is not None and each.origin != where for each in before):
+            self.plan.duplicates += 1
+        elif where.offset >= self.sent_upto.get((where.topic, where.partition), 0):
+            self.plan.replays.append(where)
+
+
+def canonical(text: str | None) -> str | None:
+    """An effect's input as the store keeps and compares it.
+
+    Text of up to 1,000 characters stays as it is; longer text becomes a digest and its first 500 characters.
+    """
+    if text is None or len(text) <= MAX_INPUT:
+        return text
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"blake2b:{digest} {text[:500]}"
+
+
+def _row(effect: Effect, item: Decoded, at: int) -> EffectRow:
+    where = item.record.position
+    via: Via = "fact" if isinstance(item.message, OrderPlaced) else "command"
+    return EffectRow(
+        item.order_id,
+        effect.name,
+        effect.outcome,
+        effect.input,
+        effect.detail,
+        via,
+        item.envelope.message_id,
+        where.topic,
+        where.partition,
+        where.offset,
+        at,
+    )
+
+
+def _checked(fact: Fact, policy: Policy) -> Fact:
+    if type(fact) not in FACT_TYPES:
+        raise TypeError(
+            f"{policy.reaction.name} returned a {type(fact).__name__}: a reaction returns facts only"
+        )
+    return fact
+
+
+def _conflict(effect: Effect, before: Known, where: Position) -> ConflictingOrder:
+    return ConflictingOrder(
+        f"the order already has its {effect.name} ({before.outcome}) from {before.origin}, "
+        "with other content; find out which one is right",
+        where,
+    )
+
+
+_FOREIGN = (
+    "a fact without a mode epoch, written outside any mode: another path may dispatch this order "
+    "(CEV_FOREIGN_FACTS=act if nothing else does)"
+)

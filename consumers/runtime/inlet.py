@@ -1,0 +1,307 @@
+"""The consuming side of one group member: batches in, offsets out, and what the group does to us.
+
+Promises: a batch carries the group metadata that was in force when it was asked for (design §7, point 4:
+metadata taken later would let a stopped and continued member commit a stale batch); records of partitions
+that are no longer ours are not handed out; every partition begins where `assignment.begin` says.
+
+I/O: Kafka (one consumer; all calls from one thread).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from broker.client import Cluster
+from consumers.runtime.assignment import Committed
+from consumers.runtime.work import Partition, Record
+from schemas.errors import BrokerUnreachable, CommandEventError, LostOffset, Position, TopicMissing
+
+_TIMEOUT_S = 10.0
+_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - librdkafka's local codes
+_STALE = (
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.FENCED_MEMBER_EPOCH,
+    KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError._FENCED,  # noqa: SLF001 - librdkafka's local code
+)
+
+Begin = Callable[[list[Partition]], dict[Partition, int]]
+"""Given newly assigned partitions, says at which offset each begins, or raises."""
+
+
+class StaleBatch(Exception):
+    """The group moved on since the batch was read; nothing of it may be committed."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one look at the topics brought.
+
+    Attributes:
+        records: in the order they were read.
+        broken: positions that the client could not deliver, with its words.
+        metadata: the consumer group metadata that a commit of these records travels with.
+        ended: whether every partition of ours was read to its end.
+    """
+
+    records: list[Record]
+    broken: list[tuple[Position, str]]
+    metadata: Any
+    ended: bool
+
+
+class Inlet:
+    """One member of a consumer group.
+
+    Args:
+        cluster: where.
+        group: group id.
+        sources: subscribed topics, each with the catalogue topic whose records it carries.
+        begin: decides where partitions begin.
+
+    Attributes:
+        store: id of the group's store, to be set before `subscribe`; travels as metadata with every offset.
+        owned: partitions that are ours now.
+        ends: of those, the ones read to their end, and the end's offset.
+        joined: whether the group ever granted an assignment.
+    """
+
+    def __init__(self, cluster: Cluster, group: str, sources: Mapping[str, str], begin: Begin) -> None:
+        self._consumer = Consumer(cluster.consumer(group))
+        self._sources = sources
+        self._begin = begin
+        self.store = ""
+        self._rebalances = 0
+        self._failure: CommandEventError | None = None
+        self._stash: list[Message] = []
+        self._paused = False
+        self.ends: dict[Partition, int] = {}
+        self.owned: set[Partition] = set()
+        self.joined = False
+        incremental = cluster.group_protocol == "consumer"
+        self._assign = self._consumer.incremental_assign if incremental else self._consumer.assign
+        self._incremental = incremental
+
+    def cluster_id(self) -> str:
+        """The cluster's id, after checking that every subscribed topic is there.
+
+        Raises:
+            TopicMissing: one is not; `BrokerUnreachable`: nobody answers.
+        """
+        try:
+            found = self._consumer.list_topics(timeout=_TIMEOUT_S)
+        except KafkaException as error:
+            raise BrokerUnreachable(f"no broker answers: {error.args[0].str()}") from error
+        missing = sorted(set(self._sources) - set(found.topics))
+        if missing:
+            raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
+        return str(found.cluster_id)
+
+    def subscribe(self) -> None:
+        """Join the group."""
+        self._consumer.subscribe(
+            list(self._sources), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
+
+    def read(self, limit: int, timeout_s: float) -> Reading:
+        """The next records, without waiting for a batch to fill.
+
+        Args:
+            limit: most records to return.
+            timeout_s: longest wait for the first one.
+
+        Raises:
+            LostOffset, ForeignStore: a partition must not be read.
+            TopicMissing: a topic was deleted meanwhile.
+        """
+        self._resume()
+        metadata = self._consumer.consumer_group_metadata()
+        before = self._rebalances
+        messages, self._stash = self._stash, []
+        if not messages:
+            first = self._consumer.poll(timeout_s)
+            messages = [] if first is None else [first]
+        if messages:
+            messages += self._consumer.consume(limit, 0)
+        if self._rebalances != before:
+            # The rebalance was served in this very call: what came with it belongs to the new assignment.
+            metadata = self._consumer.consumer_group_metadata()
+        self._raise_failure()
+        return self._sort(messages, metadata)
+
+    def keep_alive(self, timeout_s: float) -> None:
+        """Stay in the group without reading: while something takes long, or is down.
+
+        `max.poll.interval` is kept by polling with every partition paused.
+        """
+        if not self._paused and self.owned:
+            self._consumer.pause([TopicPartition(*each) for each in self.owned])
+            self._paused = True
+        message = self._consumer.poll(timeout_s)
+        if message is not None:
+            self._stash.append(message)
+        self._raise_failure()
+
+    def commit(self, positions: Mapping[Partition, int]) -> None:
+        """Commit offsets plainly, for work that owes Kafka nothing else.
+
+        Raises:
+            StaleBatch: we are not (or no more) a member that may.
+            BrokerUnreachable: the coordinator does not answer.
+        """
+        mine = {each: offset for each, offset in positions.items() if each in self.owned}
+        if mine:
+            self._commit(mine)
+
+    def _commit(self, positions: Mapping[Partition, int]) -> None:
+        try:
+            done = self._consumer.commit(offsets=self.offsets(positions), asynchronous=False)
+        except KafkaException as error:
+            raise _commit_error(error.args[0]) from error
+        for each in done or []:
+            if each.error is not None:
+                raise _commit_error(each.error)
+
+    def commit_first(self, positions: Mapping[Partition, int]) -> None:
+        """Commit where newly assigned partitions begin, before they are read; raises as `commit` does."""
+        self._commit(positions)
+
+    def offsets(self, positions: Mapping[Partition, int]) -> list[TopicPartition]:
+        """Offsets for a commit, each with the store's id as metadata (design §7, point 5)."""
+        return [TopicPartition(topic, number, at, self.store) for (topic, number), at in positions.items()]
+
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, Committed | None]:
+        """The group's committed offsets.
+
+        Raises:
+            BrokerUnreachable: the coordinator does not answer.
+        """
+        try:
+            found = self._consumer.committed(
+                [TopicPartition(*each) for each in partitions], timeout=_TIMEOUT_S
+            )
+        except KafkaException as error:
+            raise BrokerUnreachable(f"the group's offsets cannot be read: {error.args[0].str()}") from error
+        return {
+            (each.topic, each.partition): Committed(each.offset, each.metadata or "")
+            if each.offset >= 0
+            else None
+            for each in found
+        }
+
+    def edges(self, partition: Partition) -> tuple[int, int]:
+        """The lowest and the next offset of a partition, asked of the broker."""
+        try:
+            found = self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=_TIMEOUT_S)
+        except KafkaException as error:
+            raise BrokerUnreachable(f"{partition[0]} cannot be read: {error.args[0].str()}") from error
+        if found is None:
+            raise BrokerUnreachable(f"{partition[0]}:{partition[1]} did not answer within {_TIMEOUT_S:.0f} s")
+        return found
+
+    def rewind(self, positions: Mapping[Partition, int]) -> None:
+        """Read these partitions again from these offsets, where they are still ours."""
+        self._stash.clear()
+        for each, offset in positions.items():
+            if each in self.owned:
+                self.ends.pop(each, None)
+                self._consumer.seek(TopicPartition(*each, offset))
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._consumer.resume([TopicPartition(*each) for each in self.owned])
+            self._paused = False
+
+    def _sort(self, messages: list[Message], metadata: Any) -> Reading:
+        reading = Reading([], [], metadata, ended=False)
+        for message in messages:
+            error = message.error()
+            if error is None:
+                self._take(message, reading.records)
+            else:
+                self._note(message, error, reading.broken)
+        reading.ended = self.joined and all(each in self.ends for each in self.owned)
+        return reading
+
+    def _take(self, message: Message, records: list[Record]) -> None:
+        topic, number = message.topic(), message.partition()
+        if (topic, number) not in self.owned:
+            return
+        self.ends.pop((topic, number), None)  # type: ignore[arg-type]  # a delivered message has both
+        records.append(
+            Record(
+                Position(topic, number, message.offset()),  # type: ignore[arg-type]  # the same
+                self._sources[topic],  # type: ignore[index]  # the same
+                message.timestamp()[1],
+                message.key(),
+                message.value(),
+                message.headers(),  # type: ignore[arg-type]  # the client returns a list of pairs
+            )
+        )
+
+    def _note(self, message: Message, error: KafkaError, broken: list[tuple[Position, str]]) -> None:
+        topic, number, offset = message.topic(), message.partition(), message.offset()
+        code = error.code()
+        if topic is not None and number is not None and offset is not None and (topic, number) in self.owned:
+            if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local code
+                self.ends[topic, number] = offset
+                return
+            if code in (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION) and offset >= 0:  # noqa: SLF001 - the same
+                broken.append((Position(topic, number, offset), error.str()))
+                return
+        if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - the same
+            raise LostOffset(
+                f"{topic}:{number}: {error.str()}; the log was cut above the group's offset, "
+                "so records are gone that nobody handled"
+            )
+        if code in _NO_TOPIC:
+            raise TopicMissing(f"topic {topic} is missing; `cev topics create` creates it")
+        if error.fatal():
+            raise BrokerUnreachable(f"the client gave up: {error.str()}")
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._rebalances += 1
+        self.joined = True
+        # An exception inside librdkafka's callback would lose its way: it is kept and raised after the poll.
+        try:
+            starts = self._start([(each.topic, each.partition) for each in partitions])
+        except CommandEventError as error:
+            self._failure = error
+            return
+        self._assign([TopicPartition(*each, offset) for each, offset in starts.items()])
+        self.owned |= set(starts)
+        if self._paused and starts:
+            consumer.pause([TopicPartition(*each) for each in starts])
+
+    def _start(self, partitions: list[Partition]) -> dict[Partition, int]:
+        return self._begin(partitions) if partitions else {}
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._rebalances += 1
+        gone = {(each.topic, each.partition) for each in partitions}
+        self.owned -= gone
+        for each in gone:
+            self.ends.pop(each, None)
+        if self._incremental:
+            consumer.incremental_unassign(partitions)
+        else:
+            consumer.unassign()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+
+def _commit_error(error: KafkaError) -> Exception:
+    if error.code() in _STALE:
+        return StaleBatch(error.str())
+    return BrokerUnreachable(f"offsets cannot be committed: {error.str()}")

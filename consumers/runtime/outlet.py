@@ -1,0 +1,127 @@
+"""The producing side of one group member: results, dead letters and offsets in one Kafka transaction.
+
+Promises: all or nothing (KIP-98, KIP-447); a batch that the group no longer grants is aborted and reported as
+`StaleBatch`; a transaction that the broker timed out is aborted and reported as an outage, to be tried again.
+
+I/O: Kafka (one transactional producer).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from broker.client import Cluster
+from consumers.runtime.inlet import _STALE, StaleBatch
+from consumers.runtime.work import Outgoing
+from schemas.errors import BrokerUnreachable, Fenced
+
+_STEP_S = 10.0
+_DEADLINE_S = 60.0
+
+
+class Outlet:
+    """A transactional producer with a stable id.
+
+    Args:
+        cluster: where.
+        transactional_id: stable per store, group and slot: the next process with it ends at once what a
+            killed one left open (design §7, point 11).
+
+    Raises:
+        BrokerUnreachable: the transaction coordinator does not answer.
+    """
+
+    def __init__(self, cluster: Cluster, transactional_id: str) -> None:
+        self._cluster = cluster
+        self._id = transactional_id
+        self._producer = self._open()
+
+    def _open(self) -> Producer:
+        producer = Producer(self._cluster.transactional_producer(self._id))
+        self._step(lambda: producer.init_transactions(_STEP_S))
+        return producer
+
+    def send(self, records: Sequence[Outgoing], offsets: list[TopicPartition], metadata: Any) -> None:
+        """Write records and offsets in one transaction.
+
+        Args:
+            records: results and dead letters.
+            offsets: next offsets, with the store's id as metadata.
+            metadata: consumer group metadata as it was when the batch was read.
+
+        Raises:
+            StaleBatch: the group moved on; nothing was written.
+            BrokerUnreachable: it may be tried again; nothing was written.
+            Fenced: another process uses the same transactional id.
+        """
+        try:
+            self._producer.begin_transaction()
+            for record in records:
+                self._produce(record)
+            # Flushing first is three times as fast as sending the offsets right after the begin.
+            self._flush()
+            self._step(lambda: self._producer.send_offsets_to_transaction(offsets, metadata, _STEP_S))
+            self._step(lambda: self._producer.commit_transaction(_STEP_S))
+        except (KafkaException, BrokerUnreachable) as error:
+            raise self._undo(error) from error
+
+    def close(self) -> None:
+        """Send nothing more; what is open is aborted by the next start, or by its timeout."""
+        self._producer.purge()
+        self._producer.flush(1.0)
+
+    def _produce(self, record: Outgoing) -> None:
+        while True:
+            try:
+                self._producer.produce(record.topic, record.value, record.key, headers=record.headers)
+            except BufferError:
+                self._producer.poll(0.05)
+            else:
+                return
+
+    def _flush(self) -> None:
+        deadline = time.monotonic() + _DEADLINE_S
+        while self._producer.flush(1.0) > 0:
+            if time.monotonic() > deadline:
+                raise BrokerUnreachable(f"records were not acknowledged within {_DEADLINE_S:.0f} s")
+
+    def _step(self, call: Callable[[], object]) -> None:
+        deadline = time.monotonic() + _DEADLINE_S
+        while True:
+            try:
+                call()
+            except KafkaException as error:
+                # librdkafka: a retriable error of a transactional call is resumed by the same call.
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    if error.args[0].retriable():
+                        raise BrokerUnreachable(
+                            f"the transaction coordinator does not answer: {error.args[0].str()}"
+                        ) from error
+                    raise
+            else:
+                return
+
+    def _undo(self, cause: KafkaException | BrokerUnreachable) -> Exception:
+        error: KafkaError | None = cause.args[0] if isinstance(cause, KafkaException) else None
+        if error is not None and error.fatal():
+            return self._reopen(error)
+        try:
+            # Aborting right behind a produce can be fatal (librdkafka #4849): hear of the deliveries first.
+            self._producer.flush(_STEP_S)
+            self._step(lambda: self._producer.abort_transaction(_STEP_S))
+        except (KafkaException, BrokerUnreachable):
+            self._producer = self._open()
+        if error is not None and error.code() in _STALE:
+            return StaleBatch(error.str())
+        return BrokerUnreachable(f"a transaction was aborted: {error.str() if error is not None else cause}")
+
+    def _reopen(self, error: KafkaError) -> Exception:
+        if error.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED):  # noqa: SLF001 - librdkafka's local code
+            return Fenced(
+                f"another process writes with the transactional id {self._id}: two copies of one store? "
+                "One group has one store"
+            )
+        self._producer = self._open()
+        return BrokerUnreachable(f"the producer was replaced after: {error.str()}")

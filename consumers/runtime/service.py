@@ -1,0 +1,70 @@
+"""Several reactions in one process: a thread each, none of which another one's end can touch.
+
+I/O: threads.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from threading import Event, Thread
+
+import structlog
+
+from consumers.runtime.member import Member
+from consumers.runtime.pulse import Pulse
+
+_LOOK_S = 0.1
+
+
+class Service:
+    """Runs members until they are told to stop, or have nothing more to do.
+
+    Args:
+        members: each with the pulse that it reports to.
+        stopping: the event that every member watches.
+    """
+
+    def __init__(self, members: Sequence[tuple[Member, Pulse]], stopping: Event) -> None:
+        self._pulses = [pulse for _, pulse in members]
+        self._stopping = stopping
+        self._threads = [Thread(target=_run, args=each, name=each[1].group, daemon=True) for each in members]
+
+    def run(self, *, until_idle_s: float | None, drain_s: float, watch: Callable[[], None]) -> bool:
+        """Run to the end.
+
+        Args:
+            until_idle_s: stop once every group is at the end of its topics and nothing came for so long.
+            drain_s: time to finish what is in flight once `stopping` is set.
+            watch: called several times a second.
+
+        Returns:
+            Whether every member ended within the drain deadline.
+        """
+        for thread in self._threads:
+            thread.start()
+        while not self._stopping.is_set() and any(thread.is_alive() for thread in self._threads):
+            watch()
+            if until_idle_s is not None and self._idle(until_idle_s):
+                self._stopping.set()
+            self._stopping.wait(_LOOK_S)
+        self._stopping.set()
+        deadline = time.monotonic() + drain_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        watch()
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def failures(self) -> list[BaseException]:
+        """Why members had to stop, in the order of the reactions."""
+        return [pulse.failure for pulse in self._pulses if pulse.failure is not None]
+
+    def _idle(self, seconds: float) -> bool:
+        working = [pulse for pulse in self._pulses if pulse.failure is None]
+        return all(pulse.idle_for() >= seconds for pulse in working)
+
+
+def _run(member: Member, pulse: Pulse) -> None:
+    try:
+        member.run()
+    except BaseException as error:  # noqa: BLE001 - kept and reported: one broken group must not end the others
+        pulse.failure = error
+        structlog.get_logger().error("stopped", group=pulse.group, why=str(error) or repr(error))

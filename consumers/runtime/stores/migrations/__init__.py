@@ -1,0 +1,1 @@
+"""Schema versions of a store, run by Alembic in a process of their own (see `stores.migrate`)."""

@@ -1,0 +1,245 @@
+"""Messages to bytes and back: reads either framing, whatever it writes (design §5).
+
+    with a registry      0, schema id (4 bytes, big-endian), body
+    without              C3 01, CRC-64-AVRO fingerprint (8 bytes, little-endian), body
+
+A body is read with its writer's schema and resolved to our newest. What the first bytes of a value mean is
+looked up once per topic and kept: the hot path is one dictionary look-up and one fastavro call.
+"""
+
+import json
+import struct
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, NamedTuple, Protocol
+
+from fastavro import schemaless_reader, schemaless_writer
+from fastavro.schema import SchemaParseException
+
+from schemas import avro_schemas, framing
+from schemas.commands import DispatchProduct
+from schemas.control import ModeChanged
+from schemas.errors import (
+    KeyMismatch,
+    MalformedBody,
+    NullValue,
+    Position,
+    TrailingBytes,
+    TruncatedBody,
+    UnknownFingerprint,
+    UnknownSchemaId,
+    UnknownType,
+)
+from schemas.facts import Item, OrderPlaced
+from schemas.topics import BY_NAME, Message
+
+# What fastavro's readers raise at bytes that are not their schema's; found by flipping bits.
+_BROKEN = (
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    struct.error,
+)
+
+
+class SchemaRegistry(Protocol):
+    """What the codec asks of a schema registry."""
+
+    def schema_of(self, schema_id: int) -> str | None:
+        """The schema text of an id; None if the registry has no such id.
+
+        Raises:
+            RegistryUnreachable: it did not answer.
+        """
+
+    def id_of(self, topic: str, record: type[Message]) -> int:
+        """The id under which our newest schema of a record is registered for a topic.
+
+        Raises:
+            RegistryUnreachable: it did not answer.
+            TopicMissing: the schema is not registered.
+        """
+
+
+class _Reader(NamedTuple):
+    """How to read every value that begins with the same header on the same topic."""
+
+    writer: Any
+    resolve: Any
+    build: Callable[[dict[str, Any], int, Position], Message]
+
+
+class Codec:
+    """Encodes and decodes the values of every topic in the catalogue.
+
+    Args:
+        registry: a schema registry to write with and to look ids up in; None writes the single-object
+            encoding, and then a value in the registry's frame has an unknown id.
+    """
+
+    def __init__(self, registry: SchemaRegistry | None = None) -> None:
+        self._registry = registry
+        self._readers: dict[tuple[str, bytes], _Reader] = {}
+        self._headers: dict[tuple[str, type[Message]], bytes] = {}
+
+    def encode(self, topic: str, message: Message) -> bytes:
+        """A message as the value of a record on a topic.
+
+        Raises:
+            RegistryUnreachable: the registry is configured and did not answer.
+            TopicMissing: the schema is not registered; `cev topics create` registers it.
+        """
+        record = type(message)
+        header = self._headers.get((topic, record))
+        if header is None:
+            header = self._headers[topic, record] = self._header(topic, record)
+        body = BytesIO()
+        body.write(header)
+        schemaless_writer(body, avro_schemas.newest(record).parsed, _plain(message))
+        return body.getvalue()
+
+    def decode(self, topic: str, key: bytes | None, value: bytes | None, where: Position) -> Message:
+        """A record's key and value as a message.
+
+        Args:
+            topic: the catalogue topic whose records these are; a retry topic's records belong to its source.
+            key: the record's key, as bytes.
+            value: the record's value, as bytes.
+            where: the record's position, for the error.
+
+        Raises:
+            UndecodableMessage: one of its subclasses says what is wrong with the bytes.
+            RegistryUnreachable: the schema id is new and the registry did not answer.
+        """
+        number = framing.decode_key(key, where)
+        if value is None:
+            raise NullValue("the record has no value", where)
+        length = framing.header_length(value, where)
+        header = value[:length]
+        reader = self._readers.get((topic, header))
+        if reader is None:
+            reader = self._readers[topic, header] = self._reader(topic, header, where)
+        return reader.build(_read_body(value, length, reader, where), number, where)
+
+    def _header(self, topic: str, record: type[Message]) -> bytes:
+        if self._registry is None:
+            return framing.SINGLE_OBJECT_MAGIC + avro_schemas.newest(record).fingerprint
+        return framing.registry_header(self._registry.id_of(topic, record))
+
+    def _reader(self, topic: str, header: bytes, where: Position) -> _Reader:
+        allowed = BY_NAME[topic].records
+        if len(header) == framing.SINGLE_OBJECT_BYTES:
+            return self._ours(allowed, header[2:], where)
+        schema = self._registered(framing.schema_id_of(header), where)
+        name = _name_of(schema)
+        for record in allowed:
+            known_as = {avro_schemas.full_name(record)}
+            if record is DispatchProduct:
+                known_as.add(avro_schemas.KSQL_RECORD)
+            if name in known_as:
+                return _reader_of(record, schema, where)
+        raise UnknownType(f"a record of type {name}; {topic} carries {_names(allowed)}", where)
+
+    def _ours(self, allowed: tuple[type[Message], ...], fingerprint: bytes, where: Position) -> _Reader:
+        for record in avro_schemas.TYPES:
+            for version in avro_schemas.versions(record):
+                if version.fingerprint == fingerprint:
+                    if record not in allowed:
+                        raise UnknownType(
+                            f"a {record.__name__} on {where.topic}, which carries {_names(allowed)}", where
+                        )
+                    return _reader_of(record, json.loads(version.text), where)
+        raise UnknownFingerprint(f"no schema of ours has the fingerprint {fingerprint.hex()}", where)
+
+    def _registered(self, schema_id: int, where: Position) -> Any:
+        if self._registry is None:
+            raise UnknownSchemaId(
+                f"schema id {schema_id}, and no registry is configured to ask (--schema-registry-url)", where
+            )
+        text = self._registry.schema_of(schema_id)
+        if text is None:
+            raise UnknownSchemaId(f"the registry has no schema with id {schema_id}", where)
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise UnknownType(f"schema id {schema_id} is not an Avro schema", where) from error
+
+
+def _read_body(value: bytes, start: int, reader: _Reader, where: Position) -> dict[str, Any]:
+    body = BytesIO(value)
+    body.seek(start)
+    try:
+        fields: Any = schemaless_reader(body, reader.writer, reader.resolve)
+    except EOFError as error:
+        raise TruncatedBody(
+            f"the body ends after {len(value) - start} bytes, its schema does not", where
+        ) from error
+    except _BROKEN as error:
+        raise MalformedBody(f"the body breaks its schema ({type(error).__name__}: {error})", where) from error
+    if body.tell() != len(value):
+        raise TrailingBytes(f"{len(value) - body.tell()} bytes are left over after the body", where)
+    return fields  # type: ignore[no-any-return]  # a record schema always gives a dict
+
+
+def _reader_of(record: type[Message], schema: Any, where: Position) -> _Reader:
+    try:
+        writer = avro_schemas.parse(schema)
+    except (SchemaParseException, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UnknownType(f"its writer's schema cannot be used: {error}", where) from error
+    newest = avro_schemas.newest(record).parsed
+    # Resolution costs time on every record; the same schema needs none.
+    return _Reader(writer, None if writer == newest else newest, _BUILDERS.get(record, _build_keyed(record)))
+
+
+def _name_of(schema: Any) -> str:
+    if not isinstance(schema, dict):
+        return str(schema)[:80]
+    name, namespace = str(schema.get("name", schema.get("type"))), schema.get("namespace")
+    return name if "." in name or not namespace else f"{namespace}.{name}"
+
+
+def _names(records: tuple[type[Message], ...]) -> str:
+    return " or ".join(record.__name__ for record in records)
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    fields = message._asdict()
+    if isinstance(message, OrderPlaced):
+        fields["items"] = [item._asdict() for item in message.items]
+    return fields
+
+
+def _build_dispatch(fields: dict[str, Any], number: int, _where: Position) -> Message:
+    return DispatchProduct(number, **fields)
+
+
+def _build_order(fields: dict[str, Any], number: int, where: Position) -> Message:
+    _same(fields["order_id"], number, where)
+    fields["items"] = tuple([Item(**item) for item in fields["items"]])
+    fields["shadow_of"] = tuple(fields["shadow_of"])
+    return OrderPlaced(**fields)
+
+
+def _build_keyed(record: type[Message]) -> Callable[[dict[str, Any], int, Position], Message]:
+    name = "epoch" if record is ModeChanged else "order_id"
+
+    def build(fields: dict[str, Any], number: int, where: Position) -> Message:
+        _same(fields[name], number, where)
+        return record(**fields)
+
+    return build
+
+
+def _same(in_value: int, in_key: int, where: Position) -> None:
+    if in_value != in_key:
+        raise KeyMismatch(f"the key says {in_key}, the value says {in_value}", where)
+
+
+_BUILDERS: dict[type[Message], Callable[[dict[str, Any], int, Position], Message]] = {
+    DispatchProduct: _build_dispatch,
+    OrderPlaced: _build_order,
+}

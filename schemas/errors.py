@@ -1,0 +1,204 @@
+"""Every error that the program can name, by who must act.
+
+    CommandEventError
+    ├── UsageError             the user's input                        exit 2
+    │   ├── InvalidOrder
+    │   └── InvalidSetting
+    ├── RecordError            one record, at one position: dead-letter it
+    │   ├── UndecodableMessage     the sender's bytes
+    │   │   ├── NullKey  WrongKeyLength  NullValue
+    │   │   ├── UnknownFraming  UnknownFingerprint  UnknownSchemaId  UnknownType
+    │   │   ├── TruncatedBody  TrailingBytes  MalformedBody
+    │   │   └── KeyMismatch
+    │   ├── Undeliverable          the client could not hand the record over
+    │   ├── ConflictingOrder       the same order, told differently
+    │   ├── ForeignFact            a fact that was written outside any mode
+    │   └── RefusedByReceiver      the outside world said no, for good
+    ├── Unreachable            the world's weather: wait and try again  exit 3
+    │   ├── BrokerUnreachable
+    │   ├── RegistryUnreachable
+    │   └── DependencyDown
+    ├── Refused                a safety rule                            exit 4
+    │   ├── NotTheOwner  ForeignStore  LostOffset
+    │   ├── Fenced  StaleEpoch
+    └── Failed                 it did not come about                    exit 1
+        ├── TopicMissing
+        ├── NotAcknowledged
+        └── DeadlinePassed
+
+A message is one line: what is wrong, where, what to do. `retriable` says whether the same call may succeed
+later; `exit_code` is what the command line ends with (design §9).
+"""
+
+from typing import ClassVar, NamedTuple
+
+
+class Position(NamedTuple):
+    """Where a record lies: enough for an operator to fetch it again."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.partition}:{self.offset}"
+
+
+class CommandEventError(Exception):
+    """Anything this program reports about itself, its input or its surroundings."""
+
+    exit_code: ClassVar[int] = 1
+    retriable: ClassVar[bool] = False
+
+
+class UsageError(CommandEventError):
+    """The user's input cannot be used as it is."""
+
+    exit_code = 2
+
+
+class InvalidOrder(UsageError):
+    """An order breaks one or more rules; the message names them all."""
+
+
+class InvalidSetting(UsageError):
+    """A setting is unknown, malformed, or one that the program must own."""
+
+
+class RecordError(CommandEventError):
+    """One record cannot be handled, now or ever: it goes to the dead letters with its position.
+
+    Args:
+        what: the fault, without the position.
+        where: the record's position; kept as `where` and put in front of the message.
+    """
+
+    def __init__(self, what: str, where: Position) -> None:
+        super().__init__(f"{where}: {what}")
+        self.what = what
+        self.where = where
+
+
+class UndecodableMessage(RecordError):
+    """The bytes at one position can never become a message: dead-letter them, do not retry."""
+
+
+class NullKey(UndecodableMessage):
+    """The record has no key, so nobody knows which order it is about."""
+
+
+class WrongKeyLength(UndecodableMessage):
+    """The key is not the eight bytes of Kafka's Long serde."""
+
+
+class NullValue(UndecodableMessage):
+    """The record has no value."""
+
+
+class UnknownFraming(UndecodableMessage):
+    """The value starts with neither framing's magic byte, or is shorter than its header."""
+
+
+class UnknownFingerprint(UndecodableMessage):
+    """No schema of ours has the fingerprint in the single-object header."""
+
+
+class UnknownSchemaId(UndecodableMessage):
+    """The registry does not know the schema id, or no registry is configured to ask."""
+
+
+class UnknownType(UndecodableMessage):
+    """A well-formed record of a type that this topic does not carry."""
+
+
+class TruncatedBody(UndecodableMessage):
+    """The Avro body ends before its schema does."""
+
+
+class TrailingBytes(UndecodableMessage):
+    """Bytes are left over after the Avro body."""
+
+
+class MalformedBody(UndecodableMessage):
+    """The Avro body breaks its encoding: text that is not UTF-8, a branch that the union has not."""
+
+
+class KeyMismatch(UndecodableMessage):
+    """The key names one order, the value another."""
+
+
+class Undeliverable(RecordError):
+    """The client library could not hand the record over; only its position is known."""
+
+
+class ConflictingOrder(RecordError):
+    """The order already has its effect, made from other content."""
+
+
+class ForeignFact(RecordError):
+    """A fact without a mode epoch reached a reaction that replaces a command: another path may have acted."""
+
+
+class RefusedByReceiver(RecordError):
+    """The mail server or text gateway refused this message for good."""
+
+
+class Unreachable(CommandEventError):
+    """Something that we depend on does not answer."""
+
+    exit_code = 3
+    retriable = True
+
+
+class BrokerUnreachable(Unreachable):
+    """No broker answers at the bootstrap addresses."""
+
+
+class RegistryUnreachable(Unreachable):
+    """The schema registry does not answer."""
+
+
+class DependencyDown(Unreachable):
+    """A store, mail server or text gateway does not answer; the record is not at fault."""
+
+
+class Refused(CommandEventError):
+    """A safety rule forbids it."""
+
+    exit_code = 4
+
+
+class NotTheOwner(Refused):
+    """The group does not own the command topic (design §7, point 10)."""
+
+
+class ForeignStore(Refused):
+    """The store is not the one that the committed offsets or the cluster belong to (design §7, point 5)."""
+
+
+class LostOffset(Refused):
+    """A committed offset is gone or outside the log; going on would skip or repeat (design §7, point 12)."""
+
+
+class Fenced(Refused):
+    """Another writer with the same transactional id took over."""
+
+
+class StaleEpoch(Refused):
+    """Somebody changed the mode since the epoch that the caller expected."""
+
+
+class Failed(CommandEventError):
+    """It was allowed and possible, and still did not come about."""
+
+
+class TopicMissing(Failed):
+    """A topic is not there; the message says what creates it."""
+
+
+class NotAcknowledged(Failed):
+    """The broker did not confirm a record in time: it may or may not be stored."""
+
+
+class DeadlinePassed(Failed):
+    """A wait ended without what it waited for."""

@@ -1,0 +1,72 @@
+"""Facts: past tense, immutable, for any number of readers (design §2). No command lives here.
+
+Times are int milliseconds since the epoch, UTC; money is int cents.
+"""
+
+from typing import NamedTuple
+
+
+class Item(NamedTuple):
+    """One line of an order: a product, how many, and the price of one in cents."""
+
+    product: str
+    quantity: int
+    unit_price_cents: int
+
+
+class OrderPlaced(NamedTuple):
+    """A customer clicked [BUY].
+
+    Attributes:
+        order_id: any signed 64-bit integer; also the record's key.
+        address: where the order goes.
+        placed_at: when it was accepted.
+        customer, email, phone: who, and how to reach them; None where the order does not say.
+        currency: ISO 4217 code of the prices.
+        items: what was bought; may be empty.
+        dispatch_before: the latest time for a dispatch; None means no limit.
+        mode_epoch: number of the mode in force at the writing; 0 means outside any mode.
+        shadow_of: command topics whose record of this order decides in this fact's stead (design §6).
+    """
+
+    order_id: int
+    address: str
+    placed_at: int
+    customer: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    currency: str = "EUR"
+    items: tuple[Item, ...] = ()
+    dispatch_before: int | None = None
+    mode_epoch: int = 0
+    shadow_of: tuple[str, ...] = ()
+
+
+class ProductDispatched(NamedTuple):
+    """The warehouse dispatched an order to an address."""
+
+    order_id: int
+    address: str
+    dispatched_at: int
+
+
+class DispatchRejected(NamedTuple):
+    """The warehouse read the order and refuses it for a reason that the sender can mend."""
+
+    order_id: int
+    reason: str
+    rejected_at: int
+
+
+class DispatchExpired(NamedTuple):
+    """The order reached the warehouse after the latest time for its dispatch."""
+
+    order_id: int
+    deadline: int
+    expired_at: int
+
+
+Fact = OrderPlaced | ProductDispatched | DispatchRejected | DispatchExpired
+"""Every fact of the catalogue."""
+
+FACT_TYPES = (OrderPlaced, ProductDispatched, DispatchRejected, DispatchExpired)

@@ -1,0 +1,36 @@
+"""Time as the program keeps it: int milliseconds since 1970-01-01T00:00:00Z; text only at the edges."""
+
+import time
+from datetime import UTC, datetime
+
+# What datetime can print: years 1 to 9999. Avro longs reach further, and hostile ones do.
+_EARLIEST = -62_135_596_800_000
+_LATEST = 253_402_300_799_999
+
+
+def now_ms() -> int:
+    """The wall clock, in milliseconds since the epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def rfc3339(at: int) -> str:
+    """Milliseconds since the epoch as RFC 3339 in UTC, e.g. 2026-11-21T08:30:00.000Z.
+
+    A time that the calendar cannot show is clamped to years 1 to 9999.
+    """
+    at = min(max(at, _EARLIEST), _LATEST)
+    seconds, ms = divmod(at, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z".rjust(24, "0")
+
+
+def parse_rfc3339(text: str) -> int:
+    """RFC 3339 text as milliseconds since the epoch.
+
+    Raises:
+        ValueError: the text is not a time, or says no offset from UTC (RFC 3339 §5.6 requires one).
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} says no offset from UTC")
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
