@@ -22,7 +22,28 @@ OWNED = frozenset(
         "partitioner",
     }
 )
-"""Settings that the guarantees stand on: a user's value is refused, never overridden in silence (design §8)."""
+"""What the guarantees stand on: a user's value is refused, never overridden in silence (design §8)."""
+
+_ALSO_OWNED = frozenset(
+    {
+        # librdkafka's other names for settings above
+        "request.required.acks",
+        "auto.commit.enable",
+        # what the clients below write over any value
+        "enable.auto.offset.store",
+        "enable.partition.eof",
+        "group.remote.assignor",
+        "message.max.bytes",
+        "partition.assignment.strategy",
+        "transaction.timeout.ms",
+    }
+)
+_ELSEWHERE = {
+    "bootstrap.servers": "--bootstrap-servers or CEV_BOOTSTRAP_SERVERS",
+    "metadata.broker.list": "--bootstrap-servers or CEV_BOOTSTRAP_SERVERS",
+    "group.protocol": "CEV_GROUP_PROTOCOL",
+    "message.timeout.ms": "its other name delivery.timeout.ms",
+}
 
 # The broker aborts a dead writer's transaction after this; until then it hides what lies behind (design §7).
 TRANSACTION_TIMEOUT_MS = 5_000
@@ -32,11 +53,17 @@ MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 def check_kafka(settings: Mapping[str, str]) -> list[str]:
     """Faults in the user's own librdkafka settings, one sentence each; empty if there are none."""
-    return [
-        f"kafka setting {key} is the program's own: its guarantees depend on it"
-        for key in sorted(settings)
-        if key in OWNED or key == "bootstrap.servers"
-    ]
+    return [fault for key in sorted(settings) if (fault := _fault(key))]
+
+
+def _fault(key: str) -> str | None:
+    if not key:
+        return "a kafka setting has no name"
+    if key in _ELSEWHERE:
+        return f"kafka setting {key} has a place of its own: use {_ELSEWHERE[key]}"
+    if key in OWNED or key in _ALSO_OWNED:
+        return f"kafka setting {key} is the program's own: its guarantees depend on it"
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,15 +112,25 @@ class Cluster:
         }
 
     def transactional_producer(self, transactional_id: str, **more: Any) -> dict[str, Any]:
-        """Configuration for a transactional producer (KIP-98)."""
+        """Configuration for a transactional producer (KIP-98).
+
+        A user's `delivery.timeout.ms` counts where it is shorter than the transaction may be: librdkafka
+        refuses a longer one.
+        """
         return self.producer(
             **{
-                "delivery.timeout.ms": TRANSACTION_TIMEOUT_MS,
+                "delivery.timeout.ms": self._delivery_in_transaction(),
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "transactional.id": transactional_id,
                 **more,
             }
         )
+
+    def _delivery_in_transaction(self) -> int | str:
+        wish = self.kafka.get("delivery.timeout.ms", "")
+        # 0 is librdkafka's word for "for ever"; what is no number, librdkafka shall refuse by itself.
+        within = not wish.isdecimal() or 0 < int(wish) < TRANSACTION_TIMEOUT_MS
+        return wish if wish and within else TRANSACTION_TIMEOUT_MS
 
     def consumer(self, group_id: str, **more: Any) -> dict[str, Any]:
         """Configuration for a member of a consumer group; it commits by hand and never resets an offset.

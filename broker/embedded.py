@@ -1,0 +1,131 @@
+"""`cev up` and `cev down`: a real Apache Kafka of one data directory, started, found and ended.
+
+I/O: the data directory, the cache, processes, Kafka (all through the modules beside this one).
+
+    up      claim the directory -> lock -> keep what runs -> jars, ports, storage -> start -> wait for answers
+    down    lock -> SIGTERM, in time SIGKILL, for exactly the recorded processes -> erase if asked to
+
+Promises: `up` on a running world changes nothing and says the same again; a broker of it that died is started
+again. When `up` fails, whatever it started is ended. Every wait has a deadline. `running` looks at this
+moment's processes and needs neither lock nor network.
+Not here: topics, questions to the user, printing.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker import datadir, kafka, process, state
+from broker import registry as schema_registry
+from broker.deadline import Deadline
+from broker.download import default_cache
+from broker.errors import UnknownWorldError
+from broker.launch import GRACE_S, Wish, brokers_in, launch
+from broker.progress import Report, silent
+from broker.properties import MAX_BROKERS
+from broker.state import State
+
+START_DEADLINE_S = 120.0
+DOWN_DEADLINE_S = 60.0
+# Three brokers take 6 s to hand over to each other in good order, for the sake of data that is erased next.
+_ERASING_GRACE_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A running world.
+
+    `bootstrap` is "127.0.0.1:9092[,...]"; `registry` the URL with /apis/ccompat/v7, None for a world that has
+    none; `log` the broker's log file, or the folder of all logs where there are several brokers; `brokers`
+    how many the cluster has. The address of a broker or registry that died is still named: who needs it is
+    told that it does not answer, and nobody falls back to something else in silence. `up` starts it again.
+    """
+
+    bootstrap: str
+    registry: str | None
+    log: Path
+    data_dir: Path
+    brokers: int
+
+
+def running(data_dir: Path) -> Running | None:
+    """The world of this data directory if it was seen ready and one of its brokers is alive, else None.
+
+    A recorded pid that now belongs to another process does not count.
+    """
+    found = state.load_state(data_dir)
+    if found is None or not found.ready:
+        return None
+    return _describe(data_dir.resolve(), found) if brokers_in(found.alive()) else None
+
+
+def up(
+    data_dir: Path,
+    *,
+    brokers: int | None = None,
+    registry: bool = False,
+    port: int = 9092,
+    report: Report = silent,
+    deadline_s: float = START_DEADLINE_S,
+    cache: Path | None = None,
+) -> Running:
+    """Start the world of `data_dir`, or find it running; return when every process of it answers.
+
+    Args:
+        data_dir: where its data, settings and logs are; made if missing.
+        brokers: 1 to 9; None is what the directory holds, or 1. It never changes while the data lives.
+        registry: add a schema registry. A world that has had one keeps it, because its records carry that
+            registry's ids.
+        port: the first broker's port, the others follow; 0 is any free ones. A running world keeps its own.
+        report: told of every step.
+        deadline_s: seconds for everything but downloads, which end when they stall.
+        cache: where the Java side is kept, by default below the user's cache folder.
+
+    Raises: a BrokerError, after which nothing runs that did not run before.
+    """
+    if brokers is not None and not 1 <= brokers <= MAX_BROKERS:
+        raise UnknownWorldError(f"{brokers} brokers are not possible: choose 1 to {MAX_BROKERS}")
+    datadir.claim(data_dir)
+    data_dir = data_dir.resolve()
+    wish = Wish(data_dir, brokers, registry, port, report, cache or default_cache(), deadline_s)
+    with datadir.readable_errors(data_dir), _locked(data_dir, deadline_s):
+        return _describe(data_dir, launch(wish))
+
+
+def down(data_dir: Path, *, delete_data: bool = False) -> bool:
+    """End the world of `data_dir` gracefully, and erase the whole directory if asked to.
+
+    Returns: False when nothing was running.
+    Raises: StopError, BusyError; DataDirError for a directory that is not ours to erase.
+    """
+    if not data_dir.is_dir():
+        return False
+    with datadir.readable_errors(data_dir):
+        if not datadir.is_ours(data_dir):
+            if delete_data:
+                datadir.erase(data_dir)
+            return False
+        with _locked(data_dir, DOWN_DEADLINE_S):
+            found = state.load_state(data_dir)
+            alive = found.alive() if found else {}
+            process.stop(alive.values(), deadline_s=_ERASING_GRACE_S if delete_data else GRACE_S)
+            state.save_state(data_dir, None)
+            if delete_data:
+                datadir.erase(data_dir)
+    return bool(alive)
+
+
+def _locked(data_dir: Path, deadline_s: float) -> AbstractContextManager[None]:
+    return datadir.locked(state.folder(data_dir) / "lock", Deadline.after(deadline_s))
+
+
+def _describe(data_dir: Path, found: State) -> Running:
+    brokers = len(found.ports.brokers)
+    world = state.load_world(data_dir)
+    return Running(
+        bootstrap=found.ports.bootstrap(),
+        registry=schema_registry.url_of(found.ports.registry) if world and world.registry else None,
+        log=state.log_of(data_dir, kafka.name_of(1)) if brokers == 1 else data_dir / "logs",
+        data_dir=data_dir,
+        brokers=brokers,
+    )
