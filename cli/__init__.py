@@ -1,1 +1,1 @@
-"""The command line `cev`: the composition root. It reads settings, finds the cluster and calls the other rooms."""
+"""The command line `cev`, the composition root: reads settings, finds the cluster, calls the other rooms."""

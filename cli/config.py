@@ -19,6 +19,6 @@ def show(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     sheet = output.table("setting", "value", "from", "meaning")
     for row in rows:
         sheet.add_row(
-            row.name, output.safe(row.value or "–"), output.safe(row.source), f"[dim]{row.meaning}[/dim]"
+            row.name, output.safe(row.value or "-"), output.safe(row.source), f"[dim]{row.meaning}[/dim]"
         )
     output.console.print(sheet)

@@ -18,6 +18,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from broker.datadir import claim
 from cli.common import World, command, world
 from cli.output import log, safe
 from cli.settings import Settings
@@ -60,6 +61,7 @@ def consume(
 ) -> None:
     """Run reactions, each as its own consumer group, until SIGTERM."""
     here = world(ctx)
+    claim(here.data_dir)
     chosen = [named(name) for name in dict.fromkeys(reaction)]
     _log_to_stderr()
     stopping = Event()

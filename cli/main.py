@@ -1,23 +1,33 @@
-"""`cev`: every command by name. Nothing is decided here."""
+"""`cev`: every command by name. Nothing is decided here.
 
-from importlib import metadata
+Only the modules of the command that was asked for are loaded: a shell that calls `cev` in a loop should not
+wait for a database toolkit when it places an order.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
 from typing import Annotated
 
 import typer
 
-from cli import config, consume
 from cli.output import console
 
-app = typer.Typer(
-    name="cev",
-    help="The Command Event pattern and its refactoring on a real Kafka.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(config.app, name="config")
-consume.register(app)
+COMMANDS: dict[str, str] = {
+    "demo": "cli.demo.command",
+    "up": "cli.up",
+    "down": "cli.up",
+    "status": "cli.status",
+    "topics": "cli.topics",
+    "mode": "cli.mode",
+    "order": "cli.order",
+    "consume": "cli.consume",
+    "effects": "cli.effects",
+    "verify": "cli.verify",
+    "dlq": "cli.dlq",
+    "config": "cli.config",
+}
+"""Each command's word, and the module that has it: with `register`, or as a group named `app`."""
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
@@ -26,8 +36,7 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the fl
         raise typer.Exit
 
 
-@app.callback()
-def cev(
+def _cev(
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -37,6 +46,28 @@ def cev(
     del version
 
 
+def build(words: Sequence[str]) -> typer.Typer:
+    """The command line for these words: the command they name, or all where they name none."""
+    app = typer.Typer(
+        name="cev",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_cev)
+    asked = next((COMMANDS[word] for word in words[:1] if word in COMMANDS), None)
+    for word, name in COMMANDS.items():
+        if asked not in (None, name) or (asked is None and words[:1] == ["--version"]):
+            continue
+        module = import_module(name)
+        if not hasattr(module, "register"):
+            app.add_typer(module.app, name=word)
+        elif not any(each.name == word for each in app.registered_commands):
+            module.register(app)
+    return app
+
+
 def main() -> None:
     """Run the command line; the process ends with an exit code of design §9."""
-    app(prog_name="cev")
+    build(sys.argv[1:])(prog_name="cev")

@@ -7,11 +7,11 @@ I/O: environment, and the settings file.
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -22,13 +22,17 @@ from schemas.errors import InvalidSetting
 PREFIX = "CEV_"
 _NESTED = f"{PREFIX}KAFKA__"
 _MASK = "********"
-_SECRET_WORDS = ("password", "secret", "token", "key.pem")
+_SECRET_WORDS = ("password", "passphrase", "secret", "token", "key.pem", "oauthbearer.config")
+# The last @ ends the user's part: a password that should have been escaped may hold anything else.
+_URL = re.compile(
+    r"(?P<scheme>[^:/]+://)(?:(?P<user>[^:@/]*)(?P<password>:.*)?@)?(?P<host>[^/?#@]*)(?P<rest>.*)", re.DOTALL
+)
 
 
 class Settings(BaseModel):
     """All settings, validated; the field's description is what `docs/configuration.md` says."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     bootstrap_servers: str | None = Field(None, description="Kafka brokers, host:port, comma-separated")
     schema_registry_url: str | None = Field(None, description="Confluent-compatible schema registry")
@@ -67,10 +71,21 @@ class Settings(BaseModel):
         description="librdkafka settings passed through; CEV_KAFKA__SECURITY_PROTOCOL is security.protocol",
     )
 
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        # Path("") is the working directory, and `cev down --delete-data` would empty it.
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("names no directory")
+        return value
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError as error:
+            raise ValueError(f"there is no home directory for {value}") from error
 
     @field_validator("kafka")
     @classmethod
@@ -113,12 +128,14 @@ def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
 
     Args:
         flags: values of command-line flags by setting name; None values count as not given.
-        environment: instead of the process's own.
+        environment: instead of the process's own; an empty value counts as not set.
 
     Raises:
         InvalidSetting: one line that names every fault and where it stands.
     """
-    environment = os.environ if environment is None else environment
+    given = os.environ if environment is None else environment
+    # Compose files and shells pass an unset variable on as an empty one.
+    environment = {key: value for key, value in given.items() if value}
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     faults: list[str] = []
@@ -146,19 +163,28 @@ def masked(name: str, value: Any) -> str | None:
         return None
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
-        return _masked_url(secret) if "://" in secret else _MASK
+        return _masked_url(secret, whole=False) if "://" in secret else _MASK
     if isinstance(value, dict):
-        shown = {key: _MASK if any(w in key for w in _SECRET_WORDS) else each for key, each in value.items()}
+        shown = {key: _MASK if _is_secret(key) else each for key, each in value.items()}
         return " ".join(f"{key}={each}" for key, each in sorted(shown.items())) or None
-    return _masked_url(str(value)) if name.endswith("_url") else str(value)
+    return _masked_url(str(value), whole=True) if name.endswith("_url") else str(value)
 
 
-def _masked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:{_MASK}@{host}"))
+def _is_secret(key: str) -> bool:
+    return any(word in key.lower() for word in _SECRET_WORDS)
+
+
+def _masked_url(url: str, *, whole: bool) -> str:
+    found = _URL.fullmatch(url)
+    if found is None:
+        return _MASK
+    user = ""
+    if found["user"] is not None:
+        # A lone user part may be a token.
+        user = f"{found['user']}:{_MASK}@" if found["password"] else f"{_MASK}@"
+    # A gateway's path or query may carry a token.
+    rest = found["rest"] if whole or not found["rest"].strip("/") else f"/{_MASK}"
+    return f"{found['scheme']}{user}{found['host']}{rest}"
 
 
 _Layer = dict[str, tuple[Any, str]]
@@ -200,13 +226,25 @@ def _from_file(environment: Mapping[str, str], faults: list[str]) -> _Layer:
         return {}
     layer: _Layer = {}
     for name, value in values.items():
-        if name == "kafka" and isinstance(value, dict):
-            layer[name] = ({key: str(each) for key, each in value.items()}, f"file {path}")
+        if name == "kafka":
+            if isinstance(value, dict):
+                layer[name] = (dict(_flat(value)), f"file {path}")
+            else:
+                faults.append(f"settings file {path}: kafka is a table, [kafka]")
         elif name in Settings.model_fields:
             layer[name] = (value, f"file {path}")
         else:
             faults.append(f"settings file {path}: there is no setting {name}")
     return layer
+
+
+def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    # TOML reads an unquoted security.protocol as a table in a table.
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _fault(error: dict[str, Any], sources: Mapping[str, str]) -> str:

@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
 def up(
     ctx: typer.Context,
     *,
-    brokers: Annotated[int, typer.Option(min=1, max=9, help="Brokers of the cluster; 3 replicate.")] = 1,
+    brokers: Annotated[
+        int | None, typer.Option(min=1, max=9, help="Brokers of a new cluster; 3 replicate. [default: 1]")
+    ] = None,
     registry: Annotated[bool, typer.Option("--registry", help="Start a schema registry too.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="First port; 0 takes any free one.")] = 9092,
     as_json: output.JsonFlag = False,

@@ -14,9 +14,10 @@ from io import BytesIO
 from typing import Any, NamedTuple, Protocol
 
 from fastavro import schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException
 
-from schemas import avro_schemas, framing
+from schemas import avro_schemas, foreign, framing
 from schemas.commands import DispatchProduct
 from schemas.control import ModeChanged
 from schemas.errors import (
@@ -44,6 +45,7 @@ _BROKEN = (
     RecursionError,
     struct.error,
 )
+_BRIEF = 200
 
 
 class SchemaRegistry(Protocol):
@@ -84,7 +86,7 @@ class Codec:
     def __init__(self, registry: SchemaRegistry | None = None) -> None:
         self._registry = registry
         self._readers: dict[tuple[str, bytes], _Reader] = {}
-        self._headers: dict[tuple[str, type[Message]], bytes] = {}
+        self._writers: dict[tuple[str, type[Message]], tuple[bytes, Any]] = {}
 
     def encode(self, topic: str, message: Message) -> bytes:
         """A message as the value of a record on a topic.
@@ -93,13 +95,13 @@ class Codec:
             RegistryUnreachable: the registry is configured and did not answer.
             TopicMissing: the schema is not registered; `cev topics create` registers it.
         """
-        record = type(message)
-        header = self._headers.get((topic, record))
-        if header is None:
-            header = self._headers[topic, record] = self._header(topic, record)
+        which = topic, type(message)
+        writer = self._writers.get(which)
+        if writer is None:
+            writer = self._writers[which] = (self._header(*which), avro_schemas.newest(which[1]).parsed)
         body = BytesIO()
-        body.write(header)
-        schemaless_writer(body, avro_schemas.newest(record).parsed, _plain(message))
+        body.write(writer[0])
+        schemaless_writer(body, writer[1], _plain(message))
         return body.getvalue()
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None, where: Position) -> Message:
@@ -165,7 +167,7 @@ class Codec:
             raise UnknownSchemaId(f"the registry has no schema with id {schema_id}", where)
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnknownType(f"schema id {schema_id} is not an Avro schema", where) from error
 
 
@@ -173,13 +175,22 @@ def _read_body(value: bytes, start: int, reader: _Reader, where: Position) -> di
     body = BytesIO(value)
     body.seek(start)
     try:
-        fields: Any = schemaless_reader(body, reader.writer, reader.resolve)
+        fields: Any = schemaless_reader(body, reader.writer)
+        if reader.resolve is not None and body.tell() == len(value):
+            # fastavro skips the fields that we do not know without looking for their end: only a body
+            # that was read as it was written may be resolved.
+            body.seek(start)
+            fields = schemaless_reader(body, reader.writer, reader.resolve)
+    except SchemaResolutionError as error:
+        raise UnknownType(f"its writer's schema does not fit ours: {_brief(error)}", where) from error
     except EOFError as error:
         raise TruncatedBody(
             f"the body ends after {len(value) - start} bytes, its schema does not", where
         ) from error
     except _BROKEN as error:
-        raise MalformedBody(f"the body breaks its schema ({type(error).__name__}: {error})", where) from error
+        raise MalformedBody(
+            f"the body breaks its schema ({type(error).__name__}: {_brief(error)})", where
+        ) from error
     if body.tell() != len(value):
         raise TrailingBytes(f"{len(value) - body.tell()} bytes are left over after the body", where)
     return fields  # type: ignore[no-any-return]  # a record schema always gives a dict
@@ -188,18 +199,28 @@ def _read_body(value: bytes, start: int, reader: _Reader, where: Position) -> di
 def _reader_of(record: type[Message], schema: Any, where: Position) -> _Reader:
     try:
         writer = avro_schemas.parse(schema)
+        foreign.check(writer)
     except (SchemaParseException, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise UnknownType(f"its writer's schema cannot be used: {error}", where) from error
+        raise UnknownType(f"its writer's schema cannot be used: {_brief(error)}", where) from error
     newest = avro_schemas.newest(record).parsed
     # Resolution costs time on every record; the same schema needs none.
     return _Reader(writer, None if writer == newest else newest, _BUILDERS.get(record, _build_keyed(record)))
 
 
 def _name_of(schema: Any) -> str:
-    if not isinstance(schema, dict):
-        return str(schema)[:80]
-    name, namespace = str(schema.get("name", schema.get("type"))), schema.get("namespace")
-    return name if "." in name or not namespace else f"{namespace}.{name}"
+    match schema:
+        case {"type": "record", "name": str(name), "namespace": str(namespace)} if (
+            namespace and "." not in name
+        ):
+            return _brief(f"{namespace}.{name}")
+        case {"type": "record", "name": str(name)}:
+            return _brief(name)
+    return "(not a record)"
+
+
+def _brief(thing: object) -> str:
+    # It ends in a header of the dead letter; a hostile schema may be of any length.
+    return str(thing)[:_BRIEF]
 
 
 def _names(records: tuple[type[Message], ...]) -> str:

@@ -16,14 +16,16 @@ from typing import NamedTuple
 from schemas.errors import Position
 from schemas.times import parse_rfc3339, rfc3339
 
-Headers = Sequence[tuple[str, bytes | None]]
+Headers = Sequence[tuple[str, str | bytes | None]]
+"""Headers as the client takes them; as it hands them over, the values are bytes or None."""
 
-CONTENT_TYPE = b"application/avro"
+CONTENT_TYPE = "application/avro"
 NAMESPACE = "command_event"
 MAX_ID = 256
 """Longer identifiers of others are replaced by derived ones: they end up in our store and our results."""
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+# Version ff is forbidden, and so are ids of zeros (W3C Trace Context §3.2.2).
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 class Envelope(NamedTuple):
@@ -44,7 +46,7 @@ class Envelope(NamedTuple):
     traceparent: str | None = None
 
 
-def to_headers(envelope: Envelope, *, record: str, source: str, at: str) -> list[tuple[str, bytes]]:
+def to_headers(envelope: Envelope, *, record: str, source: str, at: str) -> list[tuple[str, str]]:
     """Headers for a record that we write.
 
     Args:
@@ -54,23 +56,23 @@ def to_headers(envelope: Envelope, *, record: str, source: str, at: str) -> list
         at: when the message came about, RFC 3339 text (one text serves a whole batch).
 
     Returns:
-        Name and value pairs in the order of design §5.
+        Name and value pairs in the order of design §5; the client writes the text as UTF-8.
     """
     headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", envelope.message_id.encode()),
-        ("ce_type", f"{NAMESPACE}.{record}".encode()),
-        ("ce_source", f"cev/{source}".encode()),
-        ("ce_time", at.encode()),
+        ("ce_specversion", "1.0"),
+        ("ce_id", envelope.message_id),
+        ("ce_type", f"{NAMESPACE}.{record}"),
+        ("ce_source", f"cev/{source}"),
+        ("ce_time", at),
         ("content-type", CONTENT_TYPE),
-        ("ce_correlationid", envelope.correlation_id.encode()),
+        ("ce_correlationid", envelope.correlation_id),
     ]
     if envelope.causation_id is not None:
-        headers.append(("ce_causationid", envelope.causation_id.encode()))
+        headers.append(("ce_causationid", envelope.causation_id))
     if envelope.expires_at is not None:
-        headers.append(("ce_expirytime", rfc3339(envelope.expires_at).encode()))
+        headers.append(("ce_expirytime", rfc3339(envelope.expires_at)))
     if envelope.traceparent is not None:
-        headers.append(("traceparent", envelope.traceparent.encode()))
+        headers.append(("traceparent", envelope.traceparent))
     return headers
 
 

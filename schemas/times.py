@@ -1,11 +1,15 @@
 """Time as the program keeps it: int milliseconds since 1970-01-01T00:00:00Z; text only at the edges."""
 
+import re
 import time
 from datetime import UTC, datetime
 
 # What datetime can print: years 1 to 9999. Avro longs reach further, and hostile ones do.
 _EARLIEST = -62_135_596_800_000
 _LATEST = 253_402_300_799_999
+
+# RFC 3339 §5.6; datetime.fromisoformat alone also takes weeks, bare hours and any character for the T.
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
 
 def now_ms() -> int:
@@ -29,7 +33,9 @@ def parse_rfc3339(text: str) -> int:
     Raises:
         ValueError: the text is not a time, or says no offset from UTC (RFC 3339 §5.6 requires one).
     """
-    moment = datetime.fromisoformat(text)
+    if not _RFC3339.fullmatch(text):
+        raise ValueError(f"{text!r} is not a time such as 2026-11-21T08:30:00Z")
+    moment = datetime.fromisoformat(text.upper())
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} says no offset from UTC")
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)

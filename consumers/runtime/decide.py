@@ -111,6 +111,7 @@ class _Deciding:
         self.context.envelope = item.envelope
         self.context.effects = []
         facts = self.policy.reaction.react(item.message, self.context)
+        _check_guards(self.policy.reaction.name, facts, self.context.effects)
         return facts, [
             effect
             if effect.input is None or len(effect.input) <= MAX_INPUT
@@ -174,6 +175,13 @@ def _checked(fact: Fact, policy: Policy) -> Fact:
             f"{policy.reaction.name} returned a {type(fact).__name__}: a reaction returns facts only"
         )
     return fact
+
+
+def _check_guards(name: str, facts: Sequence[Fact], effects: Sequence[Effect]) -> None:
+    if not effects and facts:
+        raise TypeError(f"{name} answers without an effect: no key guards the answer against a second one")
+    if len(effects) > 1 and len({effect.name for effect in effects}) < len(effects):
+        raise TypeError(f"{name} records {effects[-1].name} twice for one message: one key is one effect")
 
 
 def _conflict(effect: Effect, before: Known, where: Position) -> ConflictingOrder:

@@ -30,7 +30,6 @@ from consumers.runtime.work import Dead, Decoded, Errand, Outgoing, Partition, P
 from schemas.codec import Codec
 from schemas.envelope import from_headers
 from schemas.errors import NotTheOwner, Position, RecordError, Undeliverable, Unreachable
-from schemas.framing import decode_key
 from schemas.times import now_ms, rfc3339
 from schemas.topics import BY_NAME, Kind, retries
 
@@ -231,7 +230,7 @@ class Member:
             except RecordError as error:
                 dead.append(Dead(record, error))
                 continue
-            order_id = decode_key(record.key, where)
+            order_id: int = message[0]  # the first field of every message is what its key says
             envelope = from_headers(record.headers, order_id=order_id, where=where)
             decoded.append(Decoded(record, order_id, message, envelope))
         return decoded, dead

@@ -8,8 +8,7 @@ I/O: database, and one lock file per slot beside it.
 """
 
 import fcntl
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -21,6 +20,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import StaticPool
 
+from consumers.runtime.stored_results import Stored, pack, unpack
 from consumers.runtime.stores import migrate, tables
 from consumers.runtime.work import EffectRow, Known, Outgoing, Partition
 from schemas.errors import DependencyDown, ForeignStore, Position
@@ -31,10 +31,10 @@ _LOOKUP = 500
 
 _INSERT_EFFECT = "INSERT INTO effects VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 _INSERT_SHADOW = "INSERT OR IGNORE INTO shadow_decisions VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-_INSERT_RESULT = "INSERT OR IGNORE INTO results VALUES (?,?,?,?,?,?,?,?)"
+_INSERT_RESULT = "INSERT INTO results VALUES (?,?,?,?,?)"
 _FINISH = "UPDATE effects SET outcome = 'done' WHERE order_id = ? AND effect = ? AND outcome = 'intended'"
 _WITHDRAW = "DELETE FROM effects WHERE order_id = ? AND effect = ? AND outcome = 'intended'"
-_DROP_SENT = "DELETE FROM results WHERE source_topic = ? AND source_partition = ? AND source_offset < ?"
+_DROP_SENT = "DELETE FROM results WHERE source_topic = ? AND source_partition = ? AND last_offset < ?"
 
 
 class EffectTaken(Exception):
@@ -186,17 +186,15 @@ class Store:
                     found[row[0], row[1]] = Known(row[2], row[3], Position(row[4], row[5], row[6]))
         return found
 
-    def results(self, positions: Iterable[Position]) -> list[tuple[Position, Outgoing]]:
+    def results(self, positions: Collection[Position]) -> list[tuple[Position, Outgoing]]:
         """The stored results of these positions, in the order they were made."""
-        sent: list[tuple[Position, Outgoing]] = []
+        rows: list[Stored] = []
         with self._reading() as connection:
-            for topic, partition, offset in positions:
-                rows = connection.execute(_RESULTS, {"t": topic, "p": partition, "o": offset})
-                sent += [
-                    (Position(topic, partition, offset), Outgoing(row[0], row[1], row[2], _headers(row[3])))
-                    for row in rows
-                ]
-        return sent
+            for topic, number in sorted({each[:2] for each in positions}):
+                offsets = [each.offset for each in positions if each[:2] == (topic, number)]
+                span = {"t": topic, "p": number, "low": min(offsets), "high": max(offsets)}
+                rows += [Stored(*row) for row in connection.execute(_RESULTS, span)]
+        return unpack(rows, positions)
 
     def write(self, batch: Batch) -> None:
         """Write one batch, all or nothing.
@@ -219,7 +217,7 @@ class Store:
         if batch.shadows:
             run(_INSERT_SHADOW, [tuple(row) for row in sorted(batch.shadows, key=_effect_key)])
         if batch.results:
-            run(_INSERT_RESULT, _result_rows(batch.results))
+            run(_INSERT_RESULT, [tuple(row) for row in pack(batch.results)])
         if batch.finished:
             run(_FINISH, sorted(batch.finished))
         if batch.withdrawn:
@@ -281,32 +279,13 @@ _KNOWN = text(
     "FROM effects WHERE order_id IN :ids"
 ).bindparams(bindparam("ids", expanding=True))
 _RESULTS = text(
-    "SELECT topic, key, value, headers FROM results "
-    "WHERE source_topic = :t AND source_partition = :p AND source_offset = :o ORDER BY seq"
+    "SELECT * FROM results WHERE source_topic = :t AND source_partition = :p "
+    "AND first_offset <= :high AND last_offset >= :low ORDER BY first_offset"
 )
 
 
 def _effect_key(row: EffectRow) -> tuple[int, str]:
     return row.order_id, row.effect
-
-
-def _result_rows(results: Sequence[tuple[Position, Outgoing]]) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
-    last, seq = None, 0
-    for origin, out in results:
-        seq = seq + 1 if origin == last else 0
-        last = origin
-        text_headers = json.dumps([(name, _text(value)) for name, value in out.headers])
-        rows.append((*origin, seq, out.topic, out.key, out.value, text_headers))
-    return rows
-
-
-def _headers(stored: str) -> list[tuple[str, str | bytes | None]]:
-    return [(name, value.encode()) for name, value in json.loads(stored)]
-
-
-def _text(value: str | bytes | None) -> str:
-    return value.decode() if isinstance(value, bytes) else value or ""
 
 
 def _set_up(raw: Any, _record: object) -> None:

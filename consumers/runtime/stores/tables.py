@@ -1,12 +1,13 @@
 """The tables of a group's store. Migrations create them; a test holds that both agree.
 
 `effects` is the guard: one row per effect key, never cleaned (design §7, point 2). `results` is bookkeeping:
-rows below `progress.results_upto` are known to be committed in Kafka and are removed.
+one row per batch and partition holds the result records as they were sent (see `stored_results`); rows below
+`progress.results_upto` are known to be committed in Kafka and are removed.
 
 I/O: none of its own; it names SQLAlchemy's types.
 """
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -57,11 +58,8 @@ results = Table(
     metadata,
     Column("source_topic", Text, primary_key=True),
     Column("source_partition", Integer, primary_key=True, autoincrement=False),
-    Column("source_offset", BigInteger, primary_key=True, autoincrement=False),
-    Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("topic", Text, nullable=False),
-    Column("key", LargeBinary),
-    Column("value", LargeBinary),
-    Column("headers", Text, nullable=False),
+    Column("first_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_offset", BigInteger, nullable=False),
+    Column("records", Text, nullable=False),
     sqlite_with_rowid=False,
 )

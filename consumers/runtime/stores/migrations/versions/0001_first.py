@@ -4,7 +4,7 @@ I/O: database, through Alembic.
 """
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, Integer, Text
 
 revision = "0001"
 down_revision = None
@@ -53,11 +53,8 @@ def upgrade() -> None:
         "results",
         Column("source_topic", Text, primary_key=True),
         Column("source_partition", Integer, primary_key=True, autoincrement=False),
-        Column("source_offset", BigInteger, primary_key=True, autoincrement=False),
-        Column("seq", Integer, primary_key=True, autoincrement=False),
-        Column("topic", Text, nullable=False),
-        Column("key", LargeBinary),
-        Column("value", LargeBinary),
-        Column("headers", Text, nullable=False),
+        Column("first_offset", BigInteger, primary_key=True, autoincrement=False),
+        Column("last_offset", BigInteger, nullable=False),
+        Column("records", Text, nullable=False),
         sqlite_with_rowid=False,
     )

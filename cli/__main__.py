@@ -1,0 +1,5 @@
+"""`python -m cli` is `cev`."""
+
+from cli.main import main
+
+main()

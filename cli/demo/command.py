@@ -1,0 +1,29 @@
+"""`cev demo` itself: set the stage, tell the story, clear the stage."""
+
+import typer
+
+from cli.common import command
+from cli.demo.stage import Stage
+from cli.demo.story import Story
+from cli.demo.telling import Teller
+from cli.output import console
+
+
+def register(app: typer.Typer) -> None:
+    """Put the command into the command line."""
+    command(app, "demo", example="cev demo")(demo)
+
+
+def demo(ctx: typer.Context) -> None:
+    """Tell the whole story on a real broker; exits non-zero if a promise was broken.
+
+    It runs in a data directory of its own and removes it; settings and clusters of yours are not touched.
+    """
+    del ctx
+    stage = Stage()
+    try:
+        kept = Story(stage, Teller(console)).run()
+    finally:
+        stage.close()
+    if not kept:
+        raise typer.Exit(1)

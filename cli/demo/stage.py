@@ -1,0 +1,134 @@
+"""What the story runs on: an embedded broker and `cev` processes in a data directory of their own.
+
+Promises: nothing of the user's is touched (every `CEV_` variable is left out), and whatever happens, every
+process is ended and the directory removed.
+
+I/O: processes, files, environment, and the groups' stores (read-only).
+"""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from broker import embedded
+from schemas.errors import Failed
+
+_COMMAND_S = 120.0
+_END_S = 40.0
+
+
+class Stage:
+    """A world for one telling.
+
+    Attributes:
+        folder: the data directory.
+    """
+
+    def __init__(self) -> None:
+        self._root = Path(tempfile.mkdtemp(prefix="cev-demo-"))
+        self.folder = self._root / "data"
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("CEV_")}
+        self._environment["CEV_DATA_DIR"] = str(self.folder)
+        self._environment["COLUMNS"] = "100"
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def close(self) -> None:
+        """End every process and remove the directory."""
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            try:
+                process.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        embedded.down(self.folder, delete_data=True)
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def cev(self, *words: str) -> str:
+        """Run a command to its end.
+
+        Returns:
+            What it printed on stdout.
+
+        Raises:
+            Failed: it ended with another code than 0; the message carries what it said.
+        """
+        done = subprocess.run(  # noqa: S603 - our own command under our own interpreter
+            [sys.executable, "-m", "cli", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self._environment,
+            timeout=_COMMAND_S,
+        )
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip()
+            raise Failed(f"`{spelled(*words)}` ended with {done.returncode}: {said}")
+        return done.stdout
+
+    def lines(self, *words: str) -> list[dict[str, Any]]:
+        """Run a command with `--json` and read its lines."""
+        return [json.loads(line) for line in self.cev(*words, "--json").splitlines()]
+
+    def start(self, name: str, *words: str) -> None:
+        """Start a command that goes on; its words go to `NAME.log` in the data directory."""
+        with (self.folder / f"{name}.log").open("ab") as log, (self.folder / f"{name}.out").open("ab") as out:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own command under our own interpreter
+                [sys.executable, "-m", "cli", *words], stdout=out, stderr=log, env=self._environment
+            )
+
+    def kill(self, name: str) -> int:
+        """End a process with SIGKILL; returns its id."""
+        process = self._running.pop(name)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return process.pid
+
+    def alive(self, name: str) -> bool:
+        """Whether a process still runs."""
+        return name in self._running and self._running[name].poll() is None
+
+    def output(self, name: str) -> str:
+        """What a process printed on stdout so far."""
+        return (self.folder / f"{name}.out").read_text("utf-8")
+
+    def wait(self, what: str, seconds: float, reached: Callable[[], bool]) -> None:
+        """Wait for something.
+
+        Raises:
+            Failed: it did not come about in time.
+        """
+        deadline = time.monotonic() + seconds
+        while not reached():
+            if time.monotonic() > deadline:
+                raise Failed(f"{what}: not within {seconds:.0f} s; see the logs in {self.folder}")
+            time.sleep(0.1)
+
+    def effects(self, group: str, *outcomes: str) -> int:
+        """How many effects of these outcomes a group's store has; 0 before it exists."""
+        path = self.folder / "stores" / f"{group}.sqlite3"
+        if not path.exists():
+            return 0
+        marks = ",".join("?" * len(outcomes))
+        try:
+            with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
+                found = store.execute(f"SELECT count(*) FROM effects WHERE outcome IN ({marks})", outcomes)  # noqa: S608 - only question marks
+                return int(found.fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0  # its tables are just being made
+
+
+def spelled(*words: str) -> str:
+    """A command as a reader types it."""
+    return shlex.join(["cev", *words])

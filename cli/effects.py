@@ -1,0 +1,115 @@
+"""`cev effects`: what a reaction has done."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli import output, tables
+from cli.common import command, settings
+from consumers.registry import REACTIONS, named
+from operations import effects
+from operations.effects import Made
+from schemas.times import rfc3339
+
+_PAGE = 1_000
+
+
+def register(app: typer.Typer) -> None:
+    """Put the command into the command line."""
+    command(app, "effects", example="cev effects warehouse --json")(show)
+
+
+def show(
+    ctx: typer.Context,
+    reaction: Annotated[
+        str, typer.Argument(metavar="REACTION", help=f"One of {', '.join(r.name for r in REACTIONS)}.")
+    ],
+    *,
+    order_id: Annotated[int | None, typer.Option(metavar="N", help="Only this order's.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Of the warehouse: rejected and expired orders too.")
+    ] = False,
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Show what a reaction has done, from its store; works without a broker."""
+    name = named(reaction).name
+    path = settings(ctx).data_dir / "stores" / f"{name}.sqlite3"
+    if not effects.exists(path):
+        output.log.print(
+            f"{name} never ran with this data directory: {tables.cell(path)} is not there", style="dim"
+        )
+        return
+    found = effects.made(
+        path, order_id=order_id, outcome="dispatched" if name == "warehouse" and not every else None
+    )
+    if as_json:
+        for document in effects.documents(name, found):
+            output.emit(document)
+        return
+    _print(name, found)
+
+
+def _print(name: str, found: Iterator[Made]) -> None:
+    if name == "sales":
+        tables.show(_sales(found))
+    elif name == "loyalty":
+        tables.show(_points(found))
+    else:
+        _stream(name, found)
+
+
+def _sales(found: Iterator[Made]) -> Table:
+    sheet = output.table(
+        "day", "product", "orders", "units", "revenue", "", right=("orders", "units", "revenue")
+    )
+    for each in effects.sales(found):
+        sheet.add_row(
+            each.day,
+            tables.cell(each.product),
+            f"{each.orders:,}",
+            f"{each.units:,}",
+            money(each.amount_cents),
+            tables.cell(each.currency),
+        )
+    return sheet
+
+
+def _points(found: Iterator[Made]) -> Table:
+    sheet = output.table("customer", "points", "orders", right=("points", "orders"))
+    for each in effects.points(found):
+        sheet.add_row(tables.cell(each.customer), f"{each.points:,}", f"{each.orders:,}")
+    return sheet
+
+
+def _stream(name: str, found: Iterator[Made]) -> None:
+    """Rows in pages, so that a store of any size is shown in constant memory."""
+    count = 0
+    sheet = _page(name)
+    for each in found:
+        if name == "warehouse":
+            note = f"{each.input or '-'}  ({each.detail})" if each.detail else each.input or "-"
+            cells = (str(each.order_id), each.outcome, each.via, rfc3339(each.at), note)
+        else:
+            cells = (str(each.order_id), each.effect, each.outcome, rfc3339(each.at), each.input or "-")
+        sheet.add_row(*(tables.cell(cell) for cell in cells))
+        count += 1
+        if count % _PAGE == 0:
+            tables.show(sheet)
+            sheet = _page(name)
+    if sheet.row_count or not count:
+        tables.show(sheet)
+    output.log.print(f"{count:,} {'effect' if count == 1 else 'effects'}", style="dim")
+
+
+def _page(name: str) -> Table:
+    if name == "warehouse":
+        return output.table("order", "outcome", "via", "at", "address", right=("order",))
+    last = "recipient" if name == "notification" else "input"
+    return output.table("order", "effect", "outcome", "at", last, right=("order",))
+
+
+def money(cents: int) -> str:
+    """Cents as an amount, e.g. -1,234.05."""
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"

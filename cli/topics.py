@@ -1,0 +1,139 @@
+"""`cev topics`: make the cluster match the catalogue, and look at it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cli import output, tables
+from cli.common import World, command, world
+from consumers.registry import all_topics
+from operations import topics
+from operations.topics import Described, Made
+from schemas.avro_schemas import full_name
+
+app = typer.Typer(help="The topics of the catalogue.", no_args_is_help=True)
+
+
+def create_all(here: World) -> Made:
+    """Create what is missing of the whole catalogue; differences are said on stderr."""
+    made = topics.create(here.cluster, all_topics(), here.registry)
+    for each in made.mended:
+        output.log.print(
+            f"{each.topic}: {each.what} was {tables.cell(each.found)}, now {each.wanted}", style="dim"
+        )
+    for each in made.differs:
+        output.log.print(f"[yellow]differs[/yellow]  {tables.cell(each)}", soft_wrap=True)
+    return made
+
+
+@command(app, "create", example="cev topics create")
+def create(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
+    """Create what is missing, and say what differs; deletes nothing, changes no partition count."""
+    wanted = all_topics()
+    made = create_all(world(ctx))
+    if as_json:
+        output.emit(
+            {
+                "created": list(made.created),
+                "changed": [each._asdict() for each in made.mended],
+                "differs": [each._asdict() for each in made.differs],
+                "schemas": [{"topic": topic, "record": record} for topic, record in made.subjects],
+            }
+        )
+        return
+    for name in made.created:
+        output.console.print(f"[green]created[/green]  {name}")
+    there = len(wanted) - len(made.created)
+    schemas = f", {len(made.subjects)} schemas registered" if made.subjects else ""
+    output.console.print(f"{len(made.created)} created, {there} were there{schemas}")
+
+
+@command(app, "list", example="cev topics list")
+def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
+    """List every topic with its kind and owner."""
+    found = topics.describe(world(ctx).cluster, all_topics())
+    if as_json:
+        for each in found:
+            output.emit(_fields(each))
+        return
+    sheet = output.table(
+        "topic", "kind", "owner", "partitions", "records", "", right=("partitions", "records")
+    )
+    for each in found:
+        there = each.found is not None
+        sheet.add_row(
+            each.topic.name,
+            each.topic.kind.value,
+            each.topic.owner,
+            str(each.found.partitions) if each.found is not None else "-",
+            f"≤ {each.records_max:,}" if there and each.records_max else "0" if there else "-",
+            _remark(each),
+        )
+    tables.show(sheet)
+    if any(each.found is None for each in found):
+        output.log.print("`cev topics create` creates what is missing", style="dim")
+
+
+@command(app, "describe", example="cev topics describe dispatch_products")
+def describe(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A topic of the catalogue.")],
+    *,
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Describe one topic: what it is for, and how the cluster has it."""
+    topic = topics.named(all_topics(), name)
+    [each] = topics.describe(world(ctx).cluster, [topic])
+    if as_json:
+        output.emit(_fields(each) | _details(each))
+        return
+    details = _details(each)
+    lines = {
+        "kind": topic.kind.value,
+        "owner": topic.owner,
+        "carries": ", ".join(details["records"]) or f"the bytes of {topic.source}",
+        "replication": str(details["replication"] if each.found else "-"),
+        "settings": "  ".join(f"{key}={value}" for key, value in topic.config.items()),
+    }
+    output.console.print(f"[bold]{topic.name}[/bold]  {_remark(each)}")
+    for label, text in lines.items():
+        output.console.print(f"  [dim]{label:<12}[/dim]{text}", soft_wrap=True)
+    for difference in each.differs:
+        output.console.print(f"  [yellow]{'differs':<12}[/yellow]{tables.cell(difference)}", soft_wrap=True)
+    sheet = output.table("  partition", "low", "high", right=("  partition", "low", "high"))
+    for number, edge in sorted(each.edges.items()):
+        sheet.add_row(str(number), f"{edge.low:,}", f"{edge.high:,}")
+    if each.found is not None:
+        tables.show(sheet)
+
+
+def _remark(each: Described) -> str:
+    if each.found is None:
+        return "[red]missing[/red]"
+    if each.differs:
+        return f"[yellow]differs[/yellow]: {', '.join(difference.what for difference in each.differs)}"
+    return ""
+
+
+def _fields(each: Described) -> dict[str, Any]:
+    return {
+        "name": each.topic.name,
+        "kind": each.topic.kind.value,
+        "owner": each.topic.owner,
+        "partitions": each.found.partitions if each.found is not None else None,
+        "records_max": each.records_max,
+        "differs": [difference._asdict() for difference in each.differs],
+    }
+
+
+def _details(each: Described) -> dict[str, Any]:
+    return {
+        "records": [full_name(record) for record in each.topic.records],
+        "source": each.topic.source,
+        "replication": each.found.replication if each.found is not None else None,
+        "config": each.topic.config,
+        "offsets": [
+            {"partition": number, "low": edge.low, "high": edge.high}
+            for number, edge in sorted(each.edges.items())
+        ],
+    }
