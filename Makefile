@@ -11,6 +11,8 @@ COMPILE := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --uni
 
 .PHONY: help setup demo test check fmt bench lock clean
 
+.DEFAULT_GOAL := help
+
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 

@@ -13,8 +13,6 @@ from rich.text import Text
 
 from cli.output import safe
 
-_WIDTH = 100
-
 
 class Scene(Protocol):
     """Something that moves while the story waits."""
@@ -49,7 +47,7 @@ class Teller:
 
     def say(self, text: str) -> None:
         """A sentence or two."""
-        self._console.print(text, width=_WIDTH, style="default")
+        self._console.print(Text(text), soft_wrap=True)
 
     def ran(self, command: str, output: str = "") -> None:
         """A command as a reader can type it, and what it printed."""
