@@ -26,7 +26,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from broker import embedded
 from broker.client import Cluster
 from consumers.registry import all_topics, named
-from consumers.runtime.member import Member, Options
+from consumers.runtime.member import Member
+from consumers.runtime.options import Options
 from consumers.runtime.pulse import Pulse
 from producers.order_writes import Placed
 from producers.placer import OrderPlacer

@@ -27,7 +27,8 @@ from consumers.channels.text import HttpText, JsonLinesText
 from consumers.registry import REACTIONS, named
 from consumers.runtime.health import serve
 from consumers.runtime.lanes import Channel
-from consumers.runtime.member import Member, Options
+from consumers.runtime.member import Member
+from consumers.runtime.options import Options
 from consumers.runtime.pulse import Pulse
 from consumers.runtime.reaction import Reaction, Start
 from consumers.runtime.service import Service

@@ -16,8 +16,9 @@ _MAX_MESSAGE = 4_000
 def dead_letter(dead: Dead, group: str, attempts: int = 1) -> Outgoing:
     """The record for the group's dead-letter topic of the dead record's source.
 
-    Key, value and headers stay as they were. A record that had already been a dead letter and fails again
-    keeps its first origin (design §5).
+    Key, value and headers stay as they were. A record that was redriven and fails again keeps its first
+    origin (design §5); one of a source topic has no other origin than its own, whatever its headers say:
+    ours are added behind them, and of a doubled name the last counts.
 
     Args:
         dead: the record and its error.
@@ -26,7 +27,8 @@ def dead_letter(dead: Dead, group: str, attempts: int = 1) -> Outgoing:
     """
     record, error = dead.record, dead.error
     headers: list[tuple[str, str | bytes | None]] = list(record.headers or [])
-    known = {name for name, _ in headers}
+    redriven = record.position.topic != record.source
+    known = {name for name, _ in headers} if redriven else set()
     origin = {
         "original-topic": record.position.topic.encode(),
         "original-partition": struct.pack(">i", record.position.partition),
@@ -40,6 +42,7 @@ def dead_letter(dead: Dead, group: str, attempts: int = 1) -> Outgoing:
         PREFIX + "exception-message": str(error)[:_MAX_MESSAGE].encode("utf-8", "replace"),
         "attempts": str(attempts).encode(),
     }
-    headers = [(name, value) for name, value in headers if name not in reason]
+    if redriven:
+        headers = [(name, value) for name, value in headers if name not in reason]
     headers += list(reason.items())
     return Outgoing(topics.dead_letters(group, record.source), record.key, record.value, headers)

@@ -7,19 +7,21 @@ that are no longer ours are not handed out; every partition begins where `assign
 I/O: Kafka (one consumer; all calls from one thread).
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from broker.client import Cluster
 from consumers.runtime.assignment import Committed
-from consumers.runtime.work import Partition, Record
-from schemas.errors import BrokerUnreachable, CommandEventError, LostOffset, Position, TopicMissing
+from consumers.runtime.reading import Reading, sort
+from consumers.runtime.work import Partition
+from schemas.errors import BrokerUnreachable, CommandEventError, TopicMissing
 
 _TIMEOUT_S = 10.0
-_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - librdkafka's local codes
+_PROBE_S = 2.0
+_SPARE_S = 5.0
 _STALE = (
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
@@ -29,29 +31,12 @@ _STALE = (
     KafkaError._FENCED,  # noqa: SLF001 - librdkafka's local code
 )
 
-Begin = Callable[[list[Partition]], dict[Partition, int]]
-"""Given newly assigned partitions, says at which offset each begins, or raises."""
+Begin = Callable[["Inlet", list[Partition]], dict[Partition, int]]
+"""Given an inlet and its newly assigned partitions, says at which offset each begins, or raises."""
 
 
 class StaleBatch(Exception):
     """The group moved on since the batch was read; nothing of it may be committed."""
-
-
-@dataclass(slots=True)
-class Reading:
-    """What one look at the topics brought.
-
-    Attributes:
-        records: in the order they were read.
-        broken: positions that the client could not deliver, with its words.
-        metadata: the consumer group metadata that a commit of these records travels with.
-        ended: whether every partition of ours was read to its end.
-    """
-
-    records: list[Record]
-    broken: list[tuple[Position, str]]
-    metadata: Any
-    ended: bool
 
 
 class Inlet:
@@ -62,19 +47,21 @@ class Inlet:
         group: group id.
         sources: subscribed topics, each with the catalogue topic whose records it carries.
         begin: decides where partitions begin.
+        store: id of the group's store; travels as metadata with every offset.
 
     Attributes:
-        store: id of the group's store, to be set before `subscribe`; travels as metadata with every offset.
         owned: partitions that are ours now.
         ends: of those, the ones read to their end, and the end's offset.
         joined: whether the group ever granted an assignment.
     """
 
-    def __init__(self, cluster: Cluster, group: str, sources: Mapping[str, str], begin: Begin) -> None:
-        self._consumer = Consumer(cluster.consumer(group))
+    def __init__(
+        self, cluster: Cluster, group: str, sources: Mapping[str, str], begin: Begin, store: str
+    ) -> None:
+        self._consumer = Consumer({**cluster.consumer(group), "error_cb": self._on_error})
         self._sources = sources
         self._begin = begin
-        self.store = ""
+        self.store = store
         self._rebalances = 0
         self._failure: CommandEventError | None = None
         self._stash: list[Message] = []
@@ -82,30 +69,18 @@ class Inlet:
         self.ends: dict[Partition, int] = {}
         self.owned: set[Partition] = set()
         self.joined = False
+        self._spare_at = float("inf")
+        self._silent = False
         incremental = cluster.group_protocol == "consumer"
         self._assign = self._consumer.incremental_assign if incremental else self._consumer.assign
         self._incremental = incremental
-
-    def cluster_id(self) -> str:
-        """The cluster's id, after checking that every subscribed topic is there.
-
-        Raises:
-            TopicMissing: one is not; `BrokerUnreachable`: nobody answers.
-        """
-        try:
-            found = self._consumer.list_topics(timeout=_TIMEOUT_S)
-        except KafkaException as error:
-            raise BrokerUnreachable(f"no broker answers: {error.args[0].str()}") from error
-        missing = sorted(set(self._sources) - set(found.topics))
-        if missing:
-            raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
-        return str(found.cluster_id)
 
     def subscribe(self) -> None:
         """Join the group."""
         self._consumer.subscribe(
             list(self._sources), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
+        self._spare_at = time.monotonic() + _SPARE_S
 
     def read(self, limit: int, timeout_s: float) -> Reading:
         """The next records, without waiting for a batch to fill.
@@ -131,7 +106,14 @@ class Inlet:
             # The rebalance was served in this very call: what came with it belongs to the new assignment.
             metadata = self._consumer.consumer_group_metadata()
         self._raise_failure()
-        return self._sort(messages, metadata)
+        outage = None if messages else self._look_around()
+        reading = sort(messages, self.owned, self.ends, self._sources)
+        return replace(
+            reading,
+            metadata=metadata,
+            ended=self.joined and all(each in self.ends for each in self.owned),
+            outage=outage,
+        )
 
     def keep_alive(self, timeout_s: float) -> None:
         """Stay in the group without reading: while something takes long, or is down.
@@ -215,64 +197,38 @@ class Inlet:
         """Leave the group."""
         self._consumer.close()
 
+    def _look_around(self) -> str | None:
+        """With nothing to read: is anybody there, and are we a spare member? Says what is down, or None."""
+        try:
+            if self._silent:
+                self._consumer.list_topics(next(iter(self._sources)), timeout=_PROBE_S)
+                self._silent = False
+            if not self.joined and time.monotonic() > self._spare_at:
+                # KIP-848 tells a member without partitions nothing: that the coordinator answers has to do.
+                self.committed([(next(iter(self._sources)), 0)])
+                self.joined = True
+        except KafkaException as error:
+            return f"no broker answers: {error.args[0].str()}"
+        except BrokerUnreachable as error:
+            return str(error)
+        return None
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's local code
+            self._silent = True
+
     def _resume(self) -> None:
         if self._paused:
             self._consumer.resume([TopicPartition(*each) for each in self.owned])
             self._paused = False
-
-    def _sort(self, messages: list[Message], metadata: Any) -> Reading:
-        reading = Reading([], [], metadata, ended=False)
-        for message in messages:
-            error = message.error()
-            if error is None:
-                self._take(message, reading.records)
-            else:
-                self._note(message, error, reading.broken)
-        reading.ended = self.joined and all(each in self.ends for each in self.owned)
-        return reading
-
-    def _take(self, message: Message, records: list[Record]) -> None:
-        topic, number = message.topic(), message.partition()
-        if (topic, number) not in self.owned:
-            return
-        self.ends.pop((topic, number), None)  # type: ignore[arg-type]  # a delivered message has both
-        records.append(
-            Record(
-                Position(topic, number, message.offset()),  # type: ignore[arg-type]  # the same
-                self._sources[topic],  # type: ignore[index]  # the same
-                message.timestamp()[1],
-                message.key(),
-                message.value(),
-                message.headers(),  # type: ignore[arg-type]  # the client returns a list of pairs
-            )
-        )
-
-    def _note(self, message: Message, error: KafkaError, broken: list[tuple[Position, str]]) -> None:
-        topic, number, offset = message.topic(), message.partition(), message.offset()
-        code = error.code()
-        if topic is not None and number is not None and offset is not None and (topic, number) in self.owned:
-            if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local code
-                self.ends[topic, number] = offset
-                return
-            if code in (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION) and offset >= 0:  # noqa: SLF001 - the same
-                broken.append((Position(topic, number, offset), error.str()))
-                return
-        if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - the same
-            raise LostOffset(
-                f"{topic}:{number}: {error.str()}; the log was cut above the group's offset, "
-                "so records are gone that nobody handled"
-            )
-        if code in _NO_TOPIC:
-            raise TopicMissing(f"topic {topic} is missing; `cev topics create` creates it")
-        if error.fatal():
-            raise BrokerUnreachable(f"the client gave up: {error.str()}")
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._rebalances += 1
         self.joined = True
         # An exception inside librdkafka's callback would lose its way: it is kept and raised after the poll.
         try:
-            starts = self._start([(each.topic, each.partition) for each in partitions])
+            new = [(each.topic, each.partition) for each in partitions]
+            starts = self._begin(self, new) if new else {}
         except CommandEventError as error:
             self._failure = error
             return
@@ -280,9 +236,6 @@ class Inlet:
         self.owned |= set(starts)
         if self._paused and starts:
             consumer.pause([TopicPartition(*each) for each in starts])
-
-    def _start(self, partitions: list[Partition]) -> dict[Partition, int]:
-        return self._begin(partitions) if partitions else {}
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._rebalances += 1
@@ -305,3 +258,23 @@ def _commit_error(error: KafkaError) -> Exception:
     if error.code() in _STALE:
         return StaleBatch(error.str())
     return BrokerUnreachable(f"offsets cannot be committed: {error.str()}")
+
+
+def cluster_id(cluster: Cluster, topics: Iterable[str]) -> str:
+    """The cluster's id, after checking that the topics are there.
+
+    Raises:
+        TopicMissing: one is not; the message says what creates it.
+        BrokerUnreachable: nobody answers.
+    """
+    consumer = Consumer(cluster.reader())
+    try:
+        found = consumer.list_topics(timeout=_TIMEOUT_S)
+    except KafkaException as error:
+        raise BrokerUnreachable(f"no broker answers at {cluster.bootstrap}: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+    missing = sorted(set(topics) - set(found.topics))
+    if missing:
+        raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
+    return str(found.cluster_id)

@@ -7,13 +7,16 @@ I/O: threads.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from consumers.runtime.reaction import Delivery
 from consumers.runtime.work import Dead, Errand
 from schemas.errors import Position, RefusedByReceiver, Unreachable
+
+_PATIENCE_S = 0.5
+"""How long lanes may work before the member pauses its partitions to stay in the group."""
 
 
 class Channel(Protocol):
@@ -73,6 +76,7 @@ class Lanes:
         for errand in errands:
             lanes.setdefault(errand.order_id % self._workers, []).append(errand)
         running: list[Future[Report]] = [self._pool.submit(self._lane, each) for each in lanes.values()]
+        wait(running, _PATIENCE_S)
         while not all(each.done() for each in running):
             meanwhile()
         total = Report()

@@ -55,6 +55,10 @@ class Pulse:
         """Partitions were assigned."""
         self.starts, self.fresh = {**self.starts, **starts}, self.fresh + fresh
 
+    def took(self) -> None:
+        """A batch is in hand; until it is done there is more to come."""
+        self.busy_at, self.ended = time.monotonic(), False
+
     def looked(self, *, joined: bool, owned: int, took: int, ended: bool) -> None:
         """One turn of the loop is done."""
         now = time.monotonic()
@@ -80,6 +84,6 @@ class Pulse:
         moving = time.monotonic() - self.handled_at < STUCK_S
         return self.failure is None and self.joined and self.down is None and moving
 
-    def idle_for(self) -> float:
-        """Seconds since the last record, 0 while anything may still come."""
-        return time.monotonic() - self.busy_at if self.joined and self.ended else 0.0
+    def idle(self, for_s: float) -> bool:
+        """Whether everything was read to its end and nothing came for so many seconds."""
+        return self.joined and self.ended and time.monotonic() - self.busy_at >= for_s

@@ -59,7 +59,7 @@ class Service:
 
     def _idle(self, seconds: float) -> bool:
         working = [pulse for pulse in self._pulses if pulse.failure is None]
-        return all(pulse.idle_for() >= seconds for pulse in working)
+        return all(pulse.idle(for_s=seconds) for pulse in working)
 
 
 def _run(member: Member, pulse: Pulse) -> None:

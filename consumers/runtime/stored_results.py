@@ -30,7 +30,13 @@ def pack(results: Sequence[tuple[Position, Outgoing]]) -> list[Stored]:
             (offset, out.topic, _text(out.key), _text(out.value), out.headers)
         )
     return [
-        Stored(topic, number, rows[0][0], rows[-1][0], json.dumps(rows, ensure_ascii=False))
+        Stored(
+            topic,
+            number,
+            min(row[0] for row in rows),
+            max(row[0] for row in rows),
+            json.dumps(rows, ensure_ascii=False),
+        )
         for (topic, number), rows in groups.items()
     ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, event, inspect, text
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from schemas.errors import DependencyDown
@@ -33,7 +33,7 @@ def ensure(url: str) -> None:
     """
     parsed = make_url(url)
     if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(parsed.database).parent)
     if _version(parsed) == HEAD:
         return
     try:
@@ -53,6 +53,13 @@ def ensure(url: str) -> None:
         raise DependencyDown(f"migrating {url} failed: {last[0]}")
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DependencyDown(f"the folder {folder} cannot be made: {error.strerror}") from error
+
+
 def _version(url: URL) -> str | None:
     if url.database is None or not Path(url.database).exists():
         return None
@@ -65,6 +72,8 @@ def _version(url: URL) -> str | None:
             return None if found is None else str(found)
     except OperationalError:
         return None  # another member is just creating it: the migration waits for its lock
+    except DatabaseError as error:
+        raise DependencyDown(f"the store {url} cannot be read: {error.orig}") from error
     finally:
         engine.dispose()
 

@@ -168,13 +168,7 @@ class Store:
             for (t, p), o in positions.items()
         ]
         with self._writing() as connection:
-            statement = upsert(tables.progress)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["topic", "partition"], set_={"started": statement.excluded.started}
-                ),
-                rows,
-            )
+            connection.execute(_ANNOUNCE, rows)
 
     def known(self, order_ids: Iterable[int]) -> dict[tuple[int, str], Known]:
         """Effects that orders already have, by order id and effect."""
@@ -257,6 +251,21 @@ class Store:
             raise DependencyDown(f"the store {self.url} does not answer: {error.orig}") from error
 
 
+def _announce() -> Insert:
+    statement = upsert(tables.progress)
+    new, old = statement.excluded, tables.progress.c
+    # A start that died before its commit may begin elsewhere; one that came about stays as it is.
+    fresh = old.started == 0
+    return statement.on_conflict_do_update(
+        index_elements=["topic", "partition"],
+        set_={
+            "position": case((fresh, new.position), else_=old.position),
+            "results_upto": case((fresh, new.results_upto), else_=old.results_upto),
+            "started": case((fresh, new.started), else_=old.started),
+        },
+    )
+
+
 def _advance() -> Insert:
     statement = upsert(tables.progress)
     new, old = statement.excluded, tables.progress.c
@@ -268,11 +277,14 @@ def _advance() -> Insert:
             "results_upto": case(
                 (new.results_upto > old.results_upto, new.results_upto), else_=old.results_upto
             ),
+            # Its announcement may have been cut short: a missing offset is lost from here on all the same.
+            "started": new.started,
             "updated_at": new.updated_at,
         },
     )
 
 
+_ANNOUNCE = _announce()
 _ADVANCE = _advance()
 _KNOWN = text(
     "SELECT order_id, effect, outcome, input, source_topic, source_partition, source_offset "

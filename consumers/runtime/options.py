@@ -1,0 +1,25 @@
+"""How a member runs: the settings of the runtime, as values."""
+
+from dataclasses import dataclass
+
+from consumers.runtime.reaction import Start
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a member runs.
+
+    Attributes:
+        batch: most records of one batch.
+        workers: lanes for deliveries.
+        start: overrides the registry's start at the very first start; None leaves it.
+        clock_skew_ms, notify_max_age_ms: see `Context`.
+        act_on_foreign: see `Policy`.
+    """
+
+    batch: int = 2_000
+    workers: int = 4
+    start: Start | None = None
+    clock_skew_ms: int = 5_000
+    notify_max_age_ms: int = 86_400_000
+    act_on_foreign: bool = False

@@ -1,0 +1,121 @@
+"""What the client hands over, sorted: records, positions it could not deliver, ends, and errors that stop us.
+
+I/O: none of its own; it reads the client's message objects.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, Message
+
+from consumers.runtime.work import Partition, Record
+from schemas.errors import BrokerUnreachable, LostOffset, Position, TopicMissing
+
+_NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - librdkafka's local codes
+_BROKEN = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION)  # noqa: SLF001 - the same
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one look at the topics brought.
+
+    Attributes:
+        records: in the order they were read.
+        broken: positions that the client could not deliver, with its words.
+        metadata: the consumer group metadata that a commit of these records travels with.
+        ended: whether every partition of ours was read to its end.
+        outage: what does not answer, or None.
+    """
+
+    records: list[Record]
+    broken: list[tuple[Position, str]]
+    metadata: Any = None
+    ended: bool = False
+    outage: str | None = None
+
+    def positions(self) -> dict[Partition, int]:
+        """Per partition, the offset after the last record."""
+        after: dict[Partition, int] = {}
+        for topic, number, offset in self._where():
+            after[topic, number] = max(offset + 1, after.get((topic, number), 0))
+        return after
+
+    def first(self) -> dict[Partition, int]:
+        """Per partition, the offset of the first record."""
+        first: dict[Partition, int] = {}
+        for topic, number, offset in self._where():
+            first[topic, number] = min(offset, first.get((topic, number), offset))
+        return first
+
+    def of(self, owned: set[Partition]) -> "Reading":
+        """The same without the records of partitions that are not ours any more."""
+        return Reading(
+            [each for each in self.records if each.position[:2] in owned],
+            [each for each in self.broken if each[0][:2] in owned],
+            self.metadata,
+            self.ended,
+            self.outage,
+        )
+
+    def _where(self) -> list[Position]:
+        return [each.position for each in self.records] + [where for where, _ in self.broken]
+
+
+def sort(
+    messages: Iterable[Message], owned: set[Partition], ends: dict[Partition, int], sources: Mapping[str, str]
+) -> Reading:
+    """Sort what a poll returned.
+
+    Args:
+        messages: records and error events, as the client returns them.
+        owned: our partitions; records of others are left out.
+        ends: updated: partitions that were read to their end, and the end's offset.
+        sources: subscribed topics, each with the catalogue topic whose records it carries.
+
+    Raises:
+        LostOffset: the log was cut above the group's offset.
+        TopicMissing: a topic was deleted meanwhile.
+        BrokerUnreachable: the client gave up for good.
+    """
+    reading = Reading([], [])
+    for message in messages:
+        topic, number, offset = message.topic() or "", message.partition() or 0, message.offset()
+        error = message.error()
+        if error is not None:
+            _note(error, Position(topic, number, -1 if offset is None else offset), owned, ends, reading)
+        elif (topic, number) in owned:
+            ends.pop((topic, number), None)
+            reading.records.append(
+                Record(
+                    Position(topic, number, offset),  # type: ignore[arg-type]  # a delivered message has one
+                    sources[topic],
+                    message.timestamp()[1],
+                    message.key(),
+                    message.value(),
+                    message.headers(),  # type: ignore[arg-type]  # the client returns a list of pairs
+                )
+            )
+    return reading
+
+
+def _note(
+    error: KafkaError, where: Position, owned: set[Partition], ends: dict[Partition, int], reading: Reading
+) -> None:
+    code, partition = error.code(), where[:2]
+    if partition in owned and where.offset >= 0:
+        if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local code
+            ends[partition] = where.offset
+            return
+        if code in _BROKEN:
+            reading.broken.append((where, error.str()))
+            return
+    if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - the same
+        raise LostOffset(
+            f"{where.topic}:{where.partition}: {error.str()}; the log was cut above the group's offset, "
+            "so records are gone that nobody handled"
+        )
+    if code in _NO_TOPIC:
+        raise TopicMissing(f"topic {where.topic} is missing; `cev topics create` creates it")
+    if error.fatal():
+        raise BrokerUnreachable(f"the client gave up: {error.str()}")
