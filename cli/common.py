@@ -17,6 +17,7 @@ from confluent_kafka import KafkaException
 
 from broker.client import Cluster
 from broker.discovery import find
+from cli import logs
 from cli.output import log, safe
 from cli.settings import Loaded, Settings, load
 from schemas.codec import Codec
@@ -58,6 +59,7 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Callable[
         def run(*args: Any, **kwargs: Any) -> R:
             ctx: typer.Context = kwargs["ctx"]
             ctx.meta["cev.flags"] = {flag: kwargs.pop(flag) for flag in _FLAGS}
+            logs.to_stderr()
             return _ending(lambda: function(*args, **kwargs))
 
         signature = inspect.signature(function, eval_str=True)

@@ -5,7 +5,6 @@ The first SIGTERM or SIGINT drains what is in flight and leaves the groups; a se
 I/O: signals, stderr, logs.
 """
 
-import logging
 import os
 import signal
 import sys
@@ -15,7 +14,6 @@ from threading import Event
 from types import FrameType
 from typing import Annotated
 
-import structlog
 import typer
 
 from broker.datadir import claim
@@ -64,7 +62,6 @@ def consume(
     here = world(ctx)
     claim(here.data_dir)
     chosen = [named(name) for name in dict.fromkeys(reaction)]
-    _log_to_stderr()
     stopping = Event()
     _watch_signals(stopping)
     options = Options(
@@ -168,15 +165,3 @@ def _watch_signals(stopping: Event) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event", "group"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -1,5 +1,6 @@
 """`cev dlq`: records that a group gave up, and why."""
 
+import json
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,9 @@ from operations.dead_letters import DeadLetter, Filter
 from operations.moments import parse_moment
 from schemas.errors import RegistryUnreachable, UndecodableMessage
 from schemas.times import now_ms, rfc3339
-from schemas.topics import Message
+from schemas.topics import Kind, Message
+
+_SHOWN = 400
 
 app = typer.Typer(help="Dead letters: what a group could not handle.", no_args_is_help=True)
 
@@ -78,11 +81,14 @@ def show(
     _print_section("key", ["null"] if key is None else _key_lines(key, letter.order_id))
     value = letter.entry.value
     if message is not None:
-        _print_section(type(message).__name__, [f"{k} = {v!r}" for k, v in message._asdict().items()])
+        _print_section(type(message).__name__, _field_lines(message))
     else:
         _print_section("undecodable", [fault or ""])
         _print_section("value", ["null"] if value is None else dead_letter.hexdump(value) or ["empty"])
-    _print_section("headers", [f"{name} = {text}" for name, text in dead_letter.shown(letter.entry.headers)])
+    _print_section(
+        "headers",
+        [f"{name} = {text}" for name, text in dead_letter.shown(letter.entry.headers, limit=_SHOWN)],
+    )
 
 
 def _decode(here: World, letter: DeadLetter) -> tuple[Message | None, str | None]:
@@ -97,7 +103,7 @@ def _decode(here: World, letter: DeadLetter) -> tuple[Message | None, str | None
 def _fields(letter: DeadLetter) -> dict[str, Any]:
     where, origin, reason = letter.entry.position, letter.reason.origin, letter.reason
     return {
-        "group": letter.topic.owner,
+        "group": letter.topic.owner if _given_up(letter) else None,
         "topic": where.topic,
         "partition": where.partition,
         "offset": where.offset,
@@ -137,10 +143,11 @@ def _plain(message: Message) -> dict[str, Any]:
 def _print_line(letter: DeadLetter) -> None:
     reason = letter.reason
     order = f"order {letter.order_id}" if letter.order_id is not None else "no order"
+    name = _short(reason.error) or ("no reason" if _given_up(letter) else "not a dead letter")
     tried = "" if reason.attempts in (None, 1) else f"  {reason.attempts} attempts"
     output.console.print(
         f"[bold]{cell(letter.entry.position)}[/bold]  {order}  "
-        f"[red]{cell(_short(reason.error) or 'no reason')}[/red]{tried}  "
+        f"[red]{cell(name)}[/red]{tried}  "
         f"[dim]{rfc3339(letter.entry.timestamp)}[/dim]",
         soft_wrap=True,
     )
@@ -156,8 +163,16 @@ def _print_section(title: str, lines: list[str]) -> None:
         output.console.print(f"    {cell(line)}", soft_wrap=True)
 
 
+def _field_lines(message: Message) -> list[str]:
+    return [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in _plain(message).items()]
+
+
 def _key_lines(key: bytes, order_id: int | None) -> list[str]:
     return [f"{order_id}  (0x{key.hex()})"] if order_id is not None else dead_letter.hexdump(key) or ["empty"]
+
+
+def _given_up(letter: DeadLetter) -> bool:
+    return letter.topic.kind is Kind.DEAD_LETTER
 
 
 def _short(name: str | None) -> str | None:

@@ -23,8 +23,13 @@ _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def emit(document: Mapping[str, Any]) -> None:
-    """Print one JSON document as one line on stdout."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, separators=(", ", ": ")) + "\n")
+    """Print one JSON document as one line on stdout; what a terminal would obey is escaped as JSON has it."""
+    line = json.dumps(document, ensure_ascii=False, separators=(", ", ": "))
+    if not line.isprintable():
+        line = "".join(
+            char if unicodedata.category(char) not in _HIDDEN else json.dumps(char)[1:-1] for char in line
+        )
+    sys.stdout.write(line + "\n")
 
 
 def safe(text: object) -> str:

@@ -10,7 +10,8 @@ from cli import output, tables
 from cli.common import command, world
 from operations.verify import reading
 from operations.verify.evidence import READS
-from operations.verify.judge import Verdict, judge
+from operations.verify.judge import judge
+from operations.verify.verdict import Verdict
 
 _LISTED = 10
 _FAULTS = {
@@ -92,7 +93,7 @@ def _lines(verdict: Verdict) -> Iterator[tuple[str, int, str]]:
     ):
         if getattr(verdict, name):
             yield name, getattr(verdict, name), note
-    silent = f"; {verdict.no_contact:,} facts name no address to notify" if verdict.no_contact else ""
+    silent = f"; {verdict.no_contact:,} owe none" if verdict.no_contact else ""
     yield "notified", verdict.notified, f"of {verdict.facts:,} facts{silent}"
     yield "counted", verdict.counted, f"of {verdict.facts:,} facts, in sales"
     for group in ("notification", "sales"):

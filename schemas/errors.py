@@ -23,6 +23,7 @@
     │   ├── Fenced  StaleEpoch
     └── Failed                 it did not come about                    exit 1
         ├── TopicMissing
+        ├── SchemaRefused
         ├── NotAcknowledged
         └── DeadlinePassed
 
@@ -194,6 +195,10 @@ class Failed(CommandEventError):
 
 class TopicMissing(Failed):
     """A topic is not there; the message says what creates it."""
+
+
+class SchemaRefused(Failed):
+    """The registry keeps a schema of somebody else's that is not compatible with ours."""
 
 
 class NotAcknowledged(Failed):

@@ -81,7 +81,7 @@ class _Scales:
         # A map's element brings the bytes of its key.
         free = self.free_steps(element, depth + 1) + (_PAID if kind == "map" else 0)
         if free > 0:
-            raise UnsafeSchema(f"a block ({kind}) of elements that take no bytes can be of any length")
+            raise UnsafeSchema(f"the elements of its {kind} take more steps than their bytes pay for")
         return _PAID
 
     def _leaf(self, node: dict[str, Any]) -> int:

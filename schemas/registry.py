@@ -6,10 +6,11 @@ I/O: HTTP to the registry, with a deadline on every call.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from schemas import avro_schemas
-from schemas.errors import RegistryUnreachable, TopicMissing
+from schemas.errors import RegistryUnreachable, SchemaRefused, TopicMissing
 from schemas.topics import Message
 
 if TYPE_CHECKING:
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NOT_FOUND = 404
+# Confluent's API reference: 40401 subject, 40402 version, 40403 schema not found. A bare 404 is a proxy's
+# or a wrong address, and says nothing about a schema.
+_NOT_FOUND = (40401, 40402, 40403)
+_INCOMPATIBLE, _INVALID = 409, 422
+_MAX_ID = 2**31 - 1
 _TIMEOUT_S = 10
 
 
@@ -41,13 +46,28 @@ class Registry:
         self._url = url
         self._client = SchemaRegistryClient(config)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connections that the client keeps."""
+        self._client.close()
+
     def schema_of(self, schema_id: int) -> str | None:
         """The schema text of an id; None if the registry has no such id.
 
         Raises:
             RegistryUnreachable: it did not answer, or not in a way that decides the question.
         """
-        found = self._ask(lambda: self._client.get_schema(schema_id))
+        if schema_id > _MAX_ID:
+            # Registries count in Java's int: no such id was ever given out, and asking ends in a bare 404.
+            return None
+        found = self._ask(f"schema id {schema_id}", lambda: self._client.get_schema(schema_id))
+        if found is not None and not found.schema_str:
+            raise self._down(ValueError(f"it knows schema id {schema_id} and shows no schema"))
         return None if found is None else found.schema_str
 
     def id_of(self, topic: str, record: type[Message]) -> int:
@@ -58,11 +78,15 @@ class Registry:
             TopicMissing: the schema is not registered there.
         """
         name = subject(topic, record)
-        found = self._ask(lambda: self._client.lookup_schema(name, _schema(avro_schemas.newest(record))))
-        if found is None or found.schema_id is None:
+        found = self._ask(
+            name, lambda: self._client.lookup_schema(name, _schema(avro_schemas.newest(record)))
+        )
+        if found is None:
             raise TopicMissing(
                 f"the registry at {self._url} has no schema for {name}; `cev topics create` registers it"
             )
+        if found.schema_id is None:
+            raise self._down(ValueError(f"it knows {name} and names no id"))
         return found.schema_id
 
     def register(self, topic: str, record: type[Message]) -> int:
@@ -72,35 +96,45 @@ class Registry:
             The id of the newest version.
 
         Raises:
-            RegistryUnreachable: it did not answer, or refused; the message carries its words.
+            RegistryUnreachable: it did not answer, or not in a way that decides the question.
+            SchemaRefused: somebody else's schema under our subject is not compatible with ours.
         """
         name = subject(topic, record)
         schema_id = None
         for version in avro_schemas.versions(record):
             first = schema_id is None
-            schema_id = self._ask(lambda each=version: self._client.register_schema(name, _schema(each)))  # type: ignore[misc]  # the loop's variable, bound now
+            schema_id = self._ask(name, partial(self._client.register_schema, name, _schema(version)))
             if first:
-                self._ask(lambda: self._client.set_compatibility(name, "FULL_TRANSITIVE"))
+                self._ask(name, lambda: self._client.set_compatibility(name, "FULL_TRANSITIVE"))
         if schema_id is None:
             raise RegistryUnreachable(f"the schema registry at {self._url} has no place for {name}")
         return schema_id
 
-    def _ask(self, call: Callable[[], T]) -> T | None:
+    def _ask(self, name: str, call: Callable[[], T]) -> T | None:
         """The registry's answer; None where it says that there is no such thing."""
         from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - loaded by now
-        from httpx import HTTPError  # noqa: PLC0415 - loaded by now
 
         try:
             return call()
         except SchemaRegistryError as error:
-            if error.http_status_code == _NOT_FOUND:
+            if error.error_code in _NOT_FOUND:
                 return None
+            if error.http_status_code in (_INCOMPATIBLE, _INVALID):
+                raise SchemaRefused(
+                    f"the schema registry at {self._url} refuses {name}: {_line(error)}"
+                ) from error
             raise self._down(error) from error
-        except (HTTPError, OSError) as error:
+        except Exception as error:
+            # The client lets errors of httpx or httpx2 through, whichever is installed, and what its own
+            # parsing makes of a proxy's page.
             raise self._down(error) from error
 
     def _down(self, error: Exception) -> RegistryUnreachable:
-        return RegistryUnreachable(f"the schema registry at {self._url} did not do it: {error}")
+        return RegistryUnreachable(f"the schema registry at {self._url} did not do it: {_line(error)}")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def subject(topic: str, record: type[Message]) -> str:

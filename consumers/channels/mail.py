@@ -7,6 +7,8 @@ import os
 import smtplib
 import ssl
 import threading
+from email.errors import MessageError
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
 from pathlib import Path
@@ -18,6 +20,8 @@ from schemas.errors import DependencyDown, InvalidSetting, Position, RefusedByRe
 _TIMEOUT_S = 10.0
 _DOMAIN = "command-event.invalid"
 _PERMANENT = 500
+_TOO_LARGE = 552
+_URL_FORM = "smtp_url must be smtp://[user:password@]host[:port] or smtps://…"
 
 
 class SmtpMail:
@@ -29,16 +33,21 @@ class SmtpMail:
     """
 
     def __init__(self, url: str, sender: str) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise InvalidSetting(_URL_FORM) from error
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise InvalidSetting("smtp_url must be smtp://[user:password@]host[:port] or smtps://…")
+            raise InvalidSetting(_URL_FORM)
         self._tls = parts.scheme == "smtps"
         self._host = parts.hostname
-        self._port = parts.port or (465 if self._tls else 25)
+        self._port = port or (465 if self._tls else 25)
         self._user = unquote(parts.username) if parts.username else None
         self._password = unquote(parts.password or "")
         self._sender = sender
         self._local = threading.local()
+        self._open: list[smtplib.SMTP] = []
 
     @property
     def describe(self) -> str:
@@ -48,36 +57,35 @@ class SmtpMail:
     def deliver(self, delivery: Delivery, key: str, where: Position) -> None:
         """Send a mail; see `Channel.deliver`."""
         letter = _letter(delivery, key, self._sender, where)
+        connection = self._connection()
         try:
-            self._connection().send_message(letter)
-        except (
-            smtplib.SMTPRecipientsRefused,
-            smtplib.SMTPResponseException,
-            smtplib.SMTPNotSupportedError,
-        ) as error:
-            self._forget()
-            raise self._judge(error, delivery, where) from error
+            connection.send_message(letter)
         except (OSError, smtplib.SMTPException) as error:
             self._forget()
-            raise DependencyDown(
-                f"the mail server {self._host}:{self._port} does not answer: {error}"
-            ) from error
+            if _refused(error):
+                raise RefusedByReceiver(
+                    f"the mail server refuses mail to {delivery.recipient}: {error}", where
+                ) from error
+            raise self._down(error) from error
 
-    def _judge(self, error: Exception, delivery: Delivery, where: Position) -> Exception:
-        refused = isinstance(error, smtplib.SMTPNotSupportedError)
-        if isinstance(error, smtplib.SMTPRecipientsRefused):
-            refused = all(code >= _PERMANENT for code, _ in error.recipients.values())
-        elif isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPDataError):
-            refused = error.smtp_code >= _PERMANENT
-        if refused:
-            return RefusedByReceiver(f"the mail server refuses mail to {delivery.recipient}: {error}", where)
+    def close(self) -> None:
+        """Close every lane's connection."""
+        while self._open:
+            self._open.pop().close()
+
+    def _down(self, error: Exception) -> DependencyDown:
         return DependencyDown(f"the mail server {self._host}:{self._port} does not take mail now: {error}")
 
     def _connection(self) -> smtplib.SMTP:
         connection: smtplib.SMTP | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._connect()
+            try:
+                connection = self._connect()
+            except (OSError, smtplib.SMTPException) as error:
+                # Also a login that is refused or not offered: our set-up is at fault, never the mail.
+                raise self._down(error) from error
             self._local.connection = connection
+            self._open.append(connection)
         return connection
 
     def _connect(self) -> smtplib.SMTP:
@@ -88,11 +96,15 @@ class SmtpMail:
             )
         else:
             connection = smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT_S)
+        try:
             connection.ehlo()
-            if connection.has_extn("starttls"):
+            if not self._tls and connection.has_extn("starttls"):
                 connection.starttls(context=secure)
-        if self._user:
-            connection.login(self._user, self._password)
+            if self._user:
+                connection.login(self._user, self._password)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _forget(self) -> None:
@@ -100,6 +112,22 @@ class SmtpMail:
         self._local.connection = None
         if connection is not None:
             connection.close()
+            if connection in self._open:
+                self._open.remove(connection)
+
+
+def _refused(error: Exception) -> bool:
+    """Whether a mail will never be taken: the fault is its own, not ours or the weather's."""
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            return all(code >= _PERMANENT for code, _ in error.recipients.values())
+        case smtplib.SMTPSenderRefused():
+            # RFC 5321 §4.2.3: about the sender, hence our set-up; 552 is the size, told at MAIL FROM.
+            return error.smtp_code == _TOO_LARGE
+        case smtplib.SMTPDataError():
+            return error.smtp_code >= _PERMANENT
+    # SMTPUTF8: the address needs what this server has not.
+    return isinstance(error, smtplib.SMTPNotSupportedError)
 
 
 class Maildir:
@@ -135,18 +163,30 @@ class Maildir:
         except OSError as error:
             raise DependencyDown(f"the maildir {self._folder} cannot be written: {error.strerror}") from error
 
+    def close(self) -> None:
+        """Nothing is open between two mails."""
+
 
 def _letter(delivery: Delivery, key: str, sender: str, where: Position) -> EmailMessage:
     letter = EmailMessage()
     try:
         letter["From"] = sender
-        letter["To"] = delivery.recipient
+        letter["To"] = _one_address(delivery.recipient)
         letter["Subject"] = delivery.subject
         letter["Date"] = formatdate()
         letter["Message-ID"] = f"<{key.replace('/', '.')}@{_DOMAIN}>"
         letter.set_content(delivery.text)
-    except (ValueError, IndexError, LookupError) as error:
+        letter.as_bytes()
+    except (ValueError, LookupError, MessageError) as error:
         raise RefusedByReceiver(
             f"no mail can be written to {delivery.recipient!r}: {error}", where
         ) from error
     return letter
+
+
+def _one_address(recipient: str) -> Address:
+    # A fact that others wrote is unchecked: a list or a header line in it must not reach other people.
+    address = Address(addr_spec=recipient)
+    if not address.domain:
+        raise ValueError("it is no address")
+    return address

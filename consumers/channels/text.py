@@ -14,7 +14,8 @@ from schemas.errors import DependencyDown, InvalidSetting, Position, RefusedByRe
 from schemas.times import now_ms, rfc3339
 
 _TIMEOUT_S = 10.0
-_TRY_AGAIN = (408, 425, 429)
+# RFC 9110 §15.5: these tell about our set-up or the moment; any other 4xx is about the message itself.
+_NOT_THE_MESSAGE = (401, 402, 403, 404, 405, 407, 408, 421, 425, 426, 429)
 
 
 class HttpText:
@@ -25,7 +26,10 @@ class HttpText:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = httpx.URL(url)
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise InvalidSetting("text_url must be an http:// or https:// address") from error
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise InvalidSetting("text_url must be an http:// or https:// address")
         self._url = parsed
@@ -45,11 +49,15 @@ class HttpText:
             raise DependencyDown(f"the text gateway {self._url.host} does not answer: {error}") from error
         if answer.is_success:
             return
-        if answer.is_client_error and answer.status_code not in _TRY_AGAIN:
+        if answer.is_client_error and answer.status_code not in _NOT_THE_MESSAGE:
             raise RefusedByReceiver(
                 f"the text gateway refuses a text to {delivery.recipient}: HTTP {answer.status_code}", where
             )
         raise DependencyDown(f"the text gateway {self._url.host} answers HTTP {answer.status_code}")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
 
 class JsonLinesText:
@@ -72,13 +80,19 @@ class JsonLinesText:
         """Append a line; see `Channel.deliver`."""
         del where
         line = {"id": key, "to": delivery.recipient, "text": delivery.subject, "at": rfc3339(now_ms())}
+        data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
         try:
             # One write of an append-only descriptor: lines of several lanes do not mix.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(descriptor, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+                written = os.write(descriptor, data)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise DependencyDown(f"the file {self._path} cannot be written: {error.strerror}") from error
+        if written < len(data):
+            raise DependencyDown(f"the file {self._path} took half a line: is the disk full?")
+
+    def close(self) -> None:
+        """Nothing is open between two lines."""

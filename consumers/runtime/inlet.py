@@ -22,7 +22,7 @@ from schemas.errors import BrokerUnreachable, CommandEventError, TopicMissing
 _TIMEOUT_S = 10.0
 _PROBE_S = 2.0
 _SPARE_S = 5.0
-_STALE = (
+STALE = (
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
     KafkaError.FENCED_MEMBER_EPOCH,
@@ -63,6 +63,7 @@ class Inlet:
         self._begin = begin
         self.store = store
         self._rebalances = 0
+        self._revoked: dict[Partition, int] = {}
         self._failure: CommandEventError | None = None
         self._stash: list[Message] = []
         self._paused = False
@@ -113,7 +114,15 @@ class Inlet:
             metadata=metadata,
             ended=self.joined and all(each in self.ends for each in self.owned),
             outage=outage,
+            rebalances=self._rebalances,
         )
+
+    def held(self, since: int) -> set[Partition]:
+        """Partitions that have been ours all the time since a reading that saw so many rebalances.
+
+        One that went away and came back is not among them: another member may have passed what we read.
+        """
+        return {each for each in self.owned if self._revoked.get(each, 0) <= since}
 
     def keep_alive(self, timeout_s: float) -> None:
         """Stay in the group without reading: while something takes long, or is down.
@@ -185,13 +194,13 @@ class Inlet:
             raise BrokerUnreachable(f"{partition[0]}:{partition[1]} did not answer within {_TIMEOUT_S:.0f} s")
         return found
 
-    def rewind(self, positions: Mapping[Partition, int]) -> None:
-        """Read these partitions again from these offsets, where they are still ours."""
-        self._stash.clear()
-        for each, offset in positions.items():
-            if each in self.owned:
-                self.ends.pop(each, None)
-                self._consumer.seek(TopicPartition(*each, offset))
+    def rewind(self, positions: Mapping[Partition, int], since: int) -> None:
+        """Read these partitions again from these offsets, where they have been ours since then (`held`)."""
+        held = self.held(since)
+        back = {each: offset for each, offset in positions.items() if each in held}
+        self._forget(set(back))
+        for each, offset in back.items():
+            self._consumer.seek(TopicPartition(*each, offset))
 
     def close(self) -> None:
         """Leave the group."""
@@ -229,6 +238,9 @@ class Inlet:
         try:
             new = [(each.topic, each.partition) for each in partitions]
             starts = self._begin(self, new) if new else {}
+        except StaleBatch as stale:
+            self._failure = BrokerUnreachable(f"the group moved on while partitions began: {stale}")
+            return
         except CommandEventError as error:
             self._failure = error
             return
@@ -241,12 +253,18 @@ class Inlet:
         self._rebalances += 1
         gone = {(each.topic, each.partition) for each in partitions}
         self.owned -= gone
-        for each in gone:
-            self.ends.pop(each, None)
+        self._revoked |= dict.fromkeys(gone, self._rebalances)
+        self._forget(gone)
         if self._incremental:
             consumer.incremental_unassign(partitions)
         else:
             consumer.unassign()
+
+    def _forget(self, partitions: set[Partition]) -> None:
+        """Drop what was polled of these; of any other it would be lost, for it is not read twice."""
+        self._stash = [each for each in self._stash if (each.topic(), each.partition()) not in partitions]
+        for each in partitions:
+            self.ends.pop(each, None)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -255,7 +273,7 @@ class Inlet:
 
 
 def _commit_error(error: KafkaError) -> Exception:
-    if error.code() in _STALE:
+    if error.code() in STALE:
         return StaleBatch(error.str())
     return BrokerUnreachable(f"offsets cannot be committed: {error.str()}")
 

@@ -34,6 +34,9 @@ class Channel(Protocol):
             Unreachable: try again later.
         """
 
+    def close(self) -> None:
+        """Give up what is open; nothing is delivered after it."""
+
 
 @dataclass(slots=True)
 class Report:
@@ -88,8 +91,10 @@ class Lanes:
         return total
 
     def close(self) -> None:
-        """Start nothing more."""
+        """Start nothing more, and close the channels."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        for channel in self._channels.values():
+            channel.close()
 
     def _lane(self, errands: Sequence[Errand]) -> Report:
         report = Report()

@@ -147,7 +147,7 @@ class Member:
                 done = self._passage.run(reading, positions)
             except StaleBatch as stale:
                 self._log.warning("batch dropped: the group moved on", why=str(stale))
-                self._inlet.rewind(reading.first())
+                self._inlet.rewind(reading.first(), reading.rebalances)
                 return
             except Unreachable as error:
                 self._pulse.outage(str(error))
@@ -155,7 +155,7 @@ class Member:
                 if not self._hold(wait):
                     return
                 wait = min(wait * 2, _LONGEST_WAIT_S)
-                reading = reading.of(self._inlet.owned)
+                reading = reading.of(self._inlet.held(reading.rebalances))
                 positions = reading.positions()
             else:
                 self._pulse.handled(effects=done.effects, dead=done.dead, duplicates=done.duplicates)

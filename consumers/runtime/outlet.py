@@ -13,12 +13,15 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from broker.client import Cluster
-from consumers.runtime.inlet import _STALE, StaleBatch
+from consumers.runtime.inlet import STALE, StaleBatch
 from consumers.runtime.work import Outgoing
+from producers.kafka_errors import CLIENT_FAULTS, LIBRARY_LOG, fault_of, fenced
 from schemas.errors import BrokerUnreachable, Fenced
 
 _STEP_S = 10.0
 _DEADLINE_S = 60.0
+_FENCES = 3
+_FENCE_WINDOW_S = 60.0
 
 
 class Outlet:
@@ -36,11 +39,15 @@ class Outlet:
     def __init__(self, cluster: Cluster, transactional_id: str) -> None:
         self._cluster = cluster
         self._id = transactional_id
+        self._fenced_at: list[float] = []
         self._producer = self._open()
 
     def _open(self) -> Producer:
-        producer = Producer(self._cluster.transactional_producer(self._id))
-        self._step(lambda: producer.init_transactions(_STEP_S))
+        producer = Producer(self._cluster.transactional_producer(self._id), logger=LIBRARY_LOG)
+        try:
+            self._step(lambda: producer.init_transactions(_STEP_S))
+        except CLIENT_FAULTS as error:
+            raise BrokerUnreachable(f"no transactions for {self._id}: {fault_of(error).str()}") from error
         return producer
 
     def send(self, records: Sequence[Outgoing], offsets: list[TopicPartition], metadata: Any) -> None:
@@ -54,7 +61,7 @@ class Outlet:
         Raises:
             StaleBatch: the group moved on; nothing was written.
             BrokerUnreachable: it may be tried again; nothing was written.
-            Fenced: another process uses the same transactional id.
+            Fenced: again and again, another process uses the same transactional id.
         """
         try:
             self._producer.begin_transaction()
@@ -64,7 +71,7 @@ class Outlet:
             self._flush()
             self._step(lambda: self._producer.send_offsets_to_transaction(offsets, metadata, _STEP_S))
             self._step(lambda: self._producer.commit_transaction(_STEP_S))
-        except (KafkaException, BrokerUnreachable) as error:
+        except (*CLIENT_FAULTS, BrokerUnreachable) as error:
             raise self._undo(error) from error
 
     def close(self) -> None:
@@ -103,25 +110,30 @@ class Outlet:
             else:
                 return
 
-    def _undo(self, cause: KafkaException | BrokerUnreachable) -> Exception:
-        error: KafkaError | None = cause.args[0] if isinstance(cause, KafkaException) else None
+    def _undo(self, cause: Exception) -> Exception:
+        error = None if isinstance(cause, BrokerUnreachable) else fault_of(cause)
         if error is not None and error.fatal():
             return self._reopen(error)
         try:
             # Aborting right behind a produce can be fatal (librdkafka #4849): hear of the deliveries first.
             self._producer.flush(_STEP_S)
             self._step(lambda: self._producer.abort_transaction(_STEP_S))
-        except (KafkaException, BrokerUnreachable):
+        except (*CLIENT_FAULTS, BrokerUnreachable):
             self._producer = self._open()
-        if error is not None and error.code() in _STALE:
+        if error is not None and error.code() in STALE:
             return StaleBatch(error.str())
         return BrokerUnreachable(f"a transaction was aborted: {error.str() if error is not None else cause}")
 
     def _reopen(self, error: KafkaError) -> Exception:
-        if error.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED):  # noqa: SLF001 - librdkafka's local code
-            return Fenced(
-                f"another process writes with the transactional id {self._id}: two copies of one store? "
-                "One group has one store"
-            )
+        if fenced(error):
+            # A process that stood still for longer than the transaction's timeout is fenced by the broker
+            # itself, once. Two copies of one store fence each other again and again.
+            now = time.monotonic()
+            self._fenced_at = [each for each in self._fenced_at if now - each < _FENCE_WINDOW_S] + [now]
+            if len(self._fenced_at) >= _FENCES:
+                return Fenced(
+                    f"another process writes with the transactional id {self._id}: two copies of one store? "
+                    "One group has one store"
+                )
         self._producer = self._open()
         return BrokerUnreachable(f"the producer was replaced after: {error.str()}")

@@ -8,6 +8,7 @@ key, stored results are sent once more with the same id, unless Kafka already ha
 I/O: through the inlet, the outlet, the store and the lanes that it is given.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,6 +75,7 @@ class Passage:
         self._lanes = tools.lanes
         self._inlet = inlet
         self._sent_upto = sent_upto
+        self._doubtful = False
         self._answers = Answers(tools.reaction, tools.codec)
         self._policy = Policy(
             reaction=tools.reaction, act_on_foreign=tools.options.act_on_foreign, render=self._answers.render
@@ -91,6 +93,9 @@ class Passage:
             StaleBatch: the group moved on; nothing was committed.
             Unreachable: something is down; the same batch may be run again.
         """
+        if self._doubtful:
+            self._ask_what_was_sent(positions)
+            self._doubtful = False
         at = now_ms()
         self._answers.at = rfc3339(at)
         batch, dead = self._decode(reading)
@@ -98,6 +103,7 @@ class Passage:
         report = self._deliver(plan.errands, positions, at)
         dead += plan.dead
         dead += [each for _, each in report.refused]
+        dead = [each for each in dead if not self._sent(each.record.position)]
         outgoing = [out for _, out in plan.results]
         outgoing += [out for _, out in self._store.results(self._unsent(plan.replays))]
         outgoing += [dead_letter(each, self._reaction.name) for each in dead]
@@ -183,16 +189,25 @@ class Passage:
         """
         if not replays:
             return []
-        for each, committed in self._inlet.committed({where[:2] for where in replays}).items():
+        self._ask_what_was_sent({where[:2] for where in replays})
+        return [where for where in replays if not self._sent(where)]
+
+    def _ask_what_was_sent(self, partitions: Iterable[Partition]) -> None:
+        for each, committed in self._inlet.committed(partitions).items():
             if committed is not None:
                 self._sent_upto[each] = max(self._sent_upto.get(each, 0), committed.offset)
-        return [where for where in replays if where.offset >= self._sent_upto.get(where[:2], 0)]
+
+    def _sent(self, where: Position) -> bool:
+        return where.offset < self._sent_upto.get(where[:2], 0)
 
     def _commit(self, outgoing: list[Outgoing], positions: dict[Partition, int], reading: Reading) -> None:
-        if any(each not in self._inlet.owned for each in positions):
+        if not positions.keys() <= self._inlet.held(reading.rebalances):
             raise StaleBatch("a partition of the batch was revoked")
         if outgoing:
+            # Whether a transaction that fails here was committed all the same, only Kafka knows.
+            self._doubtful = True
             self._outlet.send(outgoing, self._inlet.offsets(positions), reading.metadata)
+            self._doubtful = False
         else:
             self._inlet.commit(positions)
         self._sent_upto.update(positions)

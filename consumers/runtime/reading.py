@@ -4,7 +4,7 @@ I/O: none of its own; it reads the client's message objects.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import KafkaError, Message
@@ -26,6 +26,7 @@ class Reading:
         metadata: the consumer group metadata that a commit of these records travels with.
         ended: whether every partition of ours was read to its end.
         outage: what does not answer, or None.
+        rebalances: how many rebalances the inlet had seen by then.
     """
 
     records: list[Record]
@@ -33,6 +34,7 @@ class Reading:
     metadata: Any = None
     ended: bool = False
     outage: str | None = None
+    rebalances: int = 0
 
     def positions(self) -> dict[Partition, int]:
         """Per partition, the offset after the last record."""
@@ -50,12 +52,10 @@ class Reading:
 
     def of(self, owned: set[Partition]) -> "Reading":
         """The same without the records of partitions that are not ours any more."""
-        return Reading(
-            [each for each in self.records if each.position[:2] in owned],
-            [each for each in self.broken if each[0][:2] in owned],
-            self.metadata,
-            self.ended,
-            self.outage,
+        return replace(
+            self,
+            records=[each for each in self.records if each.position[:2] in owned],
+            broken=[each for each in self.broken if each[0][:2] in owned],
         )
 
     def _where(self) -> list[Position]:

@@ -45,7 +45,9 @@ class Service:
             watch()
             if until_idle_s is not None and self._idle(until_idle_s):
                 self._stopping.set()
-            self._stopping.wait(_LOOK_S)
+            # Not `stopping.wait`: a signal handler that sets the event while this very thread holds the
+            # event's lock would wait for itself.
+            time.sleep(_LOOK_S)
         self._stopping.set()
         deadline = time.monotonic() + drain_s
         for thread in self._threads:

@@ -14,27 +14,19 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import Connection, Insert, bindparam, case, create_engine, event, select, text
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, create_engine, event, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from consumers.runtime.stored_results import Stored, pack, unpack
-from consumers.runtime.stores import migrate, tables
+from consumers.runtime.stores import migrate, statements, tables
 from consumers.runtime.work import EffectRow, Known, Outgoing, Partition
 from schemas.errors import DependencyDown, ForeignStore, Position
 
 LOCK_WAIT_S = 5
 _SLOTS = 64
 _LOOKUP = 500
-
-_INSERT_EFFECT = "INSERT INTO effects VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-_INSERT_SHADOW = "INSERT OR IGNORE INTO shadow_decisions VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-_INSERT_RESULT = "INSERT INTO results VALUES (?,?,?,?,?)"
-_FINISH = "UPDATE effects SET outcome = 'done' WHERE order_id = ? AND effect = ? AND outcome = 'intended'"
-_WITHDRAW = "DELETE FROM effects WHERE order_id = ? AND effect = ? AND outcome = 'intended'"
-_DROP_SENT = "DELETE FROM results WHERE source_topic = ? AND source_partition = ? AND last_offset < ?"
 
 
 class EffectTaken(Exception):
@@ -168,7 +160,7 @@ class Store:
             for (t, p), o in positions.items()
         ]
         with self._writing() as connection:
-            connection.execute(_ANNOUNCE, rows)
+            connection.execute(statements.ANNOUNCE, rows)
 
     def known(self, order_ids: Iterable[int]) -> dict[tuple[int, str], Known]:
         """Effects that orders already have, by order id and effect."""
@@ -176,7 +168,7 @@ class Store:
         found: dict[tuple[int, str], Known] = {}
         with self._reading() as connection:
             for start in range(0, len(ids), _LOOKUP):
-                for row in connection.execute(_KNOWN, {"ids": ids[start : start + _LOOKUP]}):
+                for row in connection.execute(statements.KNOWN, {"ids": ids[start : start + _LOOKUP]}):
                     found[row[0], row[1]] = Known(row[2], row[3], Position(row[4], row[5], row[6]))
         return found
 
@@ -187,7 +179,7 @@ class Store:
             for topic, number in sorted({each[:2] for each in positions}):
                 offsets = [each.offset for each in positions if each[:2] == (topic, number)]
                 span = {"t": topic, "p": number, "low": min(offsets), "high": max(offsets)}
-                rows += [Stored(*row) for row in connection.execute(_RESULTS, span)]
+                rows += [Stored(*row) for row in connection.execute(statements.RESULTS, span)]
         return unpack(rows, positions)
 
     def write(self, batch: Batch) -> None:
@@ -207,19 +199,19 @@ class Store:
         run = connection.exec_driver_sql
         # Sorted keys: neighbours in the tree are written together, and no two members deadlock.
         if batch.effects:
-            run(_INSERT_EFFECT, [tuple(row) for row in sorted(batch.effects, key=_effect_key)])
+            run(statements.INSERT_EFFECT, [tuple(row) for row in sorted(batch.effects, key=_effect_key)])
         if batch.shadows:
-            run(_INSERT_SHADOW, [tuple(row) for row in sorted(batch.shadows, key=_effect_key)])
+            run(statements.INSERT_SHADOW, [tuple(row) for row in sorted(batch.shadows, key=_effect_key)])
         if batch.results:
-            run(_INSERT_RESULT, [tuple(row) for row in pack(batch.results)])
+            run(statements.INSERT_RESULT, [tuple(row) for row in pack(batch.results)])
         if batch.finished:
-            run(_FINISH, sorted(batch.finished))
+            run(statements.FINISH, sorted(batch.finished))
         if batch.withdrawn:
-            run(_WITHDRAW, sorted(batch.withdrawn))
+            run(statements.WITHDRAW, sorted(batch.withdrawn))
         for (topic, partition), position in sorted(batch.positions.items()):
             upto = batch.results_upto.get((topic, partition), 0)
             connection.execute(
-                _ADVANCE,
+                statements.ADVANCE,
                 {
                     "topic": topic,
                     "partition": partition,
@@ -229,7 +221,7 @@ class Store:
                     "updated_at": batch.at,
                 },
             )
-            run(_DROP_SENT, (topic, partition, upto))
+            run(statements.DROP_SENT, (topic, partition, upto))
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -249,51 +241,6 @@ class Store:
             raise
         except (OperationalError, DBAPIError) as error:
             raise DependencyDown(f"the store {self.url} does not answer: {error.orig}") from error
-
-
-def _announce() -> Insert:
-    statement = upsert(tables.progress)
-    new, old = statement.excluded, tables.progress.c
-    # A start that died before its commit may begin elsewhere; one that came about stays as it is.
-    fresh = old.started == 0
-    return statement.on_conflict_do_update(
-        index_elements=["topic", "partition"],
-        set_={
-            "position": case((fresh, new.position), else_=old.position),
-            "results_upto": case((fresh, new.results_upto), else_=old.results_upto),
-            "started": case((fresh, new.started), else_=old.started),
-        },
-    )
-
-
-def _advance() -> Insert:
-    statement = upsert(tables.progress)
-    new, old = statement.excluded, tables.progress.c
-    return statement.on_conflict_do_update(
-        index_elements=["topic", "partition"],
-        set_={
-            # A member that was stopped and went on must not take back what the next one did.
-            "position": case((new.position > old.position, new.position), else_=old.position),
-            "results_upto": case(
-                (new.results_upto > old.results_upto, new.results_upto), else_=old.results_upto
-            ),
-            # Its announcement may have been cut short: a missing offset is lost from here on all the same.
-            "started": new.started,
-            "updated_at": new.updated_at,
-        },
-    )
-
-
-_ANNOUNCE = _announce()
-_ADVANCE = _advance()
-_KNOWN = text(
-    "SELECT order_id, effect, outcome, input, source_topic, source_partition, source_offset "
-    "FROM effects WHERE order_id IN :ids"
-).bindparams(bindparam("ids", expanding=True))
-_RESULTS = text(
-    "SELECT * FROM results WHERE source_topic = :t AND source_partition = :p "
-    "AND first_offset <= :high AND last_offset >= :low ORDER BY first_offset"
-)
 
 
 def _effect_key(row: EffectRow) -> tuple[int, str]:

@@ -1,0 +1,22 @@
+"""Where the program's own log goes: stderr, one line an event, as key and value pairs.
+
+I/O: stderr.
+"""
+
+import logging
+import sys
+
+import structlog
+
+
+def to_stderr() -> None:
+    """Send structlog's events to stderr; stdout carries data only (design §9)."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event", "group"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

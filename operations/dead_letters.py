@@ -1,0 +1,151 @@
+"""Finding dead letters: all of them that match, or the one at a position.
+
+Promises: read_committed, no group joined, nothing committed; a list streams in constant memory, partition by
+partition as the broker hands it over.
+
+I/O: Kafka (reads dead-letter topics).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from broker.client import Cluster
+from operations import dead_letter
+from operations.admin import Admin, partitions_of
+from operations.dead_letter import Reason
+from operations.logs import Entry, firsts, scan
+from schemas.errors import Failed, Position, TopicMissing, UsageError
+from schemas.topics import Kind, Topic
+
+_PARTS = 3
+
+
+class DeadLetter(NamedTuple):
+    """A record that a group gave up.
+
+    Attributes:
+        topic: the dead-letter topic that it lies on; its owner is the group.
+        entry: the record there.
+        order_id: the order that its key names, or None.
+        reason: what its headers say.
+    """
+
+    topic: Topic
+    entry: Entry
+    order_id: int | None
+    reason: Reason
+
+
+class Filter(NamedTuple):
+    """Which dead letters are meant; None is any.
+
+    Attributes:
+        group: of this consumer group.
+        topic: from this source topic, or on this dead-letter topic.
+        error: whose error's class or message has this text, in whatever case.
+        order_id: of this order.
+        since, until: put aside at or after, and before, ms since the epoch, UTC.
+    """
+
+    group: str | None = None
+    topic: str | None = None
+    error: str | None = None
+    order_id: int | None = None
+    since: int | None = None
+    until: int | None = None
+
+    def wants_topic(self, topic: Topic) -> bool:
+        """Whether a dead-letter topic can hold what is meant."""
+        return self.group in (None, topic.owner) and self.topic in (None, topic.name, topic.source)
+
+    def matches(self, letter: DeadLetter) -> bool:
+        """Whether one dead letter is meant."""
+        at = letter.entry.timestamp
+        said = f"{letter.reason.error or ''} {letter.reason.message or ''}".casefold()
+        return (
+            self.wants_topic(letter.topic)
+            and self.order_id in (None, letter.order_id)
+            and (self.error is None or self.error.casefold() in said)
+            and (self.since is None or at >= self.since)
+            and (self.until is None or at < self.until)
+        )
+
+
+def listed(cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter) -> Iterator[DeadLetter]:
+    """Every dead letter that is meant.
+
+    Raises:
+        UsageError: no dead-letter topic of the catalogue is meant.
+        BrokerUnreachable, Failed: reading stopped.
+        TopicMissing: `cev topics create` creates it.
+    """
+    letters = [topic for topic in catalogue if topic.kind is Kind.DEAD_LETTER]
+    topics = {topic.name: topic for topic in letters if wanted.wants_topic(topic)}
+    if not topics:
+        raise UsageError(
+            "no dead-letter topic is of that group and topic; there are "
+            + ", ".join(topic.name for topic in letters)
+        )
+    admin = Admin(cluster)
+    found = admin.topics()
+    if missing := sorted(set(topics) - set(found)):
+        raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
+    for entry in scan(cluster, admin.edges(partitions_of(found, topics))):
+        letter = of(topics[entry.position.topic], entry)
+        if wanted.matches(letter):
+            yield letter
+
+
+def fetch(cluster: Cluster, catalogue: Sequence[Topic], text: str) -> DeadLetter:
+    """The record at a position, as a dead letter; on a source topic it has no reason.
+
+    Args:
+        cluster: where.
+        catalogue: the topics that may be named.
+        text: `TOPIC:PARTITION:OFFSET`.
+
+    Raises:
+        UsageError: that is no position of the catalogue.
+        TopicMissing, BrokerUnreachable: it cannot be looked up.
+        Failed: no record is there; the message says why.
+    """
+    where = parse_position(text)
+    topic = next((each for each in catalogue if each.name == where.topic), None)
+    if topic is None:
+        raise UsageError(
+            f"there is no topic {where.topic!r} in the catalogue; `cev dlq list` shows positions"
+        )
+    admin = Admin(cluster)
+    partitions = partitions_of(admin.topics(), [topic.name])
+    if not partitions:
+        raise TopicMissing(f"topic {topic.name} is missing; `cev topics create` creates it")
+    each = (where.topic, where.partition)
+    if each not in partitions:
+        raise UsageError(f"{topic.name} has partitions 0 to {len(partitions) - 1}, not {where.partition}")
+    edge = admin.edges([each])[each]
+    if not edge.low <= where.offset < edge.stable:
+        held = f"it holds {edge.low} to {edge.stable - 1}" if edge.stable > edge.low else "it is empty"
+        raise Failed(f"no record is at {where}: {held}")
+    entry = firsts(cluster, {each: where.offset})[each]
+    if entry is None or entry.position.offset != where.offset:
+        raise Failed(f"no record is at {where}: a transaction's marker or a record that was never committed")
+    return of(topic, entry)
+
+
+def of(topic: Topic, entry: Entry) -> DeadLetter:
+    """A record of a dead-letter topic, read."""
+    return DeadLetter(topic, entry, dead_letter.order_id(entry.key), dead_letter.parse(entry.headers))
+
+
+def parse_position(text: str) -> Position:
+    """Read `TOPIC:PARTITION:OFFSET`.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    parts = text.split(":")
+    if len(parts) != _PARTS or not all(part.isascii() and part.isdecimal() for part in parts[1:]):
+        raise UsageError(
+            f"{text!r} is no position: write TOPIC:PARTITION:OFFSET, e.g. warehouse.orders.dlq:0:12"
+        )
+    return Position(parts[0], int(parts[1]), int(parts[2]))

@@ -1,0 +1,115 @@
+"""Consumer groups as the broker sees them: who is a member, and what was committed.
+
+Readers that assign partitions themselves, and share groups, are invisible here (design §7, point 10).
+
+I/O: Kafka (admin client, and a consumer per group that joins nothing).
+"""
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from operations.admin import Admin, Partition, moving
+from schemas.errors import Failed
+
+_AGAIN_S = 0.1
+_SIDE_BY_SIDE = 8
+
+
+class Committed(NamedTuple):
+    """A committed offset: the next one to read, and the text that the group stored with it."""
+
+    offset: int
+    metadata: str
+
+
+class Group(NamedTuple):
+    """A group's live members.
+
+    Attributes:
+        members: how many.
+        topics: topics of which they are assigned partitions.
+    """
+
+    members: int
+    topics: frozenset[str]
+
+
+EMPTY = Group(0, frozenset())
+
+
+def names(admin: Admin) -> list[str]:
+    """Every group that the cluster knows; raises BrokerUnreachable, Failed."""
+    found = admin.ask(lambda: admin.client.list_consumer_groups(request_timeout=admin.timeout_s))
+    return sorted(each.group_id for each in found.valid)
+
+
+def committed(
+    admin: Admin, groups: Iterable[str], partitions: Iterable[Partition]
+) -> dict[str, dict[Partition, Committed]]:
+    """What each group has committed of these partitions; nothing for a group that there is not.
+
+    Raises:
+        BrokerUnreachable, Failed.
+    """
+    asked, wanted = list(groups), list(partitions)
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        found = pool.map(lambda group: _committed(admin, group, wanted), asked)
+        return dict(zip(asked, found, strict=True))
+
+
+def members(admin: Admin, groups: Iterable[str]) -> dict[str, Group]:
+    """The live members of each group; none for a group that there is not.
+
+    Raises:
+        BrokerUnreachable, Failed.
+    """
+    return {group: _members(admin, group) for group in groups}
+
+
+def _committed(admin: Admin, group: str, wanted: list[Partition]) -> dict[Partition, Committed]:
+    # Not the admin client's list_consumer_group_offsets: it ends the whole process with a segmentation fault
+    # where a coordinator is moving or loading (librdkafka #5040, seen with 2.16).
+    consumer = Consumer({**admin.cluster.reader(), "group.id": group})
+    try:
+        found = _patiently(admin, consumer, wanted)
+    finally:
+        consumer.close()
+    return {
+        (each.topic, each.partition): Committed(each.offset, each.metadata or "")
+        for each in found
+        if each.error is None and each.offset >= 0
+    }
+
+
+def _patiently(admin: Admin, consumer: Consumer, wanted: list[Partition]) -> list[TopicPartition]:
+    deadline = time.monotonic() + admin.timeout_s
+    while True:
+        try:
+            return consumer.committed([TopicPartition(*each) for each in wanted], timeout=admin.timeout_s)
+        except KafkaException as error:
+            if not moving(error) or time.monotonic() >= deadline:
+                raise admin.fault(error) from error
+            time.sleep(_AGAIN_S)
+
+
+def _members(admin: Admin, group: str) -> Group:
+    try:
+        described = admin.ask(
+            lambda: admin.client.describe_consumer_groups([group], request_timeout=admin.timeout_s)[group]
+        )
+    except Failed as error:
+        cause = error.__cause__
+        if isinstance(cause, KafkaException) and cause.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return EMPTY
+        raise
+    topics = frozenset(
+        each.topic
+        for member in described.members
+        if member.assignment is not None
+        for each in member.assignment.topic_partitions
+    )
+    return Group(len(described.members), topics)

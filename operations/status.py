@@ -1,0 +1,203 @@
+"""How things are: cluster, mode, topics, groups with lag and age, stores, alarms.
+
+Promises: changes nothing, joins no group; every question to the broker has a deadline, and counting stops at
+10,000 dead letters a topic, so that the answer comes in seconds whatever the cluster holds.
+
+I/O: Kafka (metadata, offsets, first waiting records, order_mode, dead letters), SQLite stores read-only.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from broker.client import Cluster
+from operations import alarms, groups
+from operations.admin import Admin, Edges, Partition
+from operations.alarms import Alarm, Lag, Letters
+from operations.groups import EMPTY, Committed, Group
+from operations.logs import firsts, scan
+from operations.stores import reading
+from operations.topics import Described, describe
+from producers.mode_log import read_mode
+from schemas.codec import Codec
+from schemas.control import ModeChanged
+from schemas.topics import ORDER_MODE, Kind, Topic
+
+COUNTED = 10_000
+_STALL_S = 10.0
+
+
+class Reader(NamedTuple):
+    """A registered reaction, as far as its group's position matters here.
+
+    Attributes:
+        group: its consumer group.
+        reads: its source topics.
+        replaces: the command topic that it took over from, or None.
+        store: where its store is.
+    """
+
+    group: str
+    reads: tuple[str, ...]
+    replaces: str | None
+    store: Path
+
+
+class StoreState(NamedTuple):
+    """One store: its file, its size in bytes with write-ahead log, and how many effects it has."""
+
+    group: str
+    path: Path
+    size: int
+    effects: int
+
+
+class Status(NamedTuple):
+    """Everything at one glance; `mode` is None while the control topic is missing."""
+
+    cluster_id: str
+    brokers: int
+    mode: ModeChanged | None
+    topics: tuple[Described, ...]
+    lags: tuple[Lag, ...]
+    stores: tuple[StoreState, ...]
+    alarms: tuple[Alarm, ...]
+
+
+def look(cluster: Cluster, codec: Codec, catalogue: Sequence[Topic], readers: Sequence[Reader]) -> Status:
+    """Look.
+
+    Args:
+        cluster: where.
+        codec: reads the control topic.
+        catalogue: the topics that must be there.
+        readers: the registered reactions.
+
+    Raises:
+        BrokerUnreachable, RegistryUnreachable: nobody answers.
+        DependencyDown: a store cannot be read.
+        Failed: the broker refused a question.
+    """
+    admin = Admin(cluster)
+    brokers = admin.brokers()
+    topics = describe(cluster, catalogue, admin=admin)
+    there = {each.topic.name for each in topics if each.found is not None}
+    names = sorted({*groups.names(admin), *(reader.group for reader in readers)})
+    partitions = [(each.topic.name, number) for each in topics for number in each.edges]
+    committed = groups.committed(admin, names, partitions)
+    members = groups.members(admin, names)
+    lags = _lags(cluster, topics, readers, committed, members)
+    pairs = {(group, topic) for group, found in committed.items() for topic, _ in found}
+    must_handle = [
+        (reader.group, topic.name)
+        for reader in readers
+        for topic in catalogue
+        if topic.name in reader.reads and (topic.kind is Kind.COMMAND or reader.replaces)
+    ]
+    return Status(
+        brokers.cluster_id,
+        len(brokers.ids),
+        read_mode(cluster, codec, timeout_s=admin.timeout_s) if ORDER_MODE in there else None,
+        tuple(topics),
+        tuple(lags),
+        tuple(state for reader in readers if (state := _store(reader)) is not None),
+        (
+            *alarms.of_topics(
+                (each.topic for each in topics if each.found is None),
+                (difference for each in topics for difference in each.differs),
+            ),
+            *alarms.of_foreign_groups(catalogue, pairs, members.items()),
+            *alarms.of_lags(lags, must_handle),
+            *alarms.of_dead_letters(_letters(cluster, topics)),
+        ),
+    )
+
+
+def _lags(
+    cluster: Cluster,
+    topics: Sequence[Described],
+    readers: Sequence[Reader],
+    committed: Mapping[str, Mapping[Partition, Committed]],
+    members: Mapping[str, Group],
+) -> list[Lag]:
+    """One entry per group and topic that it has begun; a command topic's owner has always begun."""
+    known = {reader.group for reader in readers}
+    found = []
+    for group, offsets in committed.items():
+        begun = {topic for topic, _ in offsets}
+        mine = [
+            each
+            for each in topics
+            if each.topic.name in begun or (each.topic.kind is Kind.COMMAND and each.topic.owner == group)
+        ]
+        behind = {partition: start for each in mine for partition, start in _behind(each, offsets).items()}
+        # Who else reads here is none of our business, apart from the fact itself.
+        oldest: Mapping[Partition, int | None] = (
+            _oldest(cluster, behind) if group in known else dict.fromkeys(behind)
+        )
+        alive = members.get(group, EMPTY).members
+        found += [_lag(each, group, alive, behind, oldest) for each in mine]
+    return found
+
+
+def _behind(each: Described, offsets: Mapping[Partition, Committed]) -> dict[Partition, int]:
+    starts = {}
+    for number, edge in each.edges.items():
+        partition = (each.topic.name, number)
+        start = max(offsets[partition].offset if partition in offsets else edge.low, edge.low)
+        if start < edge.stable:
+            starts[partition] = start
+    return starts
+
+
+def _oldest(cluster: Cluster, behind: Mapping[Partition, int]) -> dict[Partition, int | None]:
+    """When the first waiting record was written; a partition where only markers follow is left out."""
+    return {
+        partition: entry.timestamp
+        for partition, entry in firsts(cluster, behind, stall_s=_STALL_S).items()
+        if entry is not None
+    }
+
+
+def _lag(
+    each: Described,
+    group: str,
+    alive: int,
+    behind: Mapping[Partition, int],
+    oldest: Mapping[Partition, int | None],
+) -> Lag:
+    waiting = [partition for partition in oldest if partition[0] == each.topic.name]
+    lag = sum(each.edges[number].stable - behind[topic, number] for topic, number in waiting)
+    times = [at for partition in waiting if (at := oldest[partition]) is not None]
+    return Lag(group, each.topic.name, lag, min(times, default=None), alive)
+
+
+def _letters(cluster: Cluster, topics: Iterable[Described]) -> list[Letters]:
+    found = []
+    for each in topics:
+        edges: dict[Partition, Edges] = {
+            (each.topic.name, number): edge for number, edge in each.edges.items() if edge.stable > edge.low
+        }
+        if each.topic.kind is Kind.DEAD_LETTER and edges:
+            # A limit one higher tells "exactly so many" from "more".
+            with closing(scan(cluster, edges, stall_s=_STALL_S)) as entries:
+                times = [entry.timestamp for entry in islice(entries, COUNTED + 1)]
+            found.append(
+                Letters(
+                    each.topic, min(len(times), COUNTED), min(times, default=None), more=len(times) > COUNTED
+                )
+            )
+    return found
+
+
+def _store(reader: Reader) -> StoreState | None:
+    with reading(reader.store) as store:
+        if store is None:
+            return None
+        effects = int(store.execute("SELECT count(*) FROM effects").fetchone()[0])
+    files = (reader.store, reader.store.with_name(f"{reader.store.name}-wal"))
+    return StoreState(
+        reader.group, reader.store, sum(file.stat().st_size for file in files if file.exists()), effects
+    )

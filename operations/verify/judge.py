@@ -1,0 +1,213 @@
+"""The verdict: what every order owes, and whether it was paid. Pure.
+
+The rules, per record of an order and group that reads it (design §7, point 6):
+
+    an effect with the record's content                      settled
+    a dead letter with the record's position                 dead
+    neither, and the group's committed offset is beyond      lost
+    neither, and it is not                                   unseen
+
+The sums close: accepted + aged = dispatched + rejected + expired + dead, plus the lost and the unseen ones.
+
+Decided here, where the design leaves it open: an effect whose result fact is missing although the group has
+passed its source is `lost`; a result fact without an effect is `different` for an order that there is, and
+`phantom` for one that there is not; a record that cannot be read is no order, but without a dead letter it is
+`lost` too, by its position; a fact that owes no mail and no text counts as `no_contact`, not as `notified`.
+"""
+
+from collections.abc import Iterable
+
+from operations.verify.evidence import (
+    READS,
+    RETRIES,
+    Effect,
+    Evidence,
+    Place,
+    Seen,
+    log_of,
+    offset_of,
+    topic_of,
+)
+from operations.verify.verdict import DEAD, LOST, SETTLED, UNSEEN, Findings, Verdict, conclude
+from schemas.topics import DISPATCH_PRODUCTS, ORDERS
+
+LETTERS = {"dispatched": "d", "rejected": "r", "expired": "x"}
+"""One letter per terminal outcome, as `Answer.outcomes` has them."""
+
+_WAREHOUSE = "warehouse"
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Decide."""
+    found = Findings()
+    for order_id in evidence.commands.keys() | evidence.facts.keys():
+        _judge_dispatch(evidence, found, order_id)
+    for order_id, records in evidence.facts.items():
+        _judge_notifications(evidence, found, order_id, records)
+        _judge_sale(evidence, found, order_id, records)
+    _judge_results(evidence, found)
+    _judge_shadows(evidence, found)
+    _judge_origins(evidence, found)
+    _judge_unreadable(evidence, found)
+    return conclude(evidence, found)
+
+
+def _judge_dispatch(evidence: Evidence, found: Findings, order_id: int) -> None:
+    records = (*evidence.commands.get(order_id, ()), *evidence.facts.get(order_id, ()))
+    if any(_disagree(records, content) for content in ("address", "email", "phone", "sale")):
+        found.different.add(order_id)
+    effect = _named(evidence, _WAREHOUSE, order_id, "dispatch")
+    # A shadow fact alone: its command is missing, so nobody will ever decide.
+    deciding = [record for record in records if record.decides] or list(records)
+    states = [
+        _state(evidence, _WAREHOUSE, record, settled=_settles(effect, record, record.address))
+        for record in deciding
+    ]
+    if effect is None:
+        found.note(order_id, _WAREHOUSE, max(states))
+    elif LOST in states:
+        found.lost.add(order_id)
+    decided = order_id in evidence.shadows
+    looked_at = [record for record in records if record not in deciding]
+    if LOST in [_state(evidence, _WAREHOUSE, record, settled=decided) for record in looked_at]:
+        found.lost.add(order_id)
+
+
+def _judge_notifications(
+    evidence: Evidence, found: Findings, order_id: int, records: tuple[Seen, ...]
+) -> None:
+    states = []
+    for record in records:
+        for name, content in (("email", record.email), ("text", record.phone)):
+            if content:
+                effect = _named(evidence, "notification", order_id, name)
+                finished = effect is not None and effect.outcome in ("done", "skipped")
+                settled = finished and _settles(effect, record, content)
+                states.append(_state(evidence, "notification", record, settled=settled))
+    if not states:
+        found.no_contact += 1
+        return
+    worst = max(states)
+    found.notified += worst == SETTLED
+    found.note(order_id, "notification", worst)
+
+
+def _judge_sale(evidence: Evidence, found: Findings, order_id: int, records: tuple[Seen, ...]) -> None:
+    effect = _named(evidence, "sales", order_id, "sale")
+    worst = max(
+        _state(evidence, "sales", record, settled=_settles(effect, record, record.sale)) for record in records
+    )
+    found.counted += effect is not None
+    found.note(order_id, "sales", worst)
+
+
+def _judge_results(evidence: Evidence, found: Findings) -> None:
+    for order_id, rows in evidence.effects[_WAREHOUSE].items():
+        effect, answer = rows[0], evidence.results.get(order_id)
+        if answer is None:
+            (found.lost if _passed(evidence, _WAREHOUSE, effect.place) else found.unseen).add(order_id)
+        elif answer.outcomes[:1] != LETTERS.get(effect.outcome) or (
+            effect.outcome == "dispatched" and answer.address != effect.content
+        ):
+            found.different.add(order_id)
+    for order_id, answer in evidence.results.items():
+        if len(answer.outcomes) > 1:
+            found.duplicated.add(order_id)
+        if order_id not in evidence.effects[_WAREHOUSE] and order_id not in found.lost:
+            known = order_id in evidence.commands or order_id in evidence.facts
+            (found.different if known else found.phantom).add(order_id)
+
+
+def _judge_shadows(evidence: Evidence, found: Findings) -> None:
+    for order_id, shadow in evidence.shadows.items():
+        effect = _named(evidence, _WAREHOUSE, order_id, "dispatch")
+        if effect is None:
+            continue
+        outcomes = {effect.outcome, shadow.outcome}
+        # The two decisions were made at two times, so one of them may have been too late.
+        if effect.content != shadow.content or (len(outcomes) > 1 and "expired" not in outcomes):
+            found.different.add(order_id)
+
+
+def _judge_origins(evidence: Evidence, found: Findings) -> None:
+    for rows_by_order in evidence.effects.values():
+        for order_id, rows in rows_by_order.items():
+            for effect in rows:
+                _judge_origin(evidence, found, order_id, effect)
+    for order_id, effect in evidence.shadows.items():
+        _judge_origin(evidence, found, order_id, effect)
+
+
+def _judge_origin(evidence: Evidence, found: Findings, order_id: int, effect: Effect) -> None:
+    commands, facts = evidence.commands.get(order_id, ()), evidence.facts.get(order_id, ())
+    topic = topic_of(effect.place)
+    if topic in RETRIES:
+        # A record that was sent again lies here; its first place may be below the log's start by now.
+        sources = (*commands, *facts)
+    else:
+        on_topic = {DISPATCH_PRODUCTS: commands, ORDERS: facts}.get(topic, ())
+        sources = tuple(record for record in on_topic if record.place == effect.place)
+    if sources:
+        if all(_content(record, effect.name) != effect.content for record in sources):
+            found.different.add(order_id)
+    elif effect.place in evidence.unreadable:
+        return  # the consumer could read it: it had a schema registry, or a newer version of the schemas
+    elif topic in RETRIES or offset_of(effect.place) < evidence.starts.get(log_of(effect.place), 0):
+        if not commands and not facts:
+            found.aged.add(order_id)
+    else:
+        found.phantom.add(order_id)
+
+
+def _judge_unreadable(evidence: Evidence, found: Findings) -> None:
+    for group, topics in READS.items():
+        explained = {
+            effect.place
+            for rows in (evidence.effects[group].values() if evidence.unreadable else ())
+            for effect in rows
+            if effect.place in evidence.unreadable
+        }
+        found.vanished.update(
+            place
+            for place in evidence.unreadable
+            if topic_of(place) in topics
+            and place not in explained
+            and place not in evidence.dead[group]
+            and _passed(evidence, group, place)
+        )
+
+
+def _state(evidence: Evidence, group: str, record: Seen, *, settled: bool) -> int:
+    if settled:
+        return SETTLED
+    if record.place in evidence.dead[group]:
+        return DEAD
+    return LOST if _passed(evidence, group, record.place) else UNSEEN
+
+
+def _settles(effect: Effect | None, record: Seen, content: int) -> bool:
+    """Whether an effect is what became of a record: its own, or one of a record that says the same.
+
+    A record that says something else is a conflict: it owes a dead letter.
+    """
+    return effect is not None and (effect.place == record.place or effect.content == content)
+
+
+def _passed(evidence: Evidence, group: str, where: Place) -> bool:
+    return offset_of(where) < evidence.passed[group].get(log_of(where), 0)
+
+
+def _named(evidence: Evidence, group: str, order_id: int, name: str) -> Effect | None:
+    for effect in evidence.effects[group].get(order_id, ()):
+        if effect.name == name:
+            return effect
+    return None
+
+
+def _content(record: Seen, effect: str) -> int:
+    return {"email": record.email, "text": record.phone, "sale": record.sale}.get(effect, record.address)
+
+
+def _disagree(records: Iterable[Seen], content: str) -> bool:
+    topics = [record for record in records if content == "address" or topic_of(record.place) == ORDERS]
+    return len({getattr(record, content) for record in topics}) > 1

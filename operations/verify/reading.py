@@ -1,0 +1,214 @@
+"""Gathering the evidence, in an order that makes a running system look no worse than it is.
+
+    committed offsets -> results -> stores -> dead letters -> commands and facts -> where logs begin
+
+What a group has passed at the first step was durable before it, so every later step must show it. What a
+later step shows (an effect) must have its cause in the step after it (its record): each reads to ends that
+are asked for after the step before.
+
+I/O: Kafka (reads topics and committed offsets), and stores through stores.py.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from broker.client import Cluster
+from operations import dead_letter, groups
+from operations.admin import Admin, Partition, partitions_of
+from operations.groups import Committed
+from operations.logs import Entry, scan
+from operations.verify import stores
+from operations.verify.evidence import (
+    DEAD_LETTERS,
+    READS,
+    RETRIES,
+    SOURCES,
+    Answer,
+    Evidence,
+    Log,
+    Place,
+    Seen,
+    digest,
+    digest_items,
+    log_of,
+    place,
+)
+from operations.verify.judge import LETTERS
+from schemas.codec import Codec
+from schemas.commands import DispatchProduct
+from schemas.errors import Failed, ForeignStore, TopicMissing, UndecodableMessage
+from schemas.facts import DispatchRejected, OrderPlaced, ProductDispatched
+from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message
+
+Report = Callable[[str], None]
+_LOOK_S = 0.25
+_EVERY = 10_000
+
+
+def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
+    """Until every group has passed the ends as they are now; False if the time was not enough.
+
+    Raises:
+        BrokerUnreachable, TopicMissing, Failed.
+    """
+    admin = Admin(cluster)
+    partitions = _partitions(admin, SOURCES)
+    edges = admin.edges(partitions)
+    ends = {each: edge.stable for each, edge in edges.items() if edge.stable > edge.low}
+    deadline = time.monotonic() + seconds
+    while True:
+        committed = groups.committed(admin, READS, partitions)
+        behind = [
+            group
+            for group, topics in READS.items()
+            if any(_at(committed[group], each) < end for each, end in ends.items() if each[0] in topics)
+        ]
+        if not behind:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        report(f"waiting for {', '.join(behind)}")
+        time.sleep(_LOOK_S)
+
+
+def gather(cluster: Cluster, codec: Codec, store_paths: Mapping[str, Path], report: Report) -> Evidence:
+    """Read everything.
+
+    Args:
+        cluster: where.
+        codec: reads the values; without the registry that the writers used it cannot read theirs.
+        store_paths: the store of each group in `READS`.
+        report: told what is being read.
+
+    Raises:
+        BrokerUnreachable, RegistryUnreachable, DependencyDown: something does not answer.
+        TopicMissing: `cev topics create` creates it.
+        ForeignStore: a store is not the one that the group commits with.
+        Failed: a group has committed offsets, but there is no store of it here.
+    """
+    admin = Admin(cluster)
+    committed = groups.committed(admin, READS, _partitions(admin, (*SOURCES, *RETRIES)))
+    results = _results(_entries(admin, (DISPATCH_RESULTS,), report), codec)
+    contents = {group: stores.read(store_paths[group]) for group in READS}
+    for group, store in contents.items():
+        _check_store(group, store, committed[group], store_paths[group])
+    dead = {group: _origins(_entries(admin, topics, report)) for group, topics in DEAD_LETTERS.items()}
+    unreadable: set[Place] = set()
+    commands = _seen(_entries(admin, (DISPATCH_PRODUCTS,), report), codec, unreadable)
+    facts = _seen(_entries(admin, (ORDERS,), report), codec, unreadable)
+    warehouse = contents["warehouse"]
+    return Evidence(
+        commands=commands,
+        facts=facts,
+        unreadable=unreadable,
+        results=results,
+        dead=dead,
+        passed={group: _logs({p: c.offset for p, c in found.items()}) for group, found in committed.items()},
+        starts=_logs({p: e.low for p, e in admin.edges(_partitions(admin, (*SOURCES, *RETRIES))).items()}),
+        effects={group: store.effects if store else {} for group, store in contents.items()},
+        shadows=warehouse.shadows if warehouse else {},
+    )
+
+
+def _check_store(
+    group: str, store: stores.Contents | None, committed: Mapping[Partition, Committed], path: Path
+) -> None:
+    for (topic, number), each in committed.items():
+        if store is None:
+            raise Failed(
+                f"group {group} has committed offset {each.offset} of {topic}:{number}, but there is no "
+                f"store {path}: run verify with the data directory of that group (CEV_DATA_DIR)"
+            )
+        if each.metadata and each.metadata != store.id:
+            raise ForeignStore(
+                f"group {group} commits with the store {each.metadata}, {path} is {store.id or 'empty'}: "
+                "run verify with the data directory of that group (CEV_DATA_DIR)"
+            )
+
+
+def _partitions(admin: Admin, names: tuple[str, ...]) -> list[Partition]:
+    found = admin.topics()
+    for name in names:
+        if name not in found:
+            raise TopicMissing(
+                f"the cluster at {admin.cluster.bootstrap} has no topic {name}; "
+                "`cev topics create` creates it"
+            )
+    return partitions_of(found, names)
+
+
+def _entries(admin: Admin, names: tuple[str, ...], report: Report) -> Iterator[Entry]:
+    report(f"reading {', '.join(names)}")
+    edges = admin.edges(_partitions(admin, names))
+    for count, entry in enumerate(scan(admin.cluster, edges), 1):
+        if count % _EVERY == 0:
+            report(f"reading {', '.join(names)}: {count:,}")
+        yield entry
+
+
+def _decoded(entry: Entry, codec: Codec) -> Message | None:
+    try:
+        return codec.decode(entry.position.topic, entry.key, entry.value, entry.position)
+    except UndecodableMessage:
+        return None
+
+
+def _seen(entries: Iterator[Entry], codec: Codec, unreadable: set[Place]) -> dict[int, tuple[Seen, ...]]:
+    found: dict[int, tuple[Seen, ...]] = {}
+    for entry in entries:
+        where = place(*entry.position)
+        message = _decoded(entry, codec)
+        if isinstance(message, OrderPlaced):
+            seen = _fact(message, where)
+        elif isinstance(message, DispatchProduct):
+            seen = Seen(where, digest(message.address))
+        else:
+            unreadable.add(where)
+            continue
+        found[message.order_id] = (*found.get(message.order_id, ()), seen)
+    return found
+
+
+def _fact(message: OrderPlaced, where: Place) -> Seen:
+    return Seen(
+        where,
+        digest(message.address),
+        digest(message.email or None),
+        digest(message.phone or None),
+        digest_items(message.currency, message.items),
+        DISPATCH_PRODUCTS not in message.shadow_of,
+    )
+
+
+def _results(entries: Iterator[Entry], codec: Codec) -> dict[int, Answer]:
+    found: dict[int, Answer] = {}
+    for entry in entries:
+        message = _decoded(entry, codec)
+        if message is None or isinstance(message, DispatchProduct | OrderPlaced):
+            continue
+        if isinstance(message, ProductDispatched):
+            letter, address = LETTERS["dispatched"], digest(message.address)
+        else:
+            letter, address = LETTERS["rejected" if isinstance(message, DispatchRejected) else "expired"], 0
+        before = found.get(message.order_id)  # type: ignore[union-attr]  # this topic carries results only
+        found[message.order_id] = Answer((before.outcomes if before else "") + letter, address)  # type: ignore[union-attr]  # the same
+    return found
+
+
+def _origins(entries: Iterator[Entry]) -> set[Place]:
+    origins = set()
+    for entry in entries:
+        origin = dead_letter.parse(entry.headers).origin
+        if origin is not None:
+            origins.add(place(*origin))
+    return origins
+
+
+def _logs(offsets: Mapping[Partition, int]) -> dict[Log, int]:
+    return {log_of(place(topic, number, 0)): offset for (topic, number), offset in offsets.items()}
+
+
+def _at(committed: Mapping[Partition, Committed], partition: Partition) -> int:
+    found = committed.get(partition)
+    return found.offset if found is not None else -1

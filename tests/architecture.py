@@ -1,0 +1,189 @@
+"""The rules of the house as functions: a tree of sources in, every violation out, one line each.
+
+`tests/unit/test_architecture.py` asks them of this project, and of small trees that break them.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOMS = ("cli", "operations", "consumers", "producers", "schemas", "broker")
+"""Our top-level names. Imports go from left to right; `broker` stands beside them."""
+
+IO_MODULES = (
+    "confluent_kafka",
+    "sqlalchemy",
+    "sqlite3",
+    "socket",
+    "socketserver",
+    "smtplib",
+    "httpx",
+    "subprocess",
+    "urllib.request",  # urllib.parse only takes text apart
+    "http.client",
+    "http.server",
+    "fcntl",
+)
+ENVIRONMENT = ("os.environ", "os.getenv", "os.putenv")
+
+MAX_FILE = 300
+MAX_FUNCTION = 50
+MAX_REACTION = 59
+NOT_REACTIONS = ("__init__", "registry")
+
+
+class Source(NamedTuple):
+    """One file: its path below the root, its dotted name, its text and its tree."""
+
+    path: Path
+    module: str
+    text: str
+    tree: ast.Module
+
+    @property
+    def room(self) -> str:
+        return self.module.partition(".")[0]
+
+
+class Use(NamedTuple):
+    """A module, or a name in a module, that a line uses."""
+
+    line: int
+    target: str
+
+
+def sources(root: Path, *folders: str) -> list[Source]:
+    """Every Python file below these folders of the root, or below all rooms."""
+    return [
+        _source(root, path) for folder in folders or ROOMS for path in sorted((root / folder).rglob("*.py"))
+    ]
+
+
+def _source(root: Path, path: Path) -> Source:
+    below = path.relative_to(root)
+    text = path.read_text("utf-8")
+    module = ".".join(below.with_suffix("").parts).removesuffix(".__init__")
+    return Source(below, module, text, ast.parse(text))
+
+
+def imports(tree: ast.AST, *, for_types: bool = True) -> Iterator[Use]:
+    """Every import, also inside functions and by name (`import_module("x")`).
+
+    Args:
+        tree: what to look through.
+        for_types: whether those under `if TYPE_CHECKING:` count.
+    """
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+                if for_types:
+                    yield from imports(node)
+                else:
+                    for each in node.orelse:
+                        yield from imports(each, for_types=False)
+                continue
+            case ast.Import(names=names):
+                yield from (Use(node.lineno, each.name) for each in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                yield from (Use(node.lineno, f"{'.' * level}{module or ''}.{each.name}") for each in names)
+            case ast.Call(
+                func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                yield Use(node.lineno, name)
+        yield from imports(node, for_types=for_types)
+
+
+def wrong_imports(root: Path) -> list[str]:
+    """Imports against the one way, or of more of `broker` than its client configuration."""
+    return [
+        f"{source.path}:{use.line}: {source.module} may not import {use.target}: {reason}"
+        for source in sources(root)
+        for use in imports(source.tree)
+        if (reason := _forbidden(source, use.target))
+    ]
+
+
+def _forbidden(source: Source, target: str) -> str | None:
+    room = target.partition(".")[0]
+    if target.startswith("."):
+        return "imports are absolute"
+    if source.module.startswith("operations.verify") and _within(target, "consumers.runtime"):
+        return "what verifies the runtime shares nothing with it but schemas"
+    if room not in ROOMS or room == source.room:
+        return None
+    if source.room == "broker":
+        return "broker imports no other room"
+    if room == "broker":
+        allowed = source.room == "cli" or _within(target, "broker.client")
+        return None if allowed else "of broker only the client configuration is for everyone"
+    return None if ROOMS.index(room) > ROOMS.index(source.room) else "imports go one way"
+
+
+def undeclared_io(root: Path) -> list[str]:
+    """Modules that import a client or read the environment, and do not say so at their head."""
+    return [
+        f"{source.path}:{use.line}: uses {use.target}; the docstring must say so in a line `I/O: …`"
+        for source in sources(root)
+        if not _declares_io(source.tree)
+        for use in _io(source.tree)
+    ]
+
+
+def _declares_io(tree: ast.Module) -> bool:
+    return any(line.startswith("I/O:") for line in (ast.get_docstring(tree) or "").splitlines())
+
+
+def _io(tree: ast.Module) -> Iterator[Use]:
+    for use in imports(tree, for_types=False):
+        if any(_within(use.target, name) for name in (*IO_MODULES, *ENVIRONMENT)):
+            yield use
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ENVIRONMENT:
+            yield Use(node.lineno, ast.unparse(node))
+
+
+def _within(target: str, name: str) -> bool:
+    return f"{target}.".startswith(f"{name}.")
+
+
+def too_long(root: Path, *folders: str) -> list[str]:
+    """Files and functions over the limit."""
+    found = []
+    for source in sources(root, *folders):
+        lines = source.text.count("\n")
+        if lines > MAX_FILE:
+            found.append(f"{source.path}: {lines} lines, at most {MAX_FILE}: look for the missing idea")
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > MAX_FUNCTION:
+                    found.append(
+                        f"{source.path}:{node.lineno}: {node.name} has {length} lines, at most {MAX_FUNCTION}"
+                    )
+    return found
+
+
+def long_reactions(root: Path) -> list[str]:
+    """Reaction files that no longer fit on a screen: a newcomer copies one."""
+    return [
+        f"consumers/{path.name}: {lines} lines, a reaction has at most {MAX_REACTION}"
+        for path in sorted((root / "consumers").glob("*.py"))
+        if path.stem not in NOT_REACTIONS and (lines := path.read_text("utf-8").count("\n")) > MAX_REACTION
+    ]
+
+
+def missing_from_wheel(root: Path, archive: list[str]) -> list[str]:
+    """Files of our rooms that an installed program would miss, and files that it should not bring."""
+    wanted = {
+        path.relative_to(root).as_posix()
+        for room in ROOMS
+        for path in (root / room).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    } | {f"{room}/py.typed" for room in ROOMS}
+    ours = {name for name in archive if ".dist-info/" not in name}
+    return [
+        *(f"{name}: not in the wheel" for name in sorted(wanted - ours)),
+        *(f"{name}: in the wheel, and in no room" for name in sorted(ours - wanted)),
+    ]

@@ -1,0 +1,147 @@
+"""Who is to blame when a message is not taken: the message, our set-up, or the weather.
+
+Only the message itself may become a dead letter; a wrong password or address of ours must not fill the
+dead-letter topic (design §7, points 6 and 7).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consumers.channels import text as text_module
+from consumers.channels.mail import Maildir, SmtpMail
+from consumers.channels.text import HttpText, JsonLinesText
+from consumers.runtime.reaction import Delivery
+from schemas.errors import DependencyDown, InvalidSetting, Position, RefusedByReceiver
+from tests.receivers import MailServer, TextGateway
+
+WHERE = Position("orders", 1, 2)
+FROM = "shop@command-event.invalid"
+LETTER = Delivery("any", "ada@customers.example", "Your order 7", "Hello\n")
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    made = MailServer()
+    yield made
+    made.down()
+
+
+@pytest.fixture
+def gateway() -> Iterator[TextGateway]:
+    made = TextGateway()
+    yield made
+    made.down()
+
+
+@pytest.mark.parametrize(("code", "error"), [(421, DependencyDown), (451, DependencyDown), (553, RefusedByReceiver)])
+def test_a_mail_servers_answer_about_the_recipient(
+    server: MailServer, code: int, error: type[Exception]
+) -> None:
+    server.refuse = code
+    channel = SmtpMail(server.url, FROM)
+    with pytest.raises(error):
+        channel.deliver(LETTER, "k", WHERE)
+    server.refuse = None
+    channel.deliver(LETTER, "k", WHERE)
+    channel.close()
+    assert server.ids() == ["k"]
+
+
+@pytest.mark.parametrize("code", [451, 530, 550, 554])
+def test_a_mail_servers_answer_about_the_sender_is_about_us(server: MailServer, code: int) -> None:
+    server.refuse_sender = code
+    with pytest.raises(DependencyDown):
+        SmtpMail(server.url, FROM).deliver(LETTER, "k", WHERE)
+
+
+def test_a_login_that_fails_is_about_us(server: MailServer) -> None:
+    channel = SmtpMail(server.url.replace("smtp://", "smtp://me:wrong@"), FROM)
+    with pytest.raises(DependencyDown) as told:
+        channel.deliver(LETTER, "k", WHERE)
+    assert "wrong" not in str(told.value)
+
+
+@pytest.mark.parametrize("status", [400, 410, 413, 422, 451])
+def test_a_gateways_answer_about_the_message(gateway: TextGateway, status: int) -> None:
+    gateway.refuse = status
+    channel = HttpText(gateway.url)
+    with pytest.raises(RefusedByReceiver, match=f"HTTP {status}"):
+        channel.deliver(LETTER, "k", WHERE)
+    channel.close()
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 407, 408, 425, 429, 500, 503])
+def test_a_gateways_answer_about_us_or_the_weather(gateway: TextGateway, status: int) -> None:
+    gateway.refuse = status
+    channel = HttpText(gateway.url)
+    with pytest.raises(DependencyDown, match=f"HTTP {status}"):
+        channel.deliver(LETTER, "k", WHERE)
+    gateway.refuse = None
+    channel.deliver(LETTER, "k", WHERE)
+    assert gateway.keys == ["k"]
+    channel.close()
+
+
+@pytest.mark.parametrize(
+    "recipient", ["a@b.example\nBcc: c@d.example", "\n", "", "   ", "a@b.example, c@d.example", "nobody"]
+)
+def test_a_recipient_that_is_not_one_address_is_refused_and_nobody_else_gets_the_mail(
+    server: MailServer, tmp_path: Path, recipient: str
+) -> None:
+    letter = LETTER._replace(recipient=recipient)
+    for channel in (SmtpMail(server.url, FROM), Maildir(tmp_path, FROM)):
+        with pytest.raises(RefusedByReceiver):
+            channel.deliver(letter, "k", WHERE)
+    assert server.mails == []
+
+
+@given(recipient=st.text(min_size=1, max_size=40), body=st.text(max_size=200))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_recipient_and_text_is_delivered_or_refused_and_never_breaks_the_group(
+    tmp_path: Path, recipient: str, body: str
+) -> None:
+    letter = LETTER._replace(recipient=recipient, text=body)
+    for channel in (Maildir(tmp_path / "m", FROM), JsonLinesText(tmp_path / "t.jsonl")):
+        try:
+            channel.deliver(letter, "k", WHERE)
+        except RefusedByReceiver as refused:
+            assert refused.where == WHERE
+
+
+@given(local=st.text(min_size=1, max_size=10), domain=st.text(min_size=1, max_size=10))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_address_is_taken_or_refused_by_a_mail_server(server: MailServer, local: str, domain: str) -> None:
+    letter = LETTER._replace(recipient=f"{local}@{domain}.example")
+    channel = SmtpMail(server.url, FROM)
+    try:
+        channel.deliver(letter, "k", WHERE)
+    except RefusedByReceiver as refused:
+        assert refused.where == WHERE
+    finally:
+        channel.close()
+
+
+def test_a_line_that_does_not_fit_on_the_disk_is_an_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = JsonLinesText(tmp_path / "t.jsonl")
+    whole = text_module.os.write
+    monkeypatch.setattr(text_module.os, "write", lambda to, data: whole(to, data[:5]))
+    with pytest.raises(DependencyDown, match="full"):
+        channel.deliver(LETTER, "k", WHERE)
+
+
+@pytest.mark.parametrize("url", ["mail.example", "http://mail.example", "smtp://", "smtp://h:port"])
+def test_an_address_of_no_mail_server_is_a_fault_of_the_setting(url: str) -> None:
+    with pytest.raises(InvalidSetting, match="smtp_url"):
+        SmtpMail(url, FROM)
+
+
+@pytest.mark.parametrize("url", ["texts.example", "ftp://texts.example", "http://", "http://h:port", "http://[::"])
+def test_an_address_of_no_gateway_is_a_fault_of_the_setting(url: str) -> None:
+    with pytest.raises(InvalidSetting, match="text_url"):
+        HttpText(url)

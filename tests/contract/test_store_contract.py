@@ -1,0 +1,252 @@
+"""What every store promises, on each database it can live in.
+
+To add a database: a maker in `DATABASES` that turns a folder into the address of a fresh store. What is
+peculiar to one database (its lock files, its file format) is in `test_store_sqlite.py`.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consumers.runtime.stores.sql import Batch, EffectTaken, Progress, Store
+from consumers.runtime.work import EffectRow, Known, Outgoing
+from schemas.errors import ForeignStore, Position
+from schemas.topics import DISPATCH_PRODUCTS, ORDERS
+
+DATABASES: dict[str, Callable[[Path], str]] = {
+    "sqlite": lambda folder: f"sqlite:///{folder / 'stores' / 'warehouse.sqlite3'}",
+}
+P0, P1 = (ORDERS, 0), (ORDERS, 1)
+
+
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return DATABASES[request.param](tmp_path)
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    made = Store(url, "warehouse")
+    yield made
+    made.close()
+
+
+def effect(order_id: int, *, at: int = 0, name: str = "dispatch", outcome: str = "dispatched") -> EffectRow:
+    return EffectRow(
+        order_id, name, outcome, "1 Streetford Road", None, "fact", f"id-{at}", ORDERS, 0, at, 1_000
+    )
+
+
+def result(at: int, value: bytes = b"v") -> tuple[Position, Outgoing]:
+    return Position(ORDERS, 0, at), Outgoing("dispatch_results", b"k", value, [("ce_id", f"r{at}")])
+
+
+def test_a_store_is_made_with_its_folder_and_is_empty(store: Store) -> None:
+    assert store.known([1, 2]) == {}
+    assert store.progress([P0]) == {}
+    assert store.results([Position(ORDERS, 0, 1)]) == []
+
+
+def test_the_first_caller_names_the_store_and_later_ones_find_the_same_name(store: Store, url: str) -> None:
+    first = store.identity("cluster-1", 5_000)
+    again = Store(url, "warehouse")
+    assert again.identity("cluster-1", 9_000) == first
+    assert (first.group, first.cluster, first.created_at) == ("warehouse", "cluster-1", 5_000)
+    assert len(first.id) == 32
+    again.close()
+
+
+def test_a_store_of_another_group_is_refused(store: Store, url: str) -> None:
+    store.identity("cluster-1", 0)
+    other = Store(url, "sales")
+    with pytest.raises(ForeignStore, match="belongs to group warehouse, not sales"):
+        other.identity("cluster-1", 0)
+    other.close()
+
+
+def test_a_store_of_another_cluster_is_refused(store: Store) -> None:
+    store.identity("cluster-1", 0)
+    with pytest.raises(ForeignStore, match="belongs to cluster cluster-1, this one is cluster-2"):
+        store.identity("cluster-2", 0)
+
+
+def test_a_batch_is_there_as_it_was_written(store: Store) -> None:
+    store.write(
+        Batch(
+            at=7,
+            effects=[effect(2, at=4), effect(1, at=3)],
+            results=[result(3), result(4)],
+            positions={P0: 5, P1: 9},
+            results_upto={P0: 2},
+        )
+    )
+    assert store.known([1, 2, 3]) == {
+        (1, "dispatch"): Known("dispatched", "1 Streetford Road", Position(ORDERS, 0, 3)),
+        (2, "dispatch"): Known("dispatched", "1 Streetford Road", Position(ORDERS, 0, 4)),
+    }
+    assert store.progress([P0, P1]) == {P0: Progress(5, 2, started=True), P1: Progress(9, 0, started=True)}
+    assert store.results([Position(ORDERS, 0, 3)]) == [result(3)]
+
+
+def test_a_batch_with_a_taken_effect_leaves_nothing_at_all(store: Store) -> None:
+    store.write(Batch(at=1, effects=[effect(1)], positions={P0: 1}))
+    with pytest.raises(EffectTaken):
+        store.write(
+            Batch(
+                at=2,
+                effects=[effect(0, at=7), effect(1, at=8), effect(2, at=9)],
+                shadows=[effect(3)],
+                results=[result(7)],
+                positions={P0: 10, P1: 10},
+                finished=[(1, "dispatch")],
+            )
+        )
+    assert store.known([0, 1, 2]).keys() == {(1, "dispatch")}
+    assert store.results([Position(ORDERS, 0, 7)]) == []
+    assert store.progress([P0, P1]) == {P0: Progress(1, 0, started=True)}
+    store.write(Batch(at=3, shadows=[effect(3)]))
+
+
+def test_another_members_effect_is_seen_at_once_and_guards(store: Store, url: str) -> None:
+    other = Store(url, "warehouse")
+    other.write(Batch(at=1, effects=[effect(1)]))
+    assert (1, "dispatch") in store.known([1])
+    with pytest.raises(EffectTaken):
+        store.write(Batch(at=2, effects=[effect(1)]))
+    other.close()
+
+
+def test_two_effects_of_one_order_are_two_keys(store: Store) -> None:
+    store.write(Batch(at=1, effects=[effect(1, name="email"), effect(1, name="text")]))
+    assert store.known([1]).keys() == {(1, "email"), (1, "text")}
+
+
+def test_progress_never_goes_back(store: Store) -> None:
+    store.write(Batch(at=1, positions={P0: 100}, results_upto={P0: 90}))
+    store.write(Batch(at=2, positions={P0: 50}, results_upto={P0: 40}))
+    assert store.progress([P0]) == {P0: Progress(100, 90, started=True)}
+    store.write(Batch(at=3, positions={P0: 101}, results_upto={P0: 95}))
+    assert store.progress([P0]) == {P0: Progress(101, 95, started=True)}
+
+
+def test_a_first_start_is_announced_in_two_steps(store: Store) -> None:
+    store.begin({P0: 7, P1: 0}, 1, started=False)
+    assert store.progress([P0, P1]) == {P0: Progress(7, 7, started=False), P1: Progress(0, 0, started=False)}
+    store.begin({P0: 7}, 2, started=True)
+    assert store.progress([P0]) == {P0: Progress(7, 7, started=True)}
+
+
+def test_a_first_start_that_died_half_way_may_begin_elsewhere(store: Store) -> None:
+    store.begin({P0: 100}, 1, started=False)
+    store.begin({P0: 150}, 2, started=False)
+    store.begin({P0: 150}, 2, started=True)
+    assert store.progress([P0]) == {P0: Progress(150, 150, started=True)}
+
+
+def test_announcing_a_start_never_takes_back_what_was_done(store: Store) -> None:
+    store.begin({P0: 0}, 1, started=True)
+    store.write(Batch(at=2, positions={P0: 100}, results_upto={P0: 90}))
+    store.begin({P0: 0}, 3, started=False)
+    assert store.progress([P0]) == {P0: Progress(100, 90, started=True)}
+
+
+def test_a_partition_that_was_worked_on_has_started_though_its_announcement_was_cut_short(
+    store: Store,
+) -> None:
+    store.begin({P0: 0}, 1, started=False)
+    store.write(Batch(at=2, positions={P0: 3}))
+    assert store.progress([P0]) == {P0: Progress(3, 0, started=True)}
+
+
+def test_results_stay_until_they_are_known_to_be_in_kafka(store: Store) -> None:
+    store.write(Batch(at=1, effects=[effect(1)], results=[result(0), result(1)], positions={P0: 2}))
+    store.write(
+        Batch(at=2, effects=[effect(2, at=2)], results=[result(2)], positions={P0: 3}, results_upto={P0: 1})
+    )
+    assert store.results([Position(ORDERS, 0, at) for at in range(3)]) == [result(0), result(1), result(2)]
+    store.write(Batch(at=3, positions={P0: 3}, results_upto={P0: 2}))
+    assert store.results([Position(ORDERS, 0, at) for at in range(3)]) == [result(2)]
+
+
+def test_results_of_another_partition_stay(store: Store) -> None:
+    other = Position(DISPATCH_PRODUCTS, 0, 0), Outgoing("dispatch_results", b"k", b"v", [])
+    store.write(Batch(at=1, results=[result(0), other]))
+    store.write(Batch(at=2, positions={P0: 9}, results_upto={P0: 9}))
+    assert store.results([result(0)[0], other[0]]) == [other]
+
+
+def test_a_shadow_decision_takes_no_key_and_its_first_word_stays(store: Store) -> None:
+    store.write(Batch(at=1, shadows=[effect(1)]))
+    assert store.known([1]) == {}
+    store.write(Batch(at=2, shadows=[effect(1, at=9)], effects=[effect(1, at=2)]))
+    assert store.known([1])[1, "dispatch"].origin == Position(ORDERS, 0, 2)
+
+
+def test_only_what_is_intended_is_finished_or_withdrawn(store: Store) -> None:
+    rows = [effect(n, name="email", outcome="intended") for n in (1, 2)]
+    store.write(Batch(at=1, effects=[*rows, effect(3), effect(4)]))
+    store.write(
+        Batch(
+            at=2,
+            finished=[(1, "email"), (3, "dispatch")],
+            withdrawn=[(2, "email"), (4, "dispatch"), (1, "email")],
+        )
+    )
+    found = store.known([1, 2, 3, 4])
+    assert {key: known.outcome for key, known in found.items()} == {
+        (1, "email"): "done",
+        (3, "dispatch"): "dispatched",
+        (4, "dispatch"): "dispatched",
+    }
+
+
+def test_a_large_batch_is_one_batch(store: Store) -> None:
+    ids = [n * 7_919 - 2**62 for n in range(5_000)]
+    store.write(Batch(at=1, effects=[effect(n) for n in ids], results=[result(at) for at in range(5_000)]))
+    assert store.known(ids).keys() == {(n, "dispatch") for n in ids}
+    assert len(store.results([Position(ORDERS, 0, at) for at in range(5_000)])) == 5_000
+
+
+LONG = st.integers(-(2**63), 2**63 - 1)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(
+    order_id=LONG,
+    effect_name=TEXT,
+    words=st.none() | TEXT,
+    offset=st.integers(0, 2**63 - 1),
+    headers=st.lists(st.tuples(TEXT, TEXT)),
+    body=st.none() | st.binary(),
+)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_id_text_and_bytes_come_back_as_they_went_in(
+    store: Store,
+    order_id: int,
+    effect_name: str,
+    words: str | None,
+    offset: int,
+    headers: list[tuple[str, str | bytes | None]],
+    body: bytes | None,
+) -> None:
+    where = Position(ORDERS, 0, offset)
+    row = EffectRow(order_id, effect_name, "intended", words, words, "fact", "m", *where, 1)
+    out = Outgoing("dispatch_results", body, body, headers)
+    store.write(Batch(at=1, effects=[row], results=[(where, out)]))
+    assert store.known([order_id])[order_id, effect_name] == Known("intended", words, where)
+    assert store.results([where]) == [(where, out)]
+    # The same key and offset may be drawn again: what is withdrawn and sent leaves no trace.
+    store.write(
+        Batch(
+            at=2,
+            withdrawn=[(order_id, effect_name)],
+            positions={P0: 0},
+            results_upto={P0: 2**63 - 1},
+        )
+    )
+    store.write(Batch(at=3, positions={P0: 0}, results_upto={P0: 0}))

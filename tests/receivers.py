@@ -1,0 +1,129 @@
+"""The outside world for tests: a real mail server and a real text gateway on loopback.
+
+I/O: sockets on 127.0.0.1, ports that the system chooses.
+
+Both can be told to refuse (`refuse`: a status code for what comes next) and to go down and come up again on
+the same port.
+"""
+
+import json
+import socket
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, cast
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class MailServer:
+    """An SMTP server that keeps what it accepts.
+
+    Attributes:
+        mails: what was accepted, in order.
+        refuse: status of the next recipients, e.g. 550; None accepts.
+        refuse_sender: status of the next senders.
+    """
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.refuse: int | None = None
+        self.refuse_sender: int | None = None
+        self.port = free_port()
+        self._controller: Controller | None = None
+        self.up()
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    def ids(self) -> list[str]:
+        """Message ids without their brackets and domain."""
+        return [str(mail["Message-ID"]).strip("<>").split("@")[0] for mail in self.mails]
+
+    def up(self) -> None:
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller.start()
+
+    def down(self) -> None:
+        if self._controller is not None:
+            self._controller.stop()
+            self._controller = None
+
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.refuse_sender is not None:
+            return f"{self.refuse_sender} not from you"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if self.refuse is not None:
+            return f"{self.refuse} no"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        content = cast("bytes", envelope.content)
+        self.mails.append(cast("EmailMessage", message_from_bytes(content, policy=policy.default)))
+        return "250 OK"
+
+
+class TextGateway:
+    """An HTTP server that keeps what it accepts.
+
+    Attributes:
+        texts: bodies that were accepted, in order.
+        keys: the `Idempotency-Key` of each.
+        refuse: status of the next answers; None accepts.
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+        self.refuse: int | None = None
+        self.port = free_port()
+        self._server: ThreadingHTTPServer | None = None
+        self.up()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/texts"
+
+    def up(self) -> None:
+        gateway = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if gateway.refuse is None:
+                    gateway.texts.append(body)
+                    gateway.keys.append(self.headers["Idempotency-Key"])
+                self.send_response(gateway.refuse or 202)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def down(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None

@@ -1,0 +1,125 @@
+"""What a member says about itself, and what the health endpoints make of it."""
+
+import pytest
+
+from consumers.runtime import pulse as module
+from consumers.runtime.health import answer
+from consumers.runtime.pulse import STUCK_S, Pulse
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(module.time, "monotonic", made)
+    return made
+
+
+def joined(clock: Clock) -> Pulse:
+    pulse = Pulse("warehouse", handled_at=clock(), busy_at=clock())
+    pulse.looked(joined=True, owned=6, took=0, ended=True)
+    return pulse
+
+
+def test_a_member_is_not_ready_before_it_has_joined(clock: Clock) -> None:
+    pulse = Pulse("warehouse", handled_at=clock(), busy_at=clock())
+    assert not pulse.ready
+    pulse.looked(joined=True, owned=6, took=0, ended=True)
+    assert pulse.ready
+
+
+def test_an_outage_is_not_ready_until_it_is_over(clock: Clock) -> None:
+    pulse = joined(clock)
+    pulse.outage("the mail server does not answer")
+    assert not pulse.ready
+    pulse.outage(None)
+    assert pulse.ready
+
+
+def test_a_failure_is_never_ready_again(clock: Clock) -> None:
+    pulse = joined(clock)
+    pulse.failure = RuntimeError("broken")
+    pulse.looked(joined=True, owned=6, took=1, ended=True)
+    assert not pulse.ready
+
+
+def test_lag_without_progress_turns_unready_after_a_while(clock: Clock) -> None:
+    pulse = joined(clock)
+    clock.now += STUCK_S + 1
+    pulse.looked(joined=True, owned=6, took=0, ended=False)
+    assert not pulse.ready
+    pulse.looked(joined=True, owned=6, took=1, ended=False)
+    assert pulse.ready
+
+
+def test_no_news_is_good_news_at_the_end_of_every_partition(clock: Clock) -> None:
+    pulse = joined(clock)
+    clock.now += 10 * STUCK_S
+    pulse.looked(joined=True, owned=6, took=0, ended=True)
+    assert pulse.ready
+
+
+def test_idle_time_counts_from_the_last_record_and_only_at_the_end(clock: Clock) -> None:
+    pulse = joined(clock)
+    pulse.looked(joined=True, owned=6, took=3, ended=True)
+    clock.now += 5
+    assert not pulse.idle(for_s=1)
+    pulse.looked(joined=True, owned=6, took=0, ended=True)
+    assert pulse.idle(for_s=5)
+    assert not pulse.idle(for_s=6)
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_member_that_has_not_read_to_the_end_is_not_idle_at_all(clock: Clock, seconds: float) -> None:
+    fresh = Pulse("warehouse", handled_at=clock(), busy_at=clock())
+    clock.now += 100
+    assert not fresh.idle(for_s=seconds)
+    fresh.looked(joined=True, owned=6, took=0, ended=False)
+    assert not fresh.idle(for_s=seconds)
+
+
+def test_counts_add_up_over_batches(clock: Clock) -> None:
+    pulse = joined(clock)
+    pulse.handled(effects=2, dead=1, duplicates=0)
+    pulse.handled(effects=3, dead=0, duplicates=4)
+    assert (pulse.effects, pulse.dead, pulse.duplicates) == (5, 1, 4)
+
+
+def test_live_says_only_that_the_process_answers() -> None:
+    assert answer("/health/live", [Pulse("warehouse", failure=RuntimeError("x"))]) == (200, {"live": True})
+
+
+def test_ready_needs_every_group_and_says_which_one_is_not(clock: Clock) -> None:
+    good, bad = joined(clock), joined(clock)
+    assert answer("/health/ready", [good])[0] == 200
+    bad.group = "notification"
+    bad.outage("the mail server does not answer")
+    status, body = answer("/health/ready", [good, bad])
+    assert status == 503
+    assert body["ready"] is False
+    assert body["groups"][1] == {
+        "group": "notification",
+        "ready": False,
+        "joined": True,
+        "partitions": 6,
+        "outage": "the mail server does not answer",
+        "failure": None,
+    }
+
+
+def test_a_failure_is_told_in_its_own_words(clock: Clock) -> None:
+    pulse = joined(clock)
+    pulse.failure = RuntimeError("the store is foreign")
+    assert answer("/health/ready", [pulse])[1]["groups"][0]["failure"] == "the store is foreign"
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/health/ready/", "/metrics", ""])
+def test_other_paths_are_not_there(path: str) -> None:
+    assert answer(path, [])[0] == 404

@@ -1,0 +1,89 @@
+"""The table of reactions, and the rule that a command has one audience (design §7, points 10 and 12)."""
+
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from consumers import loyalty, notification, sales, warehouse
+from consumers.registry import REACTIONS, all_topics, named
+from consumers.runtime.member import check_owner
+from consumers.runtime.reaction import Reaction
+from schemas.errors import NotTheOwner, UsageError
+from schemas.topics import BY_NAME, CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Kind
+
+FILES: dict[str, ModuleType] = {
+    "warehouse": warehouse,
+    "notification": notification,
+    "sales": sales,
+    "loyalty": loyalty,
+}
+
+
+def test_the_table_holds_these_reactions_and_no_other() -> None:
+    assert [reaction.name for reaction in REACTIONS] == list(FILES)
+
+
+@pytest.mark.parametrize("reaction", REACTIONS, ids=lambda each: each.name)
+def test_a_line_repeats_what_its_file_says(reaction: Reaction) -> None:
+    file = FILES[reaction.name]
+    assert reaction.react is file.react
+    assert reaction.reads == file.READS
+    assert reaction.writes == getattr(file, "WRITES", ())
+    assert reaction.channels == getattr(file, "CHANNELS", ())
+
+
+@pytest.mark.parametrize("reaction", REACTIONS, ids=lambda each: each.name)
+def test_every_reaction_begins_at_the_beginning_because_its_line_says_so(reaction: Reaction) -> None:
+    assert reaction.start == "beginning"
+
+
+def test_a_start_position_cannot_be_left_out() -> None:
+    [start] = [field for field in fields(Reaction) if field.name == "start"]
+    assert start.default is MISSING
+    assert start.default_factory is MISSING
+
+
+def test_only_the_warehouse_replaces_a_command() -> None:
+    assert {each.name: each.replaces for each in REACTIONS if each.replaces} == {
+        "warehouse": DISPATCH_PRODUCTS
+    }
+
+
+@pytest.mark.parametrize("reaction", REACTIONS, ids=lambda each: each.name)
+def test_every_command_topic_is_read_by_its_owner_alone(reaction: Reaction) -> None:
+    check_owner(reaction)
+
+
+@pytest.mark.parametrize("thief", ["notification", "sales", "loyalty", "warehouse-two"])
+def test_a_reaction_that_reads_anothers_command_is_refused(thief: str) -> None:
+    with pytest.raises(NotTheOwner, match=f"{thief} reads .*{DISPATCH_PRODUCTS}.*only reader is warehouse"):
+        check_owner(replace(named("warehouse"), name=thief))
+    assert NotTheOwner.exit_code == 4
+
+
+def test_results_are_written_by_the_owner_of_their_topic() -> None:
+    for reaction in REACTIONS:
+        assert all(BY_NAME[topic].owner == reaction.name for topic in reaction.writes)
+        assert all(BY_NAME[topic].kind is Kind.RESULT for topic in reaction.writes)
+    assert named("warehouse").writes == (DISPATCH_RESULTS,)
+
+
+def test_a_cluster_needs_the_catalogue_and_two_topics_a_group_and_source() -> None:
+    names = [topic.name for topic in all_topics()]
+    assert len(names) == len(set(names)) == len(CATALOGUE) + 2 * 5
+    assert {"warehouse.orders.dlq", "warehouse.dispatch_products.retry", "loyalty.orders.dlq"} <= set(names)
+
+
+def test_an_unknown_reaction_is_answered_with_those_that_there_are() -> None:
+    with pytest.raises(UsageError, match="no reaction 'shipping'; there are warehouse, notification"):
+        named("shipping")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_reaction_is_one_small_file_that_names_its_topics_at_its_head(name: str) -> None:
+    source = Path(FILES[name].__file__ or "").read_text("utf-8")
+    assert len(source.splitlines()) < 60
+    head = source.split('"""')[1]
+    assert all(topic in head for topic in (ORDERS, *named(name).writes))

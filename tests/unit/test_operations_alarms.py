@@ -1,0 +1,60 @@
+"""Which conditions raise an alarm, and which do not."""
+
+from operations import alarms
+from operations.alarms import Lag, Letters
+from operations.groups import Group
+from operations.topic_plan import Difference
+from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, ORDERS, derived
+
+WAREHOUSE = [("warehouse", DISPATCH_PRODUCTS)]
+BEHIND = Lag("warehouse", DISPATCH_PRODUCTS, 3, 1000, 0)
+[DLQ, _] = derived([("sales", [ORDERS])])
+
+
+def test_a_missing_topic_and_a_difference_are_alarms() -> None:
+    raised = alarms.of_topics([CATALOGUE[0]], [Difference(ORDERS, "partitions", "6", "3")])
+    assert [(each.name, each.subject) for each in raised] == [
+        ("topic-missing", DISPATCH_PRODUCTS),
+        ("topics-differ", ORDERS),
+    ]
+
+
+def test_another_group_with_offsets_on_a_command_topic_is_foreign() -> None:
+    [raised] = alarms.of_foreign_groups(CATALOGUE, [("audit", DISPATCH_PRODUCTS), ("audit", ORDERS)], [])
+    assert (raised.name, raised.subject) == ("foreign-group", "audit@dispatch_products")
+    assert "has read" in raised.text
+
+
+def test_another_group_that_only_reads_a_command_topic_is_foreign_too() -> None:
+    reading = Group(1, frozenset({DISPATCH_PRODUCTS}))
+    [raised] = alarms.of_foreign_groups(CATALOGUE, [], [("audit", reading), ("warehouse", reading)])
+    assert raised.subject == "audit@dispatch_products"
+    assert "reads" in raised.text
+
+
+def test_anybody_may_read_facts() -> None:
+    assert alarms.of_foreign_groups(CATALOGUE, [("audit", ORDERS)], []) == []
+
+
+def test_waiting_commands_without_a_live_member_are_an_alarm_since_the_oldest() -> None:
+    [raised] = alarms.of_lags([BEHIND], WAREHOUSE)
+    assert (raised.name, raised.since) == ("no-consumer", 1000)
+
+
+def test_a_live_member_or_no_lag_is_no_alarm() -> None:
+    assert alarms.of_lags([BEHIND._replace(members=1), BEHIND._replace(lag=0)], WAREHOUSE) == []
+
+
+def test_a_group_that_may_come_and_go_is_no_alarm() -> None:
+    assert alarms.of_lags([Lag("sales", ORDERS, 9, 1, 0)], WAREHOUSE) == []
+
+
+def test_dead_letters_are_an_alarm_until_there_are_none() -> None:
+    [raised] = alarms.of_dead_letters([Letters(DLQ, 2, 5, more=False), Letters(DLQ, 0, None, more=False)])
+    assert (raised.subject, raised.since) == ("sales.orders.dlq", 5)
+    assert raised.text.startswith("2 to decide")
+
+
+def test_counting_that_stopped_says_so() -> None:
+    [raised] = alarms.of_dead_letters([Letters(DLQ, 10_000, 5, more=True)])
+    assert raised.text.startswith("more than 10,000")

@@ -1,0 +1,64 @@
+"""What may be mended about a topic, and what is only reported."""
+
+import pytest
+
+from operations.admin import Found
+from operations.topic_plan import Difference, keeps_more, plan
+from operations.topics import named
+from schemas.errors import UsageError
+from schemas.topics import CATALOGUE, ORDERS, Kind, Topic
+
+TOPIC = Topic(name="t", kind=Kind.FACT, records=(), owner="o", partitions=6)
+RIGHT = Found(partitions=6, replication=1, leaderless=())
+
+
+def test_a_topic_as_the_catalogue_wants_it_needs_nothing() -> None:
+    assert plan([TOPIC], {"t": RIGHT}, {"t": TOPIC.config}, 1) == ((), (), ())
+
+
+def test_a_missing_topic_is_to_be_created() -> None:
+    assert plan([TOPIC], {"other": RIGHT}, {}, 1).missing == (TOPIC,)
+
+
+def test_another_partition_count_is_reported_and_never_mended() -> None:
+    todo = plan([TOPIC], {"t": RIGHT._replace(partitions=3)}, {"t": TOPIC.config}, 1)
+    assert todo.differs == (Difference("t", "partitions", "6", "3"),)
+    assert todo.mend == ()
+
+
+def test_fewer_replicas_than_the_broker_gives_are_reported() -> None:
+    [difference] = plan([TOPIC], {"t": RIGHT}, {"t": TOPIC.config}, 3).differs
+    assert str(difference) == "t: replication is 1, wanted at least 3"
+
+
+def test_more_replicas_than_the_broker_gives_are_fine() -> None:
+    assert plan([TOPIC], {"t": RIGHT._replace(replication=3)}, {"t": TOPIC.config}, 1).differs == ()
+
+
+@pytest.mark.parametrize(
+    ("what", "wanted", "found", "mends"),
+    [
+        ("retention.ms", "-1", "604800000", True),
+        ("retention.bytes", "-1", "1000", True),
+        ("retention.ms", "1000", "-1", False),
+        ("cleanup.policy", "delete", "compact", True),
+        ("cleanup.policy", "delete", "compact,delete", True),
+        ("cleanup.policy", "compact", "delete", False),
+        ("max.message.bytes", "8388608", "1048588", True),
+        ("max.message.bytes", "1048588", "8388608", False),
+        ("retention.ms", "-1", "", False),
+        ("partitions", "6", "3", False),
+        ("replication", "3", "1", False),
+    ],
+)
+def test_only_a_change_that_keeps_more_is_made(what: str, wanted: str, found: str, mends: bool) -> None:  # noqa: FBT001 - a table of cases
+    assert keeps_more(Difference("t", what, wanted, found)) is mends
+
+
+def test_an_unknown_topic_name_is_answered_with_near_ones() -> None:
+    with pytest.raises(UsageError, match="did you mean orders"):
+        named(CATALOGUE, "order")
+
+
+def test_a_known_topic_name_is_found() -> None:
+    assert named(CATALOGUE, ORDERS).name == ORDERS

@@ -1,0 +1,76 @@
+"""Generated ids: unique and rising, whatever the clock and the counter do."""
+
+import itertools
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producers import ids
+from producers.ids import EPOCH_S, OrderIds, new_order_id
+
+CLOCKS = st.lists(st.floats(min_value=0, max_value=EPOCH_S + 2**31 - 1), min_size=1, max_size=50)
+
+
+@given(readings=CLOCKS, start=st.integers(0, 2**32 - 1))
+def test_ids_rise_whatever_the_clock_does(readings: list[float], start: int) -> None:
+    ticks = iter(readings)
+    source = OrderIds(clock=lambda: next(ticks), start=start)
+    made = [source.next() for _ in readings]
+    assert all(a < b for a, b in itertools.pairwise(made))
+    assert all(0 <= each < 2**63 for each in made)
+
+
+def test_an_id_carries_its_second_and_the_counter() -> None:
+    source = OrderIds(clock=lambda: EPOCH_S + 5.9, start=41)
+    assert [source.next(), source.next()] == [5 << 32 | 42, 5 << 32 | 43]
+
+
+def test_a_counter_that_wraps_within_a_second_borrows_from_the_next() -> None:
+    now = [EPOCH_S + 7.0]
+    source = OrderIds(clock=lambda: now[0], start=2**32 - 2)
+    made = [source.next() for _ in range(3)]
+    assert made == [7 << 32 | 2**32 - 1, 8 << 32, 8 << 32 | 1]
+    now[0] = EPOCH_S + 9.0
+    assert source.next() == 9 << 32 | 2
+
+
+def test_later_seconds_sort_after_earlier_ones() -> None:
+    now = [EPOCH_S + 1.0]
+    source = OrderIds(clock=lambda: now[0])
+    early = source.next()
+    now[0] += 1
+    assert source.next() > early
+
+
+def test_a_clock_before_2026_still_gives_positive_rising_ids() -> None:
+    source = OrderIds(clock=lambda: 0.0)
+    first = source.next()
+    assert 0 <= first < source.next()
+
+
+def test_threads_never_share_an_id() -> None:
+    made: list[list[int]] = [[] for _ in range(4)]
+
+    def work(mine: list[int]) -> None:
+        mine.extend(new_order_id() for _ in range(5000))
+
+    threads = [threading.Thread(target=work, args=(mine,)) for mine in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    every = [number for mine in made for number in mine]
+    assert len(set(every)) == len(every)
+    assert all(mine == sorted(mine) for mine in made)
+
+
+def test_two_processes_start_at_different_places() -> None:
+    starts = {OrderIds(clock=lambda: 0.0).next() for _ in range(50)}
+    assert len(starts) == 50
+
+
+def test_a_forked_child_does_not_count_on_where_its_parent_does() -> None:
+    before = ids._here.ids
+    ids._here._renew()
+    assert ids._here.ids is not before

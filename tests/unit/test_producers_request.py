@@ -1,0 +1,190 @@
+"""What an order may say; every fault in one message, in plain words."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from producers import checks
+from producers.place_order import Stamps, place_order
+from producers.request import OrderRequest
+from schemas.codec import Codec
+from schemas.control import Mode
+from schemas.errors import InvalidOrder
+from schemas.facts import Item
+from schemas.topics import MAX_RECORD_BYTES
+
+PLAIN = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=200)
+
+
+def refusal(**fields: Any) -> str:
+    with pytest.raises(InvalidOrder) as refused:
+        OrderRequest.parse({"address": "1 Streetford Road", **fields})
+    return str(refused.value)
+
+
+def test_only_the_address_is_required() -> None:
+    request = OrderRequest(address="1 Streetford Road")
+    assert request.order_id is None
+    assert request.items == ()
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_every_signed_64_bit_number_is_an_order_id_also_as_text(number: int) -> None:
+    assert OrderRequest(address="x", order_id=number).order_id == number
+    assert OrderRequest(address="x", order_id=str(number)).order_id == number
+
+
+@pytest.mark.parametrize(
+    "given_id", [2**63, -(2**63) - 1, "12.0", 12.0, True, "", "x", "1" * 5000, "٣", [1], "0x10", "1_000"]
+)
+def test_anything_else_is_no_order_id(given_id: object) -> None:
+    assert refusal(order_id=given_id).startswith("order_id ")
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=500))
+def test_an_address_of_up_to_500_characters_is_kept_as_it_is(address: str) -> None:
+    assert OrderRequest(address=address).address == address
+
+
+def test_an_address_may_have_lines() -> None:
+    assert OrderRequest(address="1 Streetford Road\nHayford").address.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        (None, "address is missing"),
+        ("", "address is blank"),
+        (" \t\n\u00a0", "address is blank"),
+        ("x" * 501, "address has 501 characters, at most 500 are allowed"),
+        ("a\x1b[2J", "address has a character that is not text (U+001B)"),
+        ("a\x00", "address has a character that is not text (U+0000)"),
+        ("a\ud800", "address has a character that is not text (U+D800)"),
+        (5, "address 5 must be text"),
+    ],
+)
+def test_an_address_that_nobody_can_dispatch_to_is_refused(address: object, fault: str) -> None:
+    assert refusal(address=address) == fault
+
+
+@pytest.mark.parametrize(
+    "email",
+    ["anna@example.com", "a.b+c@sub.example.co.uk", "o'neil@example.org", "x@xn--bcher-kva.example"],
+)
+def test_ordinary_mail_addresses_are_accepted(email: str) -> None:
+    assert OrderRequest(address="x", email=email).email == email
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "",
+        "anna",
+        "@example.com",
+        "anna@",
+        "anna@localhost",
+        "a b@example.com",
+        "a@b@example.com",
+        ".a@example.com",
+        "a..b@example.com",
+        "a@-x.com",
+        "a@example..com",
+        "anna@example.com\nBcc: eve@example.com",
+        "x" * 65 + "@example.com",
+        f"a@{'x' * 63}.{'y' * 63}.{'z' * 63}.{'w' * 63}.com",
+        5,
+    ],
+)
+def test_what_no_mail_server_would_take_is_refused(email: object) -> None:
+    assert "is not an e-mail address" in refusal(email=email)
+
+
+@pytest.mark.parametrize("phone", ["+436641234567", "+43 664 123-45-67", "+1 (555) 010.1234"])
+def test_phone_numbers_are_kept_without_their_grouping(phone: str) -> None:
+    kept = OrderRequest(address="x", phone=phone).phone
+    assert kept is not None
+    assert kept[1:].isdigit()
+
+
+@pytest.mark.parametrize("phone", ["0664 1234567", "+0664123456", "+12", "+1234567890123456", "+43x", "", 43])
+def test_numbers_that_are_not_international_are_refused(phone: object) -> None:
+    assert "is not an international number" in refusal(phone=phone)
+
+
+@pytest.mark.parametrize("currency", ["eur", "EURO", "E1R", "", 978])
+def test_a_currency_is_three_capitals(currency: object) -> None:
+    assert "is not three capital letters" in refusal(currency=currency)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "0", "nan", "inf", float("nan"), True, "soon", 1e300, 10**400])
+def test_an_order_cannot_expire_before_it_is_placed_or_never(seconds: object) -> None:
+    assert refusal(expires_in=seconds).startswith("expires_in ")
+
+
+@given(PLAIN, st.integers(1, 1000), st.integers(1, 10**9))
+def test_an_item_reads_the_same_as_value_mapping_and_text(product: str, quantity: int, cents: int) -> None:
+    item = Item(product, quantity, cents)
+    forms: list[Item | dict[str, Any] | str] = [item, item._asdict(), f"{product}:{quantity}:{cents}"]
+    assert all(OrderRequest(address="x", items=[form]).items == (item,) for form in forms)
+
+
+def test_a_products_name_may_have_colons() -> None:
+    assert OrderRequest(address="x", items=["Dune: Part Two:1:1999"]).items[0].product == "Dune: Part Two"
+
+
+@pytest.mark.parametrize(
+    ("item", "fault"),
+    [
+        ("k:0:5", "item 1: quantity '0' must be positive"),
+        ("k:1:-5", "item 1: unit_price_cents '-5' must be positive"),
+        ("k:1", "item 1: 'k:1' is not PRODUCT:QUANTITY:UNIT_CENTS"),
+        (":1:5", "item 1: product is blank"),
+        (
+            {"product": "k", "quantity": 1.5, "unit_price_cents": 5},
+            "item 1: quantity 1.5 is not a whole number",
+        ),
+        ({"product": "k", "quantity": 1}, "item 1: unit_price_cents is missing"),
+        ({"product": "k", "price": 1}, "item 1: 'price' is not a field of an item"),
+        (5, "item 1: must have product, quantity and unit_price_cents"),
+        (f"k:2:{10**15}", f"item 1: quantity times unit_price_cents is more than {10**15}"),
+        (f"k:{2**31}:1", f"item 1: quantity '{2**31}' must be from 1 to {2**31 - 1}"),
+    ],
+)
+def test_an_item_that_cannot_be_sold_is_refused(item: object, fault: str) -> None:
+    assert refusal(items=[item]) == fault
+
+
+@pytest.mark.parametrize("items", ["k:1:5", {"product": "k"}, 5])
+def test_items_are_a_list(items: object) -> None:
+    assert refusal(items=items) == "items must be a list"
+
+
+def test_every_fault_is_in_one_message() -> None:
+    message = refusal(address="", email="x", phone="1", currency="e", items=["a"], order_id="b", hat="c")
+    for part in ("address", "email", "phone", "currency", "item 1", "order_id", "'hat' is not a field"):
+        assert part in message
+    assert "\n" not in message
+    assert "value_error" not in message
+
+
+def test_a_request_is_frozen() -> None:
+    request = OrderRequest(address="x")
+    with pytest.raises(ValidationError):
+        request.address = "y"
+
+
+def test_the_largest_valid_order_fits_into_a_fact() -> None:
+    widest = "\U0001f6b2"
+    item = Item(widest * checks.MAX_TEXT, 1, 10**15)
+    request = OrderRequest(address=widest * 500, customer=widest * 200, items=[item] * checks.MAX_ITEMS)
+    record = place_order(
+        request, order_id=-(2**63), mode=Mode.EVENT, epoch=1, currency="EUR", stamp=Stamps().stamp(2**41)
+    )[0]
+    assert len(Codec().encode(record.topic, record.message)) + 2000 < MAX_RECORD_BYTES
+
+
+def test_one_item_more_than_that_is_refused() -> None:
+    assert "more than 1000 items" in refusal(items=["k:1:5"] * 1001)
