@@ -20,6 +20,7 @@ from broker.discovery import find
 from cli import logs
 from cli.output import log, safe
 from cli.settings import Loaded, Settings, load
+from cli.version import VersionFlag
 from schemas.codec import Codec
 from schemas.registry import Registry
 
@@ -45,8 +46,8 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Callable[
     """Register a command with what all commands have: cluster flags, an example, errors as one line.
 
     The function's first parameter must be `ctx: typer.Context`. The flags `--bootstrap-servers` and
-    `--schema-registry-url` are added to its signature and kept in the context for `world`. Any error with
-    an `exit_code` ends the process with it, after one line on stderr.
+    `--schema-registry-url` are added to its signature and kept in the context for `world`, and `--version`.
+    Any error with an `exit_code` ends the process with it, after one line on stderr.
 
     Args:
         app: the group that the command belongs to.
@@ -59,6 +60,7 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Callable[
         def run(*args: Any, **kwargs: Any) -> R:
             ctx: typer.Context = kwargs["ctx"]
             ctx.meta["cev.flags"] = {flag: kwargs.pop(flag) for flag in _FLAGS}
+            kwargs.pop("version")
             logs.to_stderr()
             return _ending(lambda: function(*args, **kwargs))
 
@@ -67,6 +69,10 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Callable[
             inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
             for flag, annotation in _FLAGS.items()
         ]
+        version = inspect.Parameter(
+            "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=VersionFlag
+        )
+        flags.append(version)
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]
         run.__signature__ = signature.replace(parameters=[*parameters, *flags])  # type: ignore[attr-defined]  # inspect's own hook
         run.__annotations__ = {p.name: p.annotation for p in (*parameters, *flags)}

@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import output
+from cli import output, tables
 from cli.common import command, loaded
 
 app = typer.Typer(help="The settings in force.", no_args_is_help=True)
@@ -19,6 +19,6 @@ def show(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     sheet = output.table("setting", "value", "from", "meaning")
     for row in rows:
         sheet.add_row(
-            row.name, output.safe(row.value or "-"), output.safe(row.source), f"[dim]{row.meaning}[/dim]"
+            row.name, tables.cell(row.value or "-"), tables.cell(row.source), f"[dim]{tables.cell(row.meaning)}[/dim]"
         )
-    output.console.print(sheet)
+    tables.show(sheet)

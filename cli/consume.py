@@ -20,6 +20,7 @@ from broker.datadir import claim
 from cli.common import World, command, world
 from cli.output import log, safe
 from cli.settings import Settings
+from cli.tables import cell
 from consumers.channels.mail import Maildir, SmtpMail
 from consumers.channels.text import HttpText, JsonLinesText
 from consumers.registry import REACTIONS, named
@@ -120,9 +121,9 @@ def _introduce(reaction: Reaction, here: World, channels: Mapping[str, Channel])
         f"{name} ({BY_NAME[name].kind}, owner {BY_NAME[name].owner})" for name in reaction.reads
     )
     log.print(f"[bold]{reaction.name}[/bold]  reads {reads}", soft_wrap=True)
-    log.print(f"  store     {safe(here.store_path(reaction.name))}", style="dim", soft_wrap=True)
+    log.print(f"  store     {cell(here.store_path(reaction.name))}", style="dim", soft_wrap=True)
     for name, channel in channels.items():
-        log.print(f"  {name:<9} {safe(channel.describe)}", style="dim", soft_wrap=True)
+        log.print(f"  {name:<9} {cell(channel.describe)}", style="dim", soft_wrap=True)
 
 
 def _announce(pulses: list[Pulse], told: set[str]) -> None:

@@ -18,5 +18,6 @@ def to_stderr() -> None:
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event", "group"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Looked up at each use: a test, or a shell, may have put another stderr in place meanwhile.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

@@ -6,12 +6,11 @@ wait for a database toolkit when it places an order.
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
-from typing import Annotated
+from importlib import import_module
 
 import typer
 
-from cli.output import console
+from cli.version import VersionFlag
 
 COMMANDS: dict[str, str] = {
     "demo": "cli.demo.command",
@@ -29,19 +28,10 @@ COMMANDS: dict[str, str] = {
 }
 """Each command's word, and the module that has it: with `register`, or as a group named `app`."""
 
-
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
-    if wanted:
-        console.print(f"cev {metadata.version('command-event')}")
-        raise typer.Exit
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
-def _cev(
-    *,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
+def _cev(*, version: VersionFlag = False) -> None:
     """The Command Event pattern and its refactoring on a real Kafka."""
     del version
 
@@ -51,6 +41,7 @@ def build(words: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         name="cev",
         no_args_is_help=True,
+        epilog="Example: cev demo",
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -62,7 +53,9 @@ def build(words: Sequence[str]) -> typer.Typer:
             continue
         module = import_module(name)
         if not hasattr(module, "register"):
-            app.add_typer(module.app, name=word)
+            module.app.callback()(_cev)
+            # A group's example is its first command's.
+            app.add_typer(module.app, name=word, epilog=module.app.registered_commands[0].epilog)
         elif not any(each.name == word for each in app.registered_commands):
             module.register(app)
     return app
@@ -70,4 +63,7 @@ def build(words: Sequence[str]) -> typer.Typer:
 
 def main() -> None:
     """Run the command line; the process ends with an exit code of design §9."""
-    build(sys.argv[1:])(prog_name="cev")
+    try:
+        build(sys.argv[1:])(prog_name="cev")
+    except KeyboardInterrupt:  # while the modules of the command are loaded
+        sys.exit(_INTERRUPTED)

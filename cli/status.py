@@ -102,7 +102,6 @@ def _print_topics(found: Status, now: int) -> None:
     sheet = output.table(
         "topic",
         "kind",
-        "owner",
         "records",
         "group",
         "lag",
@@ -118,9 +117,9 @@ def _print_topics(found: Status, now: int) -> None:
             quiet += 1
             continue
         records = f"{each.records_max:,}" if each.records_max is not None else "[red]missing[/red]"
-        head = (each.topic.name, each.topic.kind.value, each.topic.owner, records)
+        head = (each.topic.name, each.topic.kind.value, records)
         for number, lag in enumerate(lags or [None]):
-            sheet.add_row(*(head if number == 0 else ("", "", "", "")), *_cells(lag, now))
+            sheet.add_row(*(head if number == 0 else ("", "", "")), *_cells(lag, now))
     tables.show(sheet)
     if quiet:
         output.console.print(f"[dim]and {quiet} empty dead-letter and retry topics[/dim]")

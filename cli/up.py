@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 
 from broker import embedded
 from broker.progress import Progress
-from cli import output
+from cli import output, tables
 from cli.common import command, open_world, settings
 from cli.topics import create_all
 from schemas.errors import UsageError
@@ -55,7 +55,7 @@ def up(
         output.emit(document)
         return
     for name, value in document.items():
-        output.console.print(f"[dim]{name:<10}[/dim]{output.safe(value or 'none')}", soft_wrap=True)
+        output.console.print(f"[dim]{name:<10}[/dim]{tables.cell(value or 'none')}", soft_wrap=True)
 
 
 def down(
@@ -97,7 +97,8 @@ class _Shown:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if output.log.is_terminal:  # elsewhere rich would print an empty line for a bar that was never there
+            self._bar.stop()
 
     def __call__(self, step: Progress) -> None:
         """Show one step."""
@@ -107,4 +108,4 @@ class _Shown:
             )
         elif step.stage != self._last:
             self._last = step.stage
-            output.log.print(f"[dim]{output.safe(step.text)}[/dim]", soft_wrap=True)
+            output.log.print(f"[dim]{tables.cell(step.text)}[/dim]", soft_wrap=True)

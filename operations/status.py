@@ -89,13 +89,6 @@ def look(cluster: Cluster, codec: Codec, catalogue: Sequence[Topic], readers: Se
     committed = groups.committed(admin, names, partitions)
     members = groups.members(admin, names)
     lags = _lags(cluster, topics, readers, committed, members)
-    pairs = {(group, topic) for group, found in committed.items() for topic, _ in found}
-    must_handle = [
-        (reader.group, topic.name)
-        for reader in readers
-        for topic in catalogue
-        if topic.name in reader.reads and (topic.kind is Kind.COMMAND or reader.replaces)
-    ]
     return Status(
         brokers.cluster_id,
         len(brokers.ids),
@@ -108,11 +101,24 @@ def look(cluster: Cluster, codec: Codec, catalogue: Sequence[Topic], readers: Se
                 (each.topic for each in topics if each.found is None),
                 (difference for each in topics for difference in each.differs),
             ),
-            *alarms.of_foreign_groups(catalogue, pairs, members.items()),
-            *alarms.of_lags(lags, must_handle),
+            *alarms.of_foreign_groups(catalogue, _at_topics(committed), members.items()),
+            *alarms.of_lags(lags, _must_handle(catalogue, readers)),
             *alarms.of_dead_letters(_letters(cluster, topics)),
         ),
     )
+
+
+def _at_topics(committed: Mapping[str, Mapping[Partition, Committed]]) -> set[tuple[str, str]]:
+    return {(group, topic) for group, found in committed.items() for topic, _ in found}
+
+
+def _must_handle(catalogue: Sequence[Topic], readers: Sequence[Reader]) -> list[tuple[str, str]]:
+    return [
+        (reader.group, topic.name)
+        for reader in readers
+        for topic in catalogue
+        if topic.name in reader.reads and (topic.kind is Kind.COMMAND or reader.replaces)
+    ]
 
 
 def _lags(

@@ -1,9 +1,14 @@
 """The rules of the house as functions: a tree of sources in, every violation out, one line each.
 
 `tests/unit/test_architecture.py` asks them of this project, and of small trees that break them.
+
+I/O: reads sources; `side_effects` starts a Python process that imports them.
 """
 
 import ast
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +31,47 @@ IO_MODULES = (
     "fcntl",
 )
 ENVIRONMENT = ("os.environ", "os.getenv", "os.putenv")
+
+SCRIPTS = ("cli.__main__", "consumers.runtime.stores.migrations.env")
+"""Files that are run and not imported: by `python -m cli`, and by Alembic inside a migration."""
+
+IMPORTER = f"""
+ROOMS = {ROOMS}
+import importlib, json, os, socket, sys, threading
+root, found = sys.argv[1], []
+sys.path.insert(0, root)
+current = None
+
+def ours(frame):
+    # The environment may lie below the root; what libraries read is theirs.
+    return os.path.relpath(frame.f_code.co_filename, root).split(os.sep)[0] in ROOMS
+
+def refuse(*_, **__):
+    raise AssertionError("opened a socket")
+
+socket.socket.connect = socket.socket.bind = socket.create_connection = refuse
+read = os._Environ.__getitem__
+
+def watched(self, key):
+    frame = sys._getframe(1)
+    while frame and frame.f_code.co_filename.startswith(("<frozen", os.__file__)):
+        frame = frame.f_back
+    if frame and ours(frame):
+        found.append(current + ": reads the environment (" + key + ") at import")
+    return read(self, key)
+
+os._Environ.__getitem__ = watched
+for current in sys.argv[2:]:
+    try:
+        importlib.import_module(current)
+    except Exception as error:
+        found.append(current + ": " + type(error).__name__ + " at import: " + str(error))
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and thread.name not in "".join(found):
+            found.append(current + ": started a thread at import: " + thread.name)
+print(json.dumps(found))
+os._exit(0)
+"""
 
 MAX_FILE = 300
 MAX_FUNCTION = 50
@@ -146,6 +192,22 @@ def _io(tree: ast.Module) -> Iterator[Use]:
 
 def _within(target: str, name: str) -> bool:
     return f"{target}.".startswith(f"{name}.")
+
+
+def side_effects(root: Path) -> list[str]:
+    """Import every module of a tree in a fresh process; what it did besides defining names."""
+    modules = [source.module for source in sources(root) if source.module not in SCRIPTS]
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTER, str(root), *modules],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        cwd=root,
+    )
+    found: list[str] = json.loads(done.stdout.splitlines()[-1])
+    noise = done.stdout.splitlines()[:-1] + done.stderr.splitlines()
+    return found + [f"printed at import: {line}" for line in noise]
 
 
 def too_long(root: Path, *folders: str) -> list[str]:

@@ -135,7 +135,7 @@ def on_a_port_of_its_own(text: str) -> str:
 
 def is_for_the_reader(text: str) -> bool:
     """Whether a command is not run here: getting the sources, and make's targets with tests of their own."""
-    return text.split()[0] in ("git", "cd", "make", "source")
+    return text.split(maxsplit=1)[0] in ("git", "cd", "make", "source")
 
 
 def links(text: str) -> list[tuple[int, str]]:

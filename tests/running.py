@@ -6,6 +6,7 @@ Group ids and topic names are fixed, so tests cannot keep apart by name. Each te
 the groups are deleted, the topics emptied and the stores new. Take the fixture `shop` and nothing else.
 """
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -13,16 +14,33 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from broker.client import Cluster
 from broker.datadir import claim
@@ -41,7 +59,7 @@ from schemas.facts import OrderPlaced
 from schemas.framing import encode_key
 from schemas.times import now_ms
 from schemas.topics import BY_NAME, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message
-from tests.embedded import World, world
+from tests.embedded import World
 
 PATIENCE_S = 40.0
 HOME = "1 Streetford Road"
@@ -108,7 +126,7 @@ class Running:
 class Town(NamedTuple):
     """What the tests of a module share: a broker with every topic, and a store that is migrated and empty."""
 
-    world: World
+    bootstrap: str
     template: Path
 
 
@@ -116,7 +134,7 @@ class Shop:
     """A private broker with every topic, and a data directory for one test."""
 
     def __init__(self, home: Town, data_dir: Path) -> None:
-        self.bootstrap = home.world.bootstrap
+        self.bootstrap = home.bootstrap
         # A broker holds an empty fetch for half a second by default; tests ask about empty topics a lot.
         self.cluster = Cluster(bootstrap=self.bootstrap, kafka={"fetch.wait.max.ms": "20"})
         self.admin = AdminClient(self.cluster.admin())
@@ -288,13 +306,20 @@ class Shop:
 
     def committed(self, group: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """A group's committed offsets."""
+        found = self._committed(group, topics)
+        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+
+    def metadata(self, group: str, topic: str) -> set[str | None]:
+        """What travels with a group's committed offsets."""
+        return {each.metadata for each in self._committed(group, [topic])}
+
+    def _committed(self, group: str, topics: Sequence[str]) -> list[TopicPartition]:
         consumer = Consumer(self.cluster.reader(group_id=group))
         wanted = [TopicPartition(topic, n) for topic in topics for n in range(6)]
         try:
-            found = consumer.committed(wanted, timeout=10)
+            return consumer.committed(wanted, timeout=10)
         finally:
             consumer.close()
-        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
     def lag(self, group: str, topics: Sequence[str]) -> int:
         """Offsets, markers included, between what a group committed and the topics' ends."""
@@ -315,7 +340,7 @@ class Shop:
     def members(self, group: str) -> int:
         """How many members a group has now."""
         try:
-            found = self.admin.describe_consumer_groups([group])[group].result(10)
+            found = self.admin.describe_consumer_groups([group])[group].result(PATIENCE_S)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return 0
@@ -325,7 +350,7 @@ class Shop:
     # Between tests ------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End what the test left running, and empty the broker."""
+        """End what the test left running."""
         for child in self._children:
             if child.poll() is None:
                 child.send_signal(signal.SIGCONT)
@@ -333,13 +358,16 @@ class Shop:
             child.communicate(timeout=PATIENCE_S)
         for running in self._members:
             running.end()
-        groups = [group.group_id for group in self.admin.list_consumer_groups().result(10).valid]
-        for group in groups:
-            until(lambda group=group: self._deleted(group), f"group {group} is deleted")
-        names = [name for name in self.admin.list_topics(timeout=10).topics if not name.startswith("__")]
-        every = [TopicPartition(name, n, OFFSET_END) for name in names for n in range(1 if name == "order_mode" else 6)]
+
+    def empty(self) -> None:
+        """Forget every group of ours and every record of its topics."""
+        for reaction in REACTIONS:
+            self.forget_offsets(reaction.name)
+        every = [
+            TopicPartition(each.name, n, OFFSET_END) for each in all_topics() for n in range(each.partitions)
+        ]
         for future in self.admin.delete_records(every).values():
-            future.result(10)
+            future.result(PATIENCE_S)
 
     def forget_offsets(self, group: str) -> None:
         """Delete a group, and with it its committed offsets."""
@@ -347,7 +375,7 @@ class Shop:
 
     def _deleted(self, group: str) -> bool:
         try:
-            self.admin.delete_consumer_groups([group])[group].result(10)
+            self.admin.delete_consumer_groups([group])[group].result(PATIENCE_S)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.NON_EMPTY_GROUP:
                 return False
@@ -361,18 +389,42 @@ def renamed(reaction: str, name: str) -> Reaction:
     return replace(named(reaction), name=name)
 
 
+@cache
+def _template() -> Path:
+    path = Path(tempfile.mkdtemp(prefix="cev-template-")) / "store.sqlite3"
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    migrate.upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A broker of the module's own."""
-    template = tmp_path_factory.mktemp("template") / "store.sqlite3"
-    with world() as started:
-        admin = AdminClient({"bootstrap.servers": started.bootstrap})
-        new = [NewTopic(each.name, each.partitions, 1, config=each.config) for each in all_topics()]
-        made = admin.create_topics(new)
-        migrate.upgrade(f"sqlite:///{template}")
-        for future in made.values():
+def town(cluster: World) -> Town:
+    """The session's broker with every topic, and nothing that other modules left."""
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+    new = [NewTopic(each.name, each.partitions, 1, config=each.config) for each in all_topics()]
+    for future in admin.create_topics(new).values():
+        try:
             future.result(30)
-        yield Town(started, template)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    for reaction in REACTIONS:
+        _forget_members_soon(admin, reaction.name)
+    return Town(cluster.bootstrap, _template())
+
+
+def _forget_members_soon(admin: AdminClient, group: str) -> None:
+    """A killed member is out of its group after three seconds, the least that the broker allows."""
+    settings = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in (
+            ("consumer.session.timeout.ms", "3000"),
+            ("consumer.heartbeat.interval.ms", "1000"),
+        )
+    ]
+    resource = ConfigResource(ResourceType.GROUP, group, incremental_configs=settings)
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(PATIENCE_S)
 
 
 @pytest.fixture
@@ -381,5 +433,6 @@ def shop(town: Town, tmp_path: Path) -> Iterator[Shop]:
     claim(tmp_path / "data")
     (tmp_path / "data" / "stores").mkdir()
     made = Shop(town, tmp_path / "data")
+    made.empty()
     yield made
     made.close()

@@ -23,7 +23,7 @@ from consumers.runtime.stores.sql import Store
 from schemas.codec import Codec
 from schemas.errors import NotTheOwner, Unreachable
 from schemas.times import now_ms
-from schemas.topics import BY_NAME, Kind, retries
+from schemas.topics import BY_NAME, Kind, dead_letters, retries
 
 POLL_S = 0.2
 _FIRST_WAIT_S = 0.25
@@ -77,7 +77,7 @@ class Member:
         name = self._reaction.name
         store = Store(self._store_url, name)
         try:
-            identity = store.identity(cluster_id(self._cluster, self._sources()), now_ms())
+            identity = store.identity(cluster_id(self._cluster, self._topics()), now_ms())
             slot = store.claim_slot()
             outlet = Outlet(self._cluster, f"cev-{name}-{identity.id[:12]}-{slot}")
             self._pulse.opened(identity.id, slot)
@@ -104,6 +104,11 @@ class Member:
         topics = {topic: topic for topic in self._reaction.reads}
         return topics | {retries(self._reaction.name, topic): topic for topic in self._reaction.reads}
 
+    def _topics(self) -> list[str]:
+        # Also those that it writes: a missing one would look like an outage, for ever.
+        letters = [dead_letters(self._reaction.name, topic) for topic in self._reaction.reads]
+        return [*self._sources(), *self._reaction.writes, *letters]
+
     def _join(self, tools: Tools) -> None:
         start = self._options.start or self._reaction.start
         starting = Starting(tools.store, start, self._pulse)
@@ -128,7 +133,7 @@ class Member:
     def _turn(self) -> None:
         reading = self._inlet.read(self._options.batch, POLL_S)
         if reading.records or reading.broken:
-            self._pulse.took()
+            self._pulse.took(owned=len(self._inlet.owned))
             self._handle(reading)
         else:
             self._settle(reading.outage)

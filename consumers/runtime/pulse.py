@@ -55,9 +55,10 @@ class Pulse:
         """Partitions were assigned."""
         self.starts, self.fresh = {**self.starts, **starts}, self.fresh + fresh
 
-    def took(self) -> None:
-        """A batch is in hand; until it is done there is more to come."""
+    def took(self, *, owned: int) -> None:
+        """A batch is in hand, so we have joined; until it is done there is more to come."""
         self.busy_at, self.ended = time.monotonic(), False
+        self.joined, self.owned = True, owned
 
     def looked(self, *, joined: bool, owned: int, took: int, ended: bool) -> None:
         """One turn of the loop is done."""

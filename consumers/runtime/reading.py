@@ -5,6 +5,7 @@ I/O: none of its own; it reads the client's message objects.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import methodcaller
 from typing import Any
 
 from confluent_kafka import KafkaError, Message
@@ -14,6 +15,10 @@ from schemas.errors import BrokerUnreachable, LostOffset, Position, TopicMissing
 
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - librdkafka's local codes
 _BROKEN = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION)  # noqa: SLF001 - the same
+
+# confluent-kafka 2.16 leaves an exception pending at a header whose name is not UTF-8; the interpreter's own
+# fast call of a method does not look for one, and the next call of anything would fail in its stead.
+_headers_of = methodcaller("headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +91,15 @@ def sort(
             _note(error, Position(topic, number, -1 if offset is None else offset), owned, ends, reading)
         elif (topic, number) in owned:
             ends.pop((topic, number), None)
+            where = Position(topic, number, offset)  # type: ignore[arg-type]  # a delivered message has one
+            try:
+                headers = _headers_of(message)
+            except (SystemError, UnicodeDecodeError):
+                reading.broken.append((where, "the client cannot read a header whose name is not UTF-8"))
+                continue
             reading.records.append(
                 Record(
-                    Position(topic, number, offset),  # type: ignore[arg-type]  # a delivered message has one
-                    sources[topic],
-                    message.timestamp()[1],
-                    message.key(),
-                    message.value(),
-                    message.headers(),  # type: ignore[arg-type]  # the client returns a list of pairs
+                    where, sources[topic], message.timestamp()[1], message.key(), message.value(), headers
                 )
             )
     return reading

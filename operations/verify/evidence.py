@@ -1,7 +1,8 @@
 """What the reconciliation compares, in a compact form. Pure.
 
-An order costs about 1 kB over all dictionaries (command, fact, result, three effects): 100,000 orders about
-100 MB. Contents are kept as 64-bit digests: two different texts look equal once in 10^19.
+An order costs about 2 kB over all dictionaries and the lists of the verdict (measured: 100,000 facts with two
+effects and a result each, 300 MB for the whole process, 10 s on two busy cores). Contents are kept as 64-bit
+digests: two different texts look equal once in 10^19.
 
 The contract that is taken for granted here, because stores and topics carry it: an effect's `input` is the
 address (warehouse), the recipient (notification); a sale's `detail` has `currency` and `lines` of product,

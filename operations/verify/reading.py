@@ -90,6 +90,7 @@ def gather(cluster: Cluster, codec: Codec, store_paths: Mapping[str, Path], repo
     admin = Admin(cluster)
     committed = groups.committed(admin, READS, _partitions(admin, (*SOURCES, *RETRIES)))
     results = _results(_entries(admin, (DISPATCH_RESULTS,), report), codec)
+    report("reading the stores")
     contents = {group: stores.read(store_paths[group]) for group in READS}
     for group, store in contents.items():
         _check_store(group, store, committed[group], store_paths[group])

@@ -37,7 +37,9 @@ def gateway() -> Iterator[TextGateway]:
     made.down()
 
 
-@pytest.mark.parametrize(("code", "error"), [(421, DependencyDown), (451, DependencyDown), (553, RefusedByReceiver)])
+@pytest.mark.parametrize(
+    ("code", "error"), [(421, DependencyDown), (451, DependencyDown), (553, RefusedByReceiver)]
+)
 def test_a_mail_servers_answer_about_the_recipient(
     server: MailServer, code: int, error: type[Exception]
 ) -> None:
@@ -114,7 +116,9 @@ def test_any_recipient_and_text_is_delivered_or_refused_and_never_breaks_the_gro
 
 @given(local=st.text(min_size=1, max_size=10), domain=st.text(min_size=1, max_size=10))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_address_is_taken_or_refused_by_a_mail_server(server: MailServer, local: str, domain: str) -> None:
+def test_any_address_is_taken_or_refused_by_a_mail_server(
+    server: MailServer, local: str, domain: str
+) -> None:
     letter = LETTER._replace(recipient=f"{local}@{domain}.example")
     channel = SmtpMail(server.url, FROM)
     try:
@@ -141,7 +145,9 @@ def test_an_address_of_no_mail_server_is_a_fault_of_the_setting(url: str) -> Non
         SmtpMail(url, FROM)
 
 
-@pytest.mark.parametrize("url", ["texts.example", "ftp://texts.example", "http://", "http://h:port", "http://[::"])
+@pytest.mark.parametrize(
+    "url", ["texts.example", "ftp://texts.example", "http://", "http://h:port", "http://[::"]
+)
 def test_an_address_of_no_gateway_is_a_fault_of_the_setting(url: str) -> None:
     with pytest.raises(InvalidSetting, match="text_url"):
         HttpText(url)

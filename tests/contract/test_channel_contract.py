@@ -21,7 +21,9 @@ from tests.receivers import MailServer, TextGateway
 
 WHERE = Position("orders", 1, 2)
 FROM = "shop@command-event.invalid"
-LETTER = Delivery("any", "ada@customers.example", "Your order 7", "Hello Ädä,\n\nit goes to: 1 Streetford Road\n")
+LETTER = Delivery(
+    "any", "ada@customers.example", "Your order 7", "Hello Ädä,\n\nit goes to: 1 Streetford Road\n"
+)
 
 
 @dataclass
@@ -143,7 +145,9 @@ def test_many_lanes_deliver_each_message_once_and_whole(bench: Bench) -> None:
     lanes.close()
     assert (report.refused, report.outage) == ([], None)
     assert sorted(report.done) == sorted((n - 30, "email") for n in range(60))
-    assert sorted(plain(each) for each in bench.ids()) == sorted(f"notification.{n - 30}.email" for n in range(60))
+    assert sorted(plain(each) for each in bench.ids()) == sorted(
+        f"notification.{n - 30}.email" for n in range(60)
+    )
 
 
 @pytest.mark.parametrize("order_id", [-(2**63), 2**63 - 1])

@@ -222,9 +222,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
     headers=st.lists(st.tuples(TEXT, TEXT)),
     body=st.none() | st.binary(),
 )
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_id_text_and_bytes_come_back_as_they_went_in(
     store: Store,
     order_id: int,

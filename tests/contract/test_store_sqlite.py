@@ -22,7 +22,9 @@ from schemas.topics import ORDERS
 from tests.contract.test_store_contract import effect, result
 
 _HEAD = "import sys, sqlite3\nfrom consumers.runtime.stores.sql import Batch, Store\n"
-CLAIM = _HEAD + 'store = Store(sys.argv[1], "warehouse")\nprint(store.claim_slot(), flush=True); sys.stdin.read()'
+CLAIM = (
+    _HEAD + 'store = Store(sys.argv[1], "warehouse")\nprint(store.claim_slot(), flush=True); sys.stdin.read()'
+)
 NAME = _HEAD + 'print(Store(sys.argv[1], "warehouse").identity("c", 0).id, flush=True)'
 LOCK = _HEAD + (
     'raw = sqlite3.connect(sys.argv[1].removeprefix("sqlite:///"), isolation_level=None)\n'
@@ -146,9 +148,7 @@ def test_a_lock_of_another_process_is_an_outage_and_nothing_is_lost(
             assert store.known([1, 2]).keys() == {(1, "dispatch")}, "readers do not wait for a writer"
             holder.kill()
             holder.wait()
-        store.write(
-            Batch(at=3, effects=[effect(2, at=1)], results=[result(1)], positions={(ORDERS, 0): 2})
-        )
+        store.write(Batch(at=3, effects=[effect(2, at=1)], results=[result(1)], positions={(ORDERS, 0): 2}))
         assert store.known([1, 2]).keys() == {(1, "dispatch"), (2, "dispatch")}
         assert store.results([Position(ORDERS, 0, 1)]) == [result(1)]
         assert store.identity("c", 0).id != "half", "a killed transaction left something behind"

@@ -1,6 +1,5 @@
 """The rules that no reviewer should have to look for; each one is also seen to fail on a small tree."""
 
-import json
 import subprocess
 import sys
 import zipfile
@@ -13,6 +12,7 @@ from tests.architecture import (
     ROOMS,
     long_reactions,
     missing_from_wheel,
+    side_effects,
     sources,
     too_long,
     undeclared_io,
@@ -20,62 +20,6 @@ from tests.architecture import (
 )
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ("cli.__main__", "consumers.runtime.stores.migrations.env")
-"""Files that are run and not imported: by `python -m cli`, and by Alembic inside a migration."""
-
-IMPORTER = f"""
-ROOMS = {ROOMS}
-import importlib, json, os, socket, sys, threading
-root, found = sys.argv[1], []
-sys.path.insert(0, root)
-current = None
-
-def ours(frame):
-    # The environment may lie below the root; what libraries read is theirs.
-    return os.path.relpath(frame.f_code.co_filename, root).split(os.sep)[0] in ROOMS
-
-def refuse(*_, **__):
-    raise AssertionError("opened a socket")
-
-socket.socket.connect = socket.socket.bind = socket.create_connection = refuse
-read = os._Environ.__getitem__
-
-def watched(self, key):
-    frame = sys._getframe(1)
-    while frame and frame.f_code.co_filename.startswith(("<frozen", os.__file__)):
-        frame = frame.f_back
-    if frame and ours(frame):
-        found.append(current + ": reads the environment (" + key + ") at import")
-    return read(self, key)
-
-os._Environ.__getitem__ = watched
-for current in sys.argv[2:]:
-    try:
-        importlib.import_module(current)
-    except Exception as error:
-        found.append(current + ": " + type(error).__name__ + " at import: " + str(error))
-    for thread in threading.enumerate():
-        if thread is not threading.main_thread() and thread.name not in "".join(found):
-            found.append(current + ": started a thread at import: " + thread.name)
-print(json.dumps(found))
-os._exit(0)
-"""
-
-
-def side_effects(root: Path) -> list[str]:
-    """Import every module of a tree in a fresh process; what it did besides defining names."""
-    modules = [source.module for source in sources(root) if source.module not in SCRIPTS]
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTER, str(root), *modules],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-        cwd=root,
-    )
-    found: list[str] = json.loads(done.stdout.splitlines()[-1])
-    noise = done.stdout.splitlines()[:-1] + done.stderr.splitlines()
-    return found + [f"printed at import: {line}" for line in noise]
 
 
 def owners() -> list[str]:

@@ -123,3 +123,12 @@ def test_a_failure_is_told_in_its_own_words(clock: Clock) -> None:
 @pytest.mark.parametrize("path", ["/", "/health", "/health/ready/", "/metrics", ""])
 def test_other_paths_are_not_there(path: str) -> None:
     assert answer(path, [])[0] == 404
+
+
+def test_a_batch_in_hand_says_that_we_have_joined_and_are_not_at_the_end(clock: Clock) -> None:
+    pulse = Pulse("notification", handled_at=clock(), busy_at=clock())
+    pulse.took(owned=12)
+    pulse.outage("the mail server does not answer")
+    body = answer("/health/ready", [pulse])[1]["groups"][0]
+    assert (body["joined"], body["partitions"], body["ready"]) == (True, 12, False)
+    assert not pulse.idle(for_s=0)

@@ -1,0 +1,151 @@
+"""The operator's commands as typed: exit codes, JSON fields of design §9, hostile text shown safely."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from confluent_kafka import Producer
+from typer.testing import CliRunner, Result
+
+from broker.client import Cluster
+from cli.main import build
+from consumers.registry import all_topics
+from operations import topics
+from schemas.framing import encode_key
+from tests.embedded import World, world
+
+Run = Callable[..., Result]
+
+LETTER = "sales.orders.dlq"
+HEADERS: list[tuple[str, str | bytes | None]] = [
+    ("kafka_dlt-exception-fqcn", b"x.Hostile[/red]"),
+    ("kafka_dlt-exception-message", b"[bold]\x1b[2J \xe2\x80\xae"),
+    ("evil\x1b]0;title\x07", b"[/]"),
+]
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[World]:
+    """A broker of our own: what is counted here must not be other tests' records."""
+    with world() as started:
+        cluster = Cluster(bootstrap=started.bootstrap)
+        topics.create(cluster, all_topics())
+        producer = Producer(cluster.producer())
+        producer.produce(LETTER, b"\x1b[31m", encode_key(12), headers=HEADERS, partition=0)
+        assert producer.flush(20) == 0
+        yield started
+
+
+@pytest.fixture
+def run(broker: World, tmp_path: Path) -> Iterator[Run]:
+    def typed(*words: str) -> Result:
+        env = {"CEV_BOOTSTRAP_SERVERS": broker.bootstrap, "CEV_DATA_DIR": str(tmp_path)}
+        return CliRunner().invoke(build(words), list(words), env=env)
+
+    yield typed
+    # The command line sends logs to its stderr, which the runner closes; other tests log too.
+    structlog.reset_defaults()
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    assert result.exit_code in (0, 1), result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_topics_create_says_that_everything_was_there(run: Run) -> None:
+    assert lines(run("topics", "create", "--json")) == [
+        {"created": [], "changed": [], "differs": [], "schemas": []}
+    ]
+
+
+def test_topics_list_has_a_line_per_topic(run: Run) -> None:
+    found = lines(run("topics", "list", "--json"))
+    assert [each["name"] for each in found] == [topic.name for topic in all_topics()]
+    assert all(each.keys() >= {"name", "kind", "owner", "partitions", "records_max"} for each in found)
+
+
+def test_a_piped_table_never_breaks_a_line(run: Run) -> None:
+    result = run("topics", "list")
+    assert "warehouse.dispatch_products.retry  retry" in result.stdout
+
+
+def test_topics_describe_answers_an_unknown_name_with_near_ones(run: Run) -> None:
+    result = run("topics", "describe", "order")
+    assert result.exit_code == 2
+    assert "did you mean orders" in result.stderr
+    assert run("topics", "describe", "orders").exit_code == 0
+
+
+def test_status_has_the_fields_of_the_design_and_check_ends_with_1_at_an_alarm(run: Run) -> None:
+    result = run("status", "--check", "--json")
+    [document] = lines(result)
+    assert result.exit_code == 1
+    assert document.keys() >= {"bootstrap", "registry", "mode", "epoch", "topics", "alarms"}
+    assert (document["mode"], document["epoch"]) == ("command", 0)
+    assert {each["name"] for each in document["alarms"]} == {"dead-letters"}
+    assert document["alarms"][0].keys() >= {"name", "subject", "since", "text"}
+    assert document["topics"][0].keys() >= {"name", "kind", "owner", "records_max", "groups"}
+    [waiting] = document["topics"][0]["groups"]
+    assert waiting.keys() >= {"group", "lag", "oldest_age_s"}
+    assert run("status").exit_code == 0
+
+
+def test_dead_letters_are_listed_with_the_fields_of_the_design(run: Run) -> None:
+    [found] = lines(run("dlq", "list", "--json"))
+    assert found.keys() >= {
+        *("group", "topic", "partition", "offset", "original_topic", "original_partition"),
+        *("original_offset", "order_id", "error", "message", "attempts", "at"),
+    }
+    assert (found["group"], found["order_id"], found["original_topic"]) == ("sales", "12", None)
+
+
+def test_hostile_text_is_shown_escaped_and_never_as_markup(run: Run) -> None:
+    for result in (run("dlq", "list"), run("dlq", "show", f"{LETTER}:0:0")):
+        assert result.exit_code == 0
+        assert "\x1b" not in result.stdout
+        assert "\u202e" not in result.stdout
+        assert r"[bold]\x1b[2J \u202e" in result.stdout
+        assert "Hostile[/red]" in result.stdout
+
+
+def test_a_shown_dead_letter_has_its_bytes_and_headers(run: Run) -> None:
+    [found] = lines(run("dlq", "show", f"{LETTER}:0:0", "--json"))
+    assert (found["key"], found["value"], found["decoded"]) == ("000000000000000c", "1b5b33316d", None)
+    assert found["headers"][0] == {"name": "kafka_dlt-exception-fqcn", "value": "x.Hostile[/red]"}
+    assert "neither 00" in found["undecodable"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("dlq", "list", "--since", "yesterday"), 2),
+        (("dlq", "list", "--group", "nobody"), 2),
+        (("dlq", "show", f"{LETTER}:0:5"), 1),
+        (("dlq", "show", "elsewhere:0:0"), 2),
+        (("effects", "fraud"), 2),
+    ],
+)
+def test_a_mistake_is_one_line_and_an_exit_code(run: Run, words: tuple[str, ...], code: int) -> None:
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert result.stderr.startswith("cev: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_effects_of_a_group_that_never_ran_are_empty_and_say_why(run: Run) -> None:
+    result = run("effects", "sales", "--json")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "never ran" in result.stderr
+
+
+def test_verify_has_the_fields_of_the_design(run: Run) -> None:
+    [document] = lines(run("verify", "--json"))
+    assert document.keys() >= {
+        *("accepted", "commands", "facts", "dispatched", "rejected", "expired", "dead", "notified"),
+        *("counted", "aged", "lost", "duplicated", "phantom", "different", "unseen", "ok"),
+    }
+    assert document["ok"] is True
+    assert "ok  no order lost" in run("verify").stdout

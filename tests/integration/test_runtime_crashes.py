@@ -1,0 +1,169 @@
+"""Killed, stopped, cut off at the worst moment: every order has one effect and one result (design §7, 2 to 4)."""
+
+import random
+import signal
+import subprocess
+from collections import Counter
+
+import psutil
+import pytest
+
+from consumers.runtime.outlet import Outlet
+from schemas.errors import BrokerUnreachable
+from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
+from tests.running import Shop, shop, town, until  # noqa: F401 - fixtures
+
+READS = [DISPATCH_PRODUCTS, ORDERS]
+DIED = 9
+_PATCH = "import os, signal\nfrom consumers.runtime.outlet import Outlet\nfrom consumers.runtime.inlet import Inlet\n"
+DEATHS = {
+    "before the Kafka transaction": "Outlet.send = lambda *_: os._exit(9)",
+    "inside the Kafka transaction": "flush = Outlet._flush\nOutlet._flush = lambda self: (flush(self), os._exit(9))",
+    "behind the Kafka transaction": "send = Outlet.send\nOutlet.send = lambda *a: (send(*a), os._exit(9))",
+}
+STOPS = {
+    "before the Kafka transaction": (
+        "warehouse",
+        "send = Outlet.send\n"
+        "def stop(*a):\n    Outlet.send = send\n    os.kill(os.getpid(), signal.SIGSTOP)\n    return send(*a)\n"
+        "Outlet.send = stop",
+    ),
+    "inside the Kafka transaction": (
+        "warehouse",
+        "flush = Outlet._flush\n"
+        "def stop(*a):\n    flush(*a)\n    Outlet._flush = flush\n    os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "Outlet._flush = stop",
+    ),
+    "before a plain commit": (
+        "sales",
+        "commit = Inlet.commit\n"
+        "def stop(*a):\n    Inlet.commit = commit\n    os.kill(os.getpid(), signal.SIGSTOP)\n    return commit(*a)\n"
+        "Inlet.commit = stop",
+    ),
+}
+
+
+def once(order_ids: range, kind: str = "ProductDispatched") -> Counter[tuple[int, str]]:
+    return Counter({(order_id, kind): 1 for order_id in order_ids})
+
+
+@pytest.mark.parametrize("when", DEATHS)
+def test_a_crash_around_the_kafka_transaction_neither_loses_nor_doubles_a_result(
+    shop: Shop, when: str
+) -> None:
+    for order_id in range(20):
+        shop.command(order_id)
+        shop.fact(order_id)
+    shop.raw(ORDERS, b"short", b"")
+    code, told = shop.ran("consume", "warehouse", code=_PATCH + DEATHS[when])
+    assert code == DIED, told
+    before = shop.rows("warehouse", "SELECT order_id, at, source_topic FROM effects ORDER BY 1")
+    assert before, "the effects are durable first"
+    if when != "behind the Kafka transaction":
+        assert shop.results() == []
+    shop.handled("warehouse")
+    assert Counter(shop.results()) == once(range(20))
+    assert len(shop.read("warehouse.orders.dlq")) == 1
+    after = shop.rows("warehouse", "SELECT order_id, at, source_topic FROM effects ORDER BY 1")
+    assert after[: len(before)] == before or set(before) <= set(after)
+    made = {order_id: at for order_id, at, _ in before}
+    for seen in shop.read(DISPATCH_RESULTS):
+        order_id = seen.message[0]
+        assert seen.header("ce_id") == f"warehouse/{order_id}/ProductDispatched".encode()
+        assert order_id not in made or seen.message[2] == made[order_id], "the stored result was sent"
+
+
+def test_a_commit_whose_answer_was_lost_doubles_neither_results_nor_dead_letters(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for order_id in range(5):
+        shop.command(order_id)
+    shop.raw(DISPATCH_PRODUCTS, b"short", b"")
+    send, lost = Outlet.send, []
+
+    def forgetful(*given: object) -> None:
+        send(*given)  # type: ignore[arg-type]  # handed through as they came
+        if not lost:
+            lost.append(True)
+            raise BrokerUnreachable("the answer was lost")
+
+    monkeypatch.setattr(Outlet, "send", forgetful)
+    shop.handled("warehouse")
+    assert lost
+    assert Counter(shop.results()) == once(range(5))
+    assert len(shop.read("warehouse.dispatch_products.dlq")) == 1
+
+
+def test_a_process_that_is_killed_again_and_again_under_load_does_everything_once(shop: Shop) -> None:
+    chance = random.Random(20_261_121)
+    written = 0
+
+    def load(count: int) -> None:
+        nonlocal written
+        for order_id in range(written, written + count):
+            (shop.command, shop.fact)[order_id % 2](order_id)
+            if order_id % 5 == 0:
+                shop.command(order_id)
+            if order_id % 7 == 0:
+                shop.shadow(order_id)
+        written += count
+
+    load(400)
+    child = shop.cev("consume", "warehouse")
+    for _ in range(6):
+        load(400)
+        shop.flush()
+        seen = len(shop.outcomes("warehouse"))
+        goal = min(seen + chance.randint(1, 500), written)
+        until(lambda goal=goal: len(shop.outcomes("warehouse")) >= goal, f"{goal} effects")
+        child.kill()
+        child.communicate(timeout=10)
+        child = shop.cev("consume", "warehouse")
+    until(lambda: shop.lag("warehouse", READS) == 0, "everything is read")
+    child.send_signal(signal.SIGTERM)
+    _, told = child.communicate(timeout=30)
+    assert child.returncode == 0, told
+    assert shop.outcomes("warehouse") == dict.fromkeys(range(written), "dispatched")
+    assert Counter(shop.results()) == once(range(written))
+    assert shop.read("warehouse.orders.dlq") == shop.read("warehouse.dispatch_products.dlq") == []
+
+
+@pytest.mark.parametrize("when", STOPS)
+def test_a_member_that_was_stopped_and_goes_on_commits_nothing_that_another_one_finished(
+    shop: Shop, when: str
+) -> None:
+    group, patch = STOPS[when]
+    reads = READS if group == "warehouse" else [ORDERS]
+    for order_id in range(10):
+        shop.fact(order_id)
+    zombie = shop.cev("consume", group, code=_PATCH + patch)
+    until(lambda: _stopped(zombie), "the member stops itself")
+    heir = shop.member(group)
+    for order_id in range(10, 20):
+        shop.fact(order_id)
+    shop.flush()
+    until(lambda: heir.pulse.failure or shop.lag(group, reads) == 0, "another member finishes")
+    if group == "warehouse":
+        # Behind an open transaction nothing can be read: here the broker has timed it out.
+        until(lambda: len(shop.results()) == 20, "the results can be read")
+    done = shop.committed(group, reads)
+    zombie.send_signal(signal.SIGCONT)
+    until(lambda: zombie.poll() is not None or shop.members(group) == 2, "the stopped member is back")
+    assert zombie.poll() is None, zombie.communicate()
+    for order_id in range(20, 40):
+        shop.fact(order_id)
+    shop.flush()
+    until(lambda: len(shop.outcomes(group)) == 40 and shop.lag(group, reads) == 0, "both work on")
+    after = shop.committed(group, reads)
+    assert all(after[each] >= offset for each, offset in done.items()), "an offset went back"
+    heir.stop()
+    zombie.send_signal(signal.SIGTERM)
+    _, told = zombie.communicate(timeout=30)
+    assert zombie.returncode == 0, told
+    if group == "warehouse":
+        assert Counter(shop.results()) == once(range(40))
+
+
+def _stopped(child: "subprocess.Popen[str]") -> bool:
+    assert child.poll() is None, child.communicate()
+    return psutil.Process(child.pid).status() == psutil.STATUS_STOPPED

@@ -1,0 +1,264 @@
+"""The inlet's memory of who had which partition, against a client that is scripted. Touches no broker."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from broker.client import Cluster
+from consumers.runtime import inlet as module
+from consumers.runtime.inlet import Inlet, StaleBatch
+from consumers.runtime.reading import Reading
+from consumers.runtime.work import Partition
+from schemas.errors import BrokerUnreachable, LostOffset, Position
+from tests.consuming import record
+
+ORDERS = "orders"
+P0, P1, P2 = (ORDERS, 0), (ORDERS, 1), (ORDERS, 2)
+
+
+class Message:
+    """A message as the client hands it over."""
+
+    def __init__(self, partition: Partition, offset: int, code: int | None = None) -> None:
+        self._partition, self._offset, self._code = partition, offset, code
+
+    def topic(self) -> str:
+        return self._partition[0]
+
+    def partition(self) -> int:
+        return self._partition[1]
+
+    def offset(self) -> int:
+        return self._offset
+
+    def error(self) -> KafkaError | None:
+        return None if self._code is None else KafkaError(self._code)
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 0
+
+    def key(self) -> bytes:
+        return b"k"
+
+    value = key
+
+    def headers(self) -> None:
+        return None
+
+
+class Client:
+    """A consumer whose polls are a script: messages, or calls that stand for a rebalance in the poll."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.script: list[Message | Callable[[], None] | None] = []
+        self.seeks: list[TopicPartition] = []
+        self.paused: set[Partition] = set()
+        self.committed_now: list[TopicPartition] = []
+        self.refuse: int | None = None
+
+    def subscribe(self, _topics: list[str], **_hooks: object) -> None:
+        pass
+
+    def consumer_group_metadata(self) -> str:
+        return "metadata"
+
+    def poll(self, _timeout: float) -> Message | None:
+        while self.script:
+            step = self.script.pop(0)
+            if not callable(step):
+                return step
+            step()
+        return None
+
+    def consume(self, _limit: int, _timeout: float) -> list[Message]:
+        found = []
+        while self.script and isinstance(self.script[0], Message):
+            found.append(self.script.pop(0))
+        return found  # type: ignore[return-value]  # only messages were taken
+
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        pass
+
+    incremental_unassign = incremental_assign
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused |= {(each.topic, each.partition) for each in partitions}
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused -= {(each.topic, each.partition) for each in partitions}
+
+    def seek(self, to: TopicPartition) -> None:
+        self.seeks.append(to)
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
+        assert not asynchronous
+        if self.refuse is not None:
+            raise KafkaException(KafkaError(self.refuse))
+        self.committed_now += offsets
+        return offsets
+
+
+class Bench:
+    """An inlet on a scripted client."""
+
+    def __init__(self, begin: module.Begin) -> None:
+        self.inlet = Inlet(Cluster(bootstrap="nowhere:1"), "sales", {ORDERS: ORDERS}, begin, "store-1")
+        self.client: Client = self.inlet._consumer  # type: ignore[assignment]  # the script in the client's place
+        self.inlet.subscribe()
+
+    def assign(self, *partitions: Partition) -> None:
+        self.inlet._on_assign(self.client, [TopicPartition(*each) for each in partitions])  # type: ignore[arg-type]  # the same
+
+    def revoke(self, *partitions: Partition) -> None:
+        self.inlet._on_revoke(self.client, [TopicPartition(*each) for each in partitions])  # type: ignore[arg-type]  # the same
+
+    def read(self, *script: Message | Callable[[], None]) -> Reading:
+        self.client.script += script
+        return self.inlet.read(100, 0.0)
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(module, "Consumer", Client)
+    return Bench(lambda _inlet, partitions: dict.fromkeys(partitions, 0))
+
+
+def where(reading: Reading) -> list[Position]:
+    return [each.position for each in reading.records]
+
+
+def test_what_was_read_is_held_until_its_partition_goes(bench: Bench) -> None:
+    bench.assign(P0, P1)
+    reading = bench.read(Message(P0, 0), Message(P1, 0))
+    assert bench.inlet.held(reading.rebalances) == {P0, P1}
+    bench.revoke(P1)
+    assert bench.inlet.held(reading.rebalances) == {P0}
+
+
+def test_a_partition_that_went_and_came_back_is_not_held(bench: Bench) -> None:
+    bench.assign(P0, P1)
+    reading = bench.read(Message(P0, 0), Message(P1, 0))
+    bench.revoke(P1)
+    bench.assign(P1)
+    assert bench.inlet.owned == {P0, P1}
+    assert bench.inlet.held(reading.rebalances) == {P0}
+    assert bench.inlet.held(bench.read(Message(P1, 5)).rebalances) == {P0, P1}
+
+
+def test_a_dropped_batch_is_read_again_only_where_it_was_held(bench: Bench) -> None:
+    bench.assign(P0, P1)
+    reading = bench.read(Message(P0, 3), Message(P1, 4))
+    bench.revoke(P1)
+    bench.assign(P1)
+    bench.inlet.rewind(reading.first(), reading.rebalances)
+    assert [(each.topic, each.partition, each.offset) for each in bench.client.seeks] == [(*P0, 3)]
+
+
+def test_a_rewind_keeps_what_was_polled_of_other_partitions(bench: Bench) -> None:
+    bench.assign(P0)
+    reading = bench.read(Message(P0, 3))
+    bench.client.script += [lambda: bench.assign(P1), Message(P1, 7), Message(P0, 4)]
+    bench.inlet.keep_alive(0)
+    bench.inlet.keep_alive(0)
+    bench.inlet.rewind(reading.first(), reading.rebalances)
+    assert where(bench.read()) == [Position(*P1, 7)]
+
+
+def test_what_was_polled_of_a_partition_goes_with_it(bench: Bench) -> None:
+    bench.assign(P0, P1)
+    bench.client.script += [Message(P0, 3), Message(P1, 3)]
+    bench.inlet.keep_alive(0)
+    bench.inlet.keep_alive(0)
+    bench.revoke(P0)
+    bench.assign(P0)
+    assert where(bench.read()) == [Position(*P1, 3)]
+
+
+def test_records_of_a_partition_that_left_in_the_same_poll_are_not_handed_out(bench: Bench) -> None:
+    bench.assign(P0, P1)
+    reading = bench.read(lambda: bench.revoke(P0), Message(P0, 1), Message(P1, 1))
+    assert where(reading) == [Position(*P1, 1)]
+
+
+def test_the_end_is_reached_when_every_partition_of_ours_is(bench: Bench) -> None:
+    eof = KafkaError._PARTITION_EOF
+    bench.assign(P0, P1)
+    assert not bench.read(Message(P0, 4, eof)).ended
+    assert bench.read(Message(P1, 9, eof)).ended
+    assert bench.inlet.ends == {P0: 4, P1: 9}
+    assert not bench.read(Message(P0, 4)).ended
+    bench.revoke(P0)
+    assert bench.read().ended
+
+
+def test_a_group_that_moves_on_while_partitions_begin_is_joined_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def begin(inlet: Inlet, partitions: list[Partition]) -> dict[Partition, int]:
+        inlet.commit_first(dict.fromkeys(partitions, 0))
+        return dict.fromkeys(partitions, 0)
+
+    monkeypatch.setattr(module, "Consumer", Client)
+    bench = Bench(begin)
+    bench.client.refuse = KafkaError.STALE_MEMBER_EPOCH
+    with pytest.raises(BrokerUnreachable, match="the group moved on while partitions began"):
+        bench.read(lambda: bench.assign(P0))
+    assert bench.inlet.owned == set()
+
+
+def test_a_partition_that_must_not_begin_stops_the_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin(_inlet: Inlet, _partitions: list[Partition]) -> dict[Partition, int]:
+        raise LostOffset("gone")
+
+    monkeypatch.setattr(module, "Consumer", Client)
+    bench = Bench(begin)
+    with pytest.raises(LostOffset):
+        bench.read(lambda: bench.assign(P0))
+    with pytest.raises(LostOffset):
+        bench.client.script.append(lambda: bench.assign(P0))
+        bench.inlet.keep_alive(0)
+
+
+def test_offsets_of_partitions_that_left_are_not_committed(bench: Bench) -> None:
+    bench.assign(P0, P1)
+    bench.revoke(P1)
+    bench.inlet.commit({P0: 5, P1: 6})
+    [done] = bench.client.committed_now
+    assert (done.topic, done.partition, done.offset, done.metadata) == (*P0, 5, "store-1")
+
+
+@pytest.mark.parametrize("code", sorted(module._STALE))
+def test_a_commit_that_the_group_refuses_is_a_stale_batch(bench: Bench, code: int) -> None:
+    bench.assign(P0)
+    bench.client.refuse = code
+    with pytest.raises(StaleBatch):
+        bench.inlet.commit({P0: 5})
+
+
+def test_a_commit_that_nobody_answers_is_an_outage(bench: Bench) -> None:
+    bench.assign(P0)
+    bench.client.refuse = KafkaError.COORDINATOR_NOT_AVAILABLE
+    with pytest.raises(BrokerUnreachable):
+        bench.inlet.commit({P0: 5})
+
+
+def test_partitions_that_come_while_we_wait_are_paused_too_and_read_later(bench: Bench) -> None:
+    bench.assign(P0)
+    bench.inlet.keep_alive(0)
+    bench.client.script.append(lambda: bench.assign(P1))
+    bench.inlet.keep_alive(0)
+    assert bench.client.paused == {P0, P1}
+    bench.read()
+    assert bench.client.paused == set()
+
+
+def test_a_reading_narrows_to_the_partitions_that_are_left() -> None:
+    both = [record(Position(*P0, 1)), record(Position(*P1, 2)), record(Position(*P1, 5))]
+    reading = Reading(both, [(Position(*P2, 9), "bad")], metadata="m", rebalances=3)
+    assert reading.positions() == {P0: 2, P1: 6, P2: 10}
+    assert reading.first() == {P0: 1, P1: 2, P2: 9}
+    left = reading.of({P1})
+    assert (left.positions(), left.broken, left.metadata, left.rebalances) == ({P1: 6}, [], "m", 3)

@@ -1,0 +1,75 @@
+"""No secret reaches a screen, a log or an error, however it was mistyped."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.settings import Loaded, load
+
+SECRET = "hunter2-S3CRET"
+
+
+def shown(loaded: Loaded, name: str) -> str | None:
+    (row,) = (row for row in loaded.shown() if row.name == name)
+    return row.value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "masked"),
+    [
+        ("smtp_url", f"smtp://shop:{SECRET}@mail.example:587", "smtp://shop:********@mail.example:587"),
+        ("smtp_url", f"smtp://shop:pa/{SECRET}@mail.example", "smtp://shop:********@mail.example"),
+        ("smtp_url", f"smtp://shop:pa#{SECRET}?@mail.example", "smtp://shop:********@mail.example"),
+        ("smtp_url", f"smtp://shop:pa@{SECRET}@mail.example", "smtp://shop:********@mail.example"),
+        ("smtp_url", f"smtp://shop:pa\n{SECRET}@mail.example", "smtp://shop:********@mail.example"),
+        ("smtp_url", "smtp://mail.example:587", "smtp://mail.example:587"),
+        ("smtp_url", SECRET, "********"),
+        ("text_url", f"https://{SECRET}@gateway.example/", "https://********@gateway.example/"),
+        ("text_url", f"https://gateway.example/send?token={SECRET}", "https://gateway.example/********"),
+        ("text_url", f"https://gateway.example/{SECRET}", "https://gateway.example/********"),
+        ("text_url", "https://[gateway.example/", "https://[gateway.example/"),
+        ("schema_registry_password", SECRET, "********"),
+        ("schema_registry_url", f"http://u:{SECRET}@r:8081/apis/v7", "http://u:********@r:8081/apis/v7"),
+        ("schema_registry_url", "http://r:8081/apis/v7", "http://r:8081/apis/v7"),
+    ],
+)
+def test_a_secret_is_masked_and_the_rest_stays_legible(name: str, value: str, masked: str) -> None:
+    assert shown(load({}, {f"CEV_{name.upper()}": value}), name) == masked
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sasl.password",
+        "ssl.key.password",
+        "ssl.key.pem",
+        "ssl.keystore.password",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.config",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.assertion.private.key.pem",
+    ],
+)
+def test_librdkafkas_secrets_are_masked_among_its_other_settings(key: str) -> None:
+    loaded = load({}, {f"CEV_KAFKA__{key.upper().replace('.', '_')}": SECRET, "CEV_KAFKA__CLIENT_ID": "shop"})
+    value = shown(loaded, "kafka")
+    assert value is not None
+    assert f"{key}=********" in value
+    assert "client.id=shop" in value
+
+
+def test_no_secret_is_in_what_python_prints_of_the_settings() -> None:
+    environment = {"CEV_SMTP_URL": SECRET, "CEV_TEXT_URL": SECRET, "CEV_SCHEMA_REGISTRY_PASSWORD": SECRET}
+    loaded = load({}, environment)
+    assert SECRET not in repr(loaded) + str(loaded.settings) + repr(loaded.shown())
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=12), st.sampled_from(["smtp_url", "text_url"]))
+def test_a_password_never_shows_whatever_it_is_made_of(noise: str, name: str) -> None:
+    value = f"https://user:{noise}{SECRET}@host/"
+    masked = shown(load({}, {f"CEV_{name.upper()}": value}), name)
+    assert masked is not None
+    assert SECRET not in masked
+    assert re.match(r"https://|\*", masked)
