@@ -60,9 +60,9 @@ def consume(
     ] = None,
 ) -> None:
     """Run reactions, each as its own consumer group, until SIGTERM."""
+    chosen = [named(name) for name in dict.fromkeys(reaction)]
     here = world(ctx)
     claim(here.data_dir)
-    chosen = [named(name) for name in dict.fromkeys(reaction)]
     stopping = Event()
     _watch_signals(stopping)
     options = Options(

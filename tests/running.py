@@ -3,7 +3,8 @@
 I/O: Kafka, SQLite files, child processes, threads.
 
 Group ids and topic names are fixed, so tests cannot keep apart by name. Each test gets a clean shop instead:
-the groups are deleted, the topics emptied and the stores new. Take the fixture `shop` and nothing else.
+the groups are deleted, the topics emptied and the stores new. Tests take the fixture
+`shop` (see `tests/integration/conftest.py`) and nothing else.
 """
 
 import atexit
@@ -16,14 +17,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
-import pytest
 from confluent_kafka import (
     OFFSET_BEGINNING,
     OFFSET_END,
@@ -33,7 +33,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, its stub only lacks the re-exports
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
@@ -43,7 +43,6 @@ from confluent_kafka.admin import (
 )
 
 from broker.client import Cluster
-from broker.datadir import claim
 from consumers.registry import REACTIONS, all_topics, named
 from consumers.runtime.lanes import Channel
 from consumers.runtime.member import Member
@@ -59,7 +58,6 @@ from schemas.facts import OrderPlaced
 from schemas.framing import encode_key
 from schemas.times import now_ms
 from schemas.topics import BY_NAME, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message
-from tests.embedded import World
 
 PATIENCE_S = 40.0
 HOME = "1 Streetford Road"
@@ -74,6 +72,17 @@ def until(happened: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -
             return found
         time.sleep(0.03)
     raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+_NOT_YET = (
+    KafkaError.NON_EMPTY_GROUP,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
 
 
 class Seen(NamedTuple):
@@ -277,6 +286,10 @@ class Shop:
         """Outcome by order id; for groups with one effect an order."""
         return dict(self.rows(group, f"SELECT order_id, outcome FROM {table}"))
 
+    def until_outcomes(self, group: str, count: int) -> None:
+        """Wait until so many orders have their effect."""
+        until(lambda: len(self.outcomes(group)) >= count, f"{count} effects of {group}")
+
     def results(self) -> list[tuple[int, str]]:
         """Order id and type of every result, read_committed, as often as it is there."""
         return [(seen.message[0], type(seen.message).__name__) for seen in self.read(DISPATCH_RESULTS)]
@@ -361,13 +374,26 @@ class Shop:
 
     def empty(self) -> None:
         """Forget every group of ours and every record of its topics."""
+        # Asking about a group that never was can take long: its coordinator may not be there yet.
+        there = {each.group_id for each in self.admin.list_consumer_groups().result(PATIENCE_S).valid}
         for reaction in REACTIONS:
-            self.forget_offsets(reaction.name)
+            if reaction.name in there:
+                self.forget_offsets(reaction.name)
         every = [
             TopicPartition(each.name, n, OFFSET_END) for each in all_topics() for n in range(each.partitions)
         ]
-        for future in self.admin.delete_records(every).values():
-            future.result(PATIENCE_S)
+        until(lambda: self._emptied(every), "the topics are empty")
+
+    def _emptied(self, ends: list[TopicPartition]) -> bool:
+        try:
+            for future in self.admin.delete_records(ends).values():
+                future.result(PATIENCE_S)
+        except KafkaException as error:
+            # Topics that were made a moment ago may have no leader yet.
+            if not error.args[0].retriable() and error.args[0].code() not in _NOT_YET:
+                raise
+            return False
+        return True
 
     def forget_offsets(self, group: str) -> None:
         """Delete a group, and with it its committed offsets."""
@@ -377,7 +403,7 @@ class Shop:
         try:
             self.admin.delete_consumer_groups([group])[group].result(PATIENCE_S)
         except KafkaException as error:
-            if error.args[0].code() == KafkaError.NON_EMPTY_GROUP:
+            if error.args[0].code() in _NOT_YET:
                 return False
             if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
                 raise
@@ -397,20 +423,19 @@ def _template() -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def town(cluster: World) -> Town:
-    """The session's broker with every topic, and nothing that other modules left."""
-    admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+def prepared(bootstrap: str) -> Town:
+    """A broker with every topic of ours, whoever used it before."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
     new = [NewTopic(each.name, each.partitions, 1, config=each.config) for each in all_topics()]
     for future in admin.create_topics(new).values():
         try:
-            future.result(30)
+            future.result(PATIENCE_S)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
     for reaction in REACTIONS:
         _forget_members_soon(admin, reaction.name)
-    return Town(cluster.bootstrap, _template())
+    return Town(bootstrap, _template())
 
 
 def _forget_members_soon(admin: AdminClient, group: str) -> None:
@@ -425,14 +450,3 @@ def _forget_members_soon(admin: AdminClient, group: str) -> None:
     resource = ConfigResource(ResourceType.GROUP, group, incremental_configs=settings)
     for future in admin.incremental_alter_configs([resource]).values():
         future.result(PATIENCE_S)
-
-
-@pytest.fixture
-def shop(town: Town, tmp_path: Path) -> Iterator[Shop]:
-    """A clean shop."""
-    claim(tmp_path / "data")
-    (tmp_path / "data" / "stores").mkdir()
-    made = Shop(town, tmp_path / "data")
-    made.empty()
-    yield made
-    made.close()

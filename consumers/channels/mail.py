@@ -7,7 +7,6 @@ import os
 import smtplib
 import ssl
 import threading
-from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -177,7 +176,9 @@ def _letter(delivery: Delivery, key: str, sender: str, where: Position) -> Email
         letter["Message-ID"] = f"<{key.replace('/', '.')}@{_DOMAIN}>"
         letter.set_content(delivery.text)
         letter.as_bytes()
-    except (ValueError, LookupError, MessageError) as error:
+    except Exception as error:
+        # The standard library's address parser fails at hostile text in any way: with an AttributeError at a
+        # domain that is an open bracket. None of them may stop the group.
         raise RefusedByReceiver(
             f"no mail can be written to {delivery.recipient!r}: {error}", where
         ) from error

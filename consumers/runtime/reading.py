@@ -98,9 +98,7 @@ def sort(
                 reading.broken.append((where, "the client cannot read a header whose name is not UTF-8"))
                 continue
             reading.records.append(
-                Record(
-                    where, sources[topic], message.timestamp()[1], message.key(), message.value(), headers
-                )
+                Record(where, sources[topic], message.timestamp()[1], message.key(), message.value(), headers)
             )
     return reading
 

@@ -4,6 +4,8 @@ Only the message itself may become a dead letter; a wrong password or address of
 dead-letter topic (design §7, points 6 and 7).
 """
 
+import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumers.channels import text as text_module
 from consumers.channels.mail import Maildir, SmtpMail
 from consumers.channels.text import HttpText, JsonLinesText
 from consumers.runtime.reaction import Delivery
@@ -89,7 +90,8 @@ def test_a_gateways_answer_about_us_or_the_weather(gateway: TextGateway, status:
 
 
 @pytest.mark.parametrize(
-    "recipient", ["a@b.example\nBcc: c@d.example", "\n", "", "   ", "a@b.example, c@d.example", "nobody"]
+    "recipient",
+    ["a@b.example\nBcc: c@d.example", "\n", "", "   ", "a@b.example, c@d.example", "nobody", "0@[.example"],
 )
 def test_a_recipient_that_is_not_one_address_is_refused_and_nobody_else_gets_the_mail(
     server: MailServer, tmp_path: Path, recipient: str
@@ -108,10 +110,8 @@ def test_any_recipient_and_text_is_delivered_or_refused_and_never_breaks_the_gro
 ) -> None:
     letter = LETTER._replace(recipient=recipient, text=body)
     for channel in (Maildir(tmp_path / "m", FROM), JsonLinesText(tmp_path / "t.jsonl")):
-        try:
+        with contextlib.suppress(RefusedByReceiver):
             channel.deliver(letter, "k", WHERE)
-        except RefusedByReceiver as refused:
-            assert refused.where == WHERE
 
 
 @given(local=st.text(min_size=1, max_size=10), domain=st.text(min_size=1, max_size=10))
@@ -121,20 +121,16 @@ def test_any_address_is_taken_or_refused_by_a_mail_server(
 ) -> None:
     letter = LETTER._replace(recipient=f"{local}@{domain}.example")
     channel = SmtpMail(server.url, FROM)
-    try:
+    with contextlib.closing(channel), contextlib.suppress(RefusedByReceiver):
         channel.deliver(letter, "k", WHERE)
-    except RefusedByReceiver as refused:
-        assert refused.where == WHERE
-    finally:
-        channel.close()
 
 
 def test_a_line_that_does_not_fit_on_the_disk_is_an_outage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = JsonLinesText(tmp_path / "t.jsonl")
-    whole = text_module.os.write
-    monkeypatch.setattr(text_module.os, "write", lambda to, data: whole(to, data[:5]))
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda to, data: whole(to, data[:5]))
     with pytest.raises(DependencyDown, match="full"):
         channel.deliver(LETTER, "k", WHERE)
 

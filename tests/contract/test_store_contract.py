@@ -214,35 +214,38 @@ LONG = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@given(
+ROWS = st.builds(
+    EffectRow,
     order_id=LONG,
-    effect_name=TEXT,
-    words=st.none() | TEXT,
-    offset=st.integers(0, 2**63 - 1),
-    headers=st.lists(st.tuples(TEXT, TEXT)),
-    body=st.none() | st.binary(),
+    effect=TEXT,
+    outcome=st.just("intended"),
+    input=st.none() | TEXT,
+    detail=st.none() | TEXT,
+    via=st.just("fact"),
+    message_id=TEXT,
+    source_topic=st.just(ORDERS),
+    source_partition=st.just(0),
+    source_offset=st.integers(0, 2**63 - 1),
+    at=LONG,
 )
+OUT = st.builds(
+    Outgoing, TEXT, st.none() | st.binary(), st.none() | st.binary(), st.lists(st.tuples(TEXT, TEXT))
+)
+
+
+@given(ROWS, OUT)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_id_text_and_bytes_come_back_as_they_went_in(
-    store: Store,
-    order_id: int,
-    effect_name: str,
-    words: str | None,
-    offset: int,
-    headers: list[tuple[str, str | bytes | None]],
-    body: bytes | None,
-) -> None:
-    where = Position(ORDERS, 0, offset)
-    row = EffectRow(order_id, effect_name, "intended", words, words, "fact", "m", *where, 1)
-    out = Outgoing("dispatch_results", body, body, headers)
+def test_any_id_text_and_bytes_come_back_as_they_went_in(store: Store, row: EffectRow, out: Outgoing) -> None:
+    where = Position(row.source_topic, row.source_partition, row.source_offset)
+    key = row.order_id, row.effect
     store.write(Batch(at=1, effects=[row], results=[(where, out)]))
-    assert store.known([order_id])[order_id, effect_name] == Known("intended", words, where)
+    assert store.known([row.order_id])[key] == Known("intended", row.input, where)
     assert store.results([where]) == [(where, out)]
     # The same key and offset may be drawn again: what is withdrawn and sent leaves no trace.
     store.write(
         Batch(
             at=2,
-            withdrawn=[(order_id, effect_name)],
+            withdrawn=[key],
             positions={P0: 0},
             results_upto={P0: 2**63 - 1},
         )

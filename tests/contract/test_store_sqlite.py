@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Engine, create_engine, event, inspect
 
 from consumers.runtime.stores import migrate, sql, tables
 from consumers.runtime.stores.sql import Batch, Store
@@ -86,8 +86,49 @@ def test_the_newest_migration_is_the_one_that_the_code_asks_for(url: str) -> Non
 
 def test_a_store_that_is_up_to_date_is_not_migrated_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate.ensure(url)
-    monkeypatch.setattr(migrate.subprocess, "run", lambda *_a, **_k: pytest.fail("migrated again"))
+    monkeypatch.setattr(subprocess, "run", lambda *_a, **_k: pytest.fail("migrated again"))
     migrate.ensure(url)
+
+
+@contextmanager
+def watched(engine: Engine, url: str) -> Iterator[list[bool]]:
+    """Whether somebody else could have written, asked after every statement of an engine."""
+    could: list[bool] = []
+
+    def ask(*_: object) -> None:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                could.append(False)
+            else:
+                could.append(True)
+
+    event.listen(engine, "after_cursor_execute", ask)
+    yield could
+    event.remove(engine, "after_cursor_execute", ask)
+
+
+def test_who_looks_before_it_writes_keeps_others_out_from_the_start(url: str) -> None:
+    with opened(url) as store, watched(store._engine, url) as could:
+        store.identity("c", 0)
+    assert could
+    assert not any(could)
+
+
+def test_a_migration_keeps_others_out_from_its_first_look(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    could: list[bool] = []
+
+    def look(_config: object, _target: str) -> None:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0)) as other:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+            could.append(False)
+
+    Path(url.removeprefix("sqlite:///")).parent.mkdir()
+    monkeypatch.setattr("alembic.command.upgrade", look)
+    migrate.upgrade(url)
+    assert could == [False]
 
 
 def test_members_that_start_together_migrate_once_and_find_one_identity(url: str) -> None:

@@ -1,45 +1,60 @@
-"""Killed, stopped, cut off at the worst moment: every order has one effect and one result (design §7, 2 to 4)."""
+"""Killed, stopped, cut off at the worst moment: one effect and one result an order (design §7, 2 to 4)."""
 
 import random
 import signal
-import subprocess
 from collections import Counter
+from typing import TYPE_CHECKING
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
+from consumers.runtime.inlet import StaleBatch
 from consumers.runtime.outlet import Outlet
 from schemas.errors import BrokerUnreachable
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.running import Shop, shop, town, until  # noqa: F401 - fixtures
+from tests.running import Shop, until
+
+if TYPE_CHECKING:
+    import subprocess
 
 READS = [DISPATCH_PRODUCTS, ORDERS]
 DIED = 9
-_PATCH = "import os, signal\nfrom consumers.runtime.outlet import Outlet\nfrom consumers.runtime.inlet import Inlet\n"
+_PATCH = """
+import os, signal
+from consumers.runtime.inlet import Inlet
+from consumers.runtime.outlet import Outlet
+"""
 DEATHS = {
     "before the Kafka transaction": "Outlet.send = lambda *_: os._exit(9)",
-    "inside the Kafka transaction": "flush = Outlet._flush\nOutlet._flush = lambda self: (flush(self), os._exit(9))",
-    "behind the Kafka transaction": "send = Outlet.send\nOutlet.send = lambda *a: (send(*a), os._exit(9))",
+    "inside the Kafka transaction": """
+flush = Outlet._flush
+Outlet._flush = lambda self: (flush(self), os._exit(9))
+""",
+    "behind the Kafka transaction": """
+send = Outlet.send
+Outlet.send = lambda *given: (send(*given), os._exit(9))
+""",
 }
+_STOP_BEFORE = """
+whole = {owner}.{name}
+def stop(*given):
+    {owner}.{name} = whole
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return whole(*given)
+{owner}.{name} = stop
+"""
+_STOP_INSIDE = """
+flush = Outlet._flush
+def stop(self):
+    Outlet._flush = flush
+    flush(self)
+    os.kill(os.getpid(), signal.SIGSTOP)
+Outlet._flush = stop
+"""
 STOPS = {
-    "before the Kafka transaction": (
-        "warehouse",
-        "send = Outlet.send\n"
-        "def stop(*a):\n    Outlet.send = send\n    os.kill(os.getpid(), signal.SIGSTOP)\n    return send(*a)\n"
-        "Outlet.send = stop",
-    ),
-    "inside the Kafka transaction": (
-        "warehouse",
-        "flush = Outlet._flush\n"
-        "def stop(*a):\n    flush(*a)\n    Outlet._flush = flush\n    os.kill(os.getpid(), signal.SIGSTOP)\n"
-        "Outlet._flush = stop",
-    ),
-    "before a plain commit": (
-        "sales",
-        "commit = Inlet.commit\n"
-        "def stop(*a):\n    Inlet.commit = commit\n    os.kill(os.getpid(), signal.SIGSTOP)\n    return commit(*a)\n"
-        "Inlet.commit = stop",
-    ),
+    "before the Kafka transaction": ("warehouse", _STOP_BEFORE.format(owner="Outlet", name="send")),
+    "inside the Kafka transaction": ("warehouse", _STOP_INSIDE),
+    "before a plain commit": ("sales", _STOP_BEFORE.format(owner="Inlet", name="commit")),
 }
 
 
@@ -79,7 +94,7 @@ def test_a_commit_whose_answer_was_lost_doubles_neither_results_nor_dead_letters
     for order_id in range(5):
         shop.command(order_id)
     shop.raw(DISPATCH_PRODUCTS, b"short", b"")
-    send, lost = Outlet.send, []
+    send, lost = Outlet.send, list[bool]()
 
     def forgetful(*given: object) -> None:
         send(*given)  # type: ignore[arg-type]  # handed through as they came
@@ -92,6 +107,25 @@ def test_a_commit_whose_answer_was_lost_doubles_neither_results_nor_dead_letters
     assert lost
     assert Counter(shop.results()) == once(range(5))
     assert len(shop.read("warehouse.dispatch_products.dlq")) == 1
+
+
+def test_a_batch_that_the_group_refused_is_read_again_where_the_partitions_are_still_ours(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for order_id in range(20):
+        shop.fact(order_id)
+    send, refused = Outlet.send, list[bool]()
+
+    def refusing(*given: object) -> None:
+        if not refused:
+            refused.append(True)
+            raise StaleBatch("the group moved on")
+        send(*given)  # type: ignore[arg-type]  # handed through as they came
+
+    monkeypatch.setattr(Outlet, "send", refusing)
+    shop.handled("warehouse")
+    assert refused
+    assert Counter(shop.results()) == once(range(20))
 
 
 def test_a_process_that_is_killed_again_and_again_under_load_does_everything_once(shop: Shop) -> None:
@@ -115,7 +149,7 @@ def test_a_process_that_is_killed_again_and_again_under_load_does_everything_onc
         shop.flush()
         seen = len(shop.outcomes("warehouse"))
         goal = min(seen + chance.randint(1, 500), written)
-        until(lambda goal=goal: len(shop.outcomes("warehouse")) >= goal, f"{goal} effects")
+        shop.until_outcomes("warehouse", goal)
         child.kill()
         child.communicate(timeout=10)
         child = shop.cev("consume", "warehouse")
@@ -166,4 +200,4 @@ def test_a_member_that_was_stopped_and_goes_on_commits_nothing_that_another_one_
 
 def _stopped(child: "subprocess.Popen[str]") -> bool:
     assert child.poll() is None, child.communicate()
-    return psutil.Process(child.pid).status() == psutil.STATUS_STOPPED
+    return str(psutil.Process(child.pid).status()) == "stopped"

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.cimpl import NewTopic
 
-from consumers.runtime import passage
+from consumers.runtime.stores.sql import Store
 from schemas.errors import ForeignStore, LostOffset, TopicMissing
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.running import PATIENCE_S, Shop, renamed, shop, town, until  # noqa: F401 - fixtures
+from tests.running import PATIENCE_S, Shop, renamed, until
 
 READS = [DISPATCH_PRODUCTS, ORDERS]
 
@@ -153,10 +153,10 @@ def test_effects_that_another_member_took_first_are_found_and_not_made_again(
 ) -> None:
     shop.fact(1)
     shop.fact(2)
-    known = passage.Store.known
+    known = Store.known
     blind = [True]
 
-    def look(store: passage.Store, ids: list[int]) -> object:
+    def look(store: Store, ids: list[int]) -> object:
         if blind and shop.outcomes("sales"):
             blind.clear()
             return {}
@@ -164,7 +164,7 @@ def test_effects_that_another_member_took_first_are_found_and_not_made_again(
 
     shop.handled("sales")
     shop.fact(1)
-    monkeypatch.setattr(passage.Store, "known", look)
+    monkeypatch.setattr(Store, "known", look)
     assert shop.handled("sales").duplicates == 1
     assert not blind
     assert shop.outcomes("sales") == {1: "counted", 2: "counted"}
@@ -175,7 +175,6 @@ def test_the_classic_protocol_does_the_same(shop: Shop) -> None:
     for order_id in range(100):
         shop.command(order_id)
         shop.fact(order_id)
-    shop.forget_offsets("warehouse")
     one = shop.member("warehouse", cluster=classic, batch=10)
     two = shop.member("warehouse", cluster=classic, batch=10)
     until(lambda: one.pulse.owned and two.pulse.owned, "both have partitions", PATIENCE_S)

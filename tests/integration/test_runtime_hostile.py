@@ -7,7 +7,7 @@ import confluent_kafka
 
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.running import Shop, shop, town  # noqa: F401 - fixtures
+from tests.running import Shop
 
 _TOPIC, _PARTITION, _VALUE, _KEY, _FLAGS, _HEADERS, _END = 1, 3, 4, 5, 7, 10, 0
 _COPY = 2

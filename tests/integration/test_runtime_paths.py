@@ -10,7 +10,7 @@ from schemas.errors import ConflictingOrder, ForeignFact
 from schemas.framing import encode_key
 from schemas.times import now_ms, rfc3339
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.running import HOME, Shop, shop, town, until  # noqa: F401 - fixtures
+from tests.running import HOME, Shop
 from tests.wire import framed
 
 AWAY = "2 Roadford Avenue"

@@ -15,9 +15,10 @@ import pytest
 
 from consumers.channels.mail import SmtpMail
 from consumers.channels.text import JsonLinesText
+from consumers.runtime.stores import sql
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 from tests.receivers import MailServer, TextGateway, free_port
-from tests.running import Shop, shop, town, until  # noqa: F401 - fixtures
+from tests.running import Shop, until
 
 BROKEN_SALES = """
 import consumers.sales
@@ -188,7 +189,10 @@ def test_a_receiver_that_refuses_one_message_gets_it_put_aside_and_the_rest_deli
         channel.close()
 
 
-def test_a_store_that_is_locked_for_long_is_an_outage_and_then_goes_on(shop: Shop) -> None:
+def test_a_store_that_is_locked_for_long_is_an_outage_and_then_goes_on(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql, "LOCK_WAIT_S", 0.3)
     shop.command(1)
     shop.handled("warehouse")
     raw = sqlite3.connect(shop.store("warehouse"), isolation_level=None)

@@ -68,7 +68,7 @@ def test_a_message_without_a_trace_gets_an_answer_without_one() -> None:
 
 @pytest.mark.parametrize("wrong", [OrderPlaced(7, "a", NOW), DispatchProduct(7, "a")])
 def test_what_the_reaction_does_not_say_it_writes_is_refused(wrong: Fact) -> None:
-    with pytest.raises(TypeError, match="warehouse returned a .*no topic in its `writes`"):
+    with pytest.raises(TypeError, match=r"warehouse returned a .*no topic in its `writes`"):
         answers().render(wrong, command(7))
 
 

@@ -1,15 +1,18 @@
 """Dead letters: the original record, with headers that Spring's and other tools read (design §5)."""
 
 import struct
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.runtime.dead_letters import dead_letter
 from consumers.runtime.work import Dead
-from schemas.envelope import Headers
 from schemas.errors import Position, TruncatedBody
 from tests.consuming import NOW, header, record
+
+if TYPE_CHECKING:
+    from schemas.envelope import Headers
 
 HERE = Position("orders", 5, 2**40 + 1)
 RETRY = Position("warehouse.orders.retry", 2, 9)

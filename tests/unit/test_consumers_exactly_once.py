@@ -19,6 +19,7 @@ from consumers.runtime.stores.sql import Progress
 from consumers.runtime.work import Decoded, EffectRow, Known, Outgoing, Partition
 from schemas.commands import DispatchProduct
 from schemas.errors import ConflictingOrder, ForeignFact, Position
+from schemas.facts import OrderPlaced
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 from tests.consuming import NOW, command, context, fact, policy, shadow
 
@@ -199,18 +200,16 @@ def test_equal_content_is_a_duplicate_and_other_content_a_dead_letter(
     here = world(history)
     for step in (*steps, *TO_THE_END):
         here.take(step)
-    expected = set()
+    expected: set[tuple[Position, type]] = set()
     for item in (*here.log[BOTH[0]], *here.log[BOTH[1]]):
         message, where = item.message, item.record.position
-        if isinstance(message, DispatchProduct):
-            decides = True
-        else:
-            decides = bool(message[9]) and not message[10]
-            if not message[9]:
-                expected.add((where, ForeignFact))
-        known, _ = here.effects.get((item.order_id, "dispatch"), (None, None))
-        if decides and known is not None and known.input != canonical(message[1]):  # type: ignore[arg-type]  # the address of either message
-            expected.add((where, ConflictingOrder))
+        assert isinstance(message, DispatchProduct | OrderPlaced)
+        if isinstance(message, OrderPlaced) and message.mode_epoch == 0:
+            expected.add((where, ForeignFact))
+        elif isinstance(message, DispatchProduct) or not message.shadow_of:
+            known, _ = here.effects[item.order_id, "dispatch"]
+            if known.input != canonical(message.address):
+                expected.add((where, ConflictingOrder))
     assert set(here.dead) == expected
 
 
@@ -225,7 +224,9 @@ def test_a_shadow_fact_never_takes_the_key(history: list[Order], steps: list[Ste
     }
     for _, row in here.effects.values():
         made_by = here.log[row.source_topic, row.source_partition][row.source_offset].message
-        assert isinstance(made_by, DispatchProduct) or not made_by[10]
+        assert isinstance(made_by, DispatchProduct) or not (
+            isinstance(made_by, OrderPlaced) and made_by.shadow_of
+        )
 
 
 @given(histories, st.randoms(use_true_random=False))

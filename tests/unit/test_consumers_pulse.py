@@ -1,8 +1,9 @@
 """What a member says about itself, and what the health endpoints make of it."""
 
+import time
+
 import pytest
 
-from consumers.runtime import pulse as module
 from consumers.runtime.health import answer
 from consumers.runtime.pulse import STUCK_S, Pulse
 
@@ -18,7 +19,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(module.time, "monotonic", made)
+    monkeypatch.setattr(time, "monotonic", made)
     return made
 
 

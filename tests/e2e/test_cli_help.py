@@ -1,0 +1,113 @@
+"""Every command's help has an example, and every example does what it says, typed as it stands.
+
+I/O: a world of this file's own, a raw producer.
+"""
+
+import shlex
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from confluent_kafka import Producer
+from typer.testing import CliRunner
+
+from cli.main import build
+from tests.program import Program, until
+
+WORDS = "Example: cev "
+OF_ITS_OWN = "demo"
+"""Has a test of its own: it takes a minute."""
+
+LONG = ("consume", "order load")
+"""Examples that run beside the others."""
+
+BETWEEN: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("topics create", (0,)),
+    ("topics list", (0,)),
+    ("topics describe", (0,)),
+    ("config show", (0,)),
+    ("mode show", (0,)),
+    ("mode set", (0,)),
+    ("mode history", (0,)),
+    ("order place", (0,)),
+    ("effects", (0,)),
+    ("status", (0, 1)),
+    ("dlq list", (0,)),
+    ("dlq show", (0,)),
+    ("verify", (0,)),
+)
+"""Examples that end by themselves on a running world, in an order that makes sense; `status --check` may find
+an alarm, there is a dead letter."""
+
+
+def walk(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group with its words; the program itself has none."""
+    yield words, group
+    for name, below in getattr(group, "commands", {}).items():
+        yield from walk(below, (*words, name))
+
+
+ALL = dict(walk(typer.main.get_command(build([]))))
+COMMANDS = {" ".join(words): each for words, each in ALL.items() if not hasattr(each, "commands")}
+
+
+def example(name: str) -> list[str]:
+    """The words after `cev` in a command's example."""
+    return shlex.split(str(COMMANDS[name].epilog).removeprefix(WORDS))
+
+
+@pytest.mark.parametrize("words", ALL, ids=lambda words: " ".join(("cev", *words)))
+def test_help_has_an_example(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(build(words), [*words, "--help"], prog_name="cev")
+    assert shown.exit_code == 0, shown.output
+    assert WORDS in shown.output
+    assert ALL[words].help
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_takes_the_flags_of_the_cluster(name: str) -> None:
+    options = {flag for parameter in COMMANDS[name].params for flag in parameter.opts}
+    assert options >= {"--bootstrap-servers", "--schema-registry-url", "--version"}
+    assert COMMANDS[name].epilog.startswith(f"{WORDS}{name}")
+
+
+def poison(bootstrap: str) -> None:
+    """Records that nobody can read, in enough partitions for one where `dlq show`'s example looks."""
+    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
+    for number in range(40):
+        producer.produce("orders", key=struct.pack(">q", number), value=b"poison")
+    assert producer.flush(20) == 0
+
+
+def test_every_example_can_be_typed_as_it_stands(tmp_path: Path) -> None:
+    planned = {"up", *(name for name, _ in BETWEEN), *LONG, "down"}
+    assert planned == set(COMMANDS) - {OF_ITS_OWN}, "a new command's example belongs into the plan"
+    cev = Program(tmp_path / "data")
+    try:
+        cev.ok(*example("up"), "--port", "0")
+        with cev.started(*example("consume")) as consuming, cev.started(*example("order load")) as loading:
+            consuming.joined("warehouse", "notification", "sales")
+            between(cev)
+            assert loading.process.wait(60) == 0, loading.said
+            assert consuming.end() == 0
+    finally:
+        ended = cev.run(*example("down"))
+    assert ended.returncode == 0, ended.stderr
+    assert not cev.data_dir.exists()
+
+
+def letters(cev: Program) -> set[str]:
+    return {f"{each['topic']}:{each['partition']}:{each['offset']}" for each in cev.json("dlq", "list")}
+
+
+def between(cev: Program) -> None:
+    poison(cev.json("status")[0]["bootstrap"])
+    there = example("dlq show")[-1]
+    until(lambda: there in letters(cev), 30, f"a dead letter at {there}")
+    for name, codes in BETWEEN:
+        ended = cev.run(*example(name))
+        assert ended.returncode in codes, f"{name}: {ended.stderr}{ended.stdout}"
+        assert ended.stdout, name

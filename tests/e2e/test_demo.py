@@ -1,0 +1,70 @@
+"""`cev demo` from outside: the story in a file, its promises, and nothing left behind.
+
+I/O: processes, a temporary directory.
+"""
+
+import re
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # ships no types
+import pytest
+
+from tests import documents
+from tests.program import CEV, Program
+
+README = Path(__file__).parents[2] / "README.md"
+PROMISES = 4
+
+
+def left_in(folder: Path) -> list[str]:
+    """Processes that know this folder, by their arguments or their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            told = [*process.cmdline(), *process.environ().values()]
+        except psutil.Error:
+            continue
+        if any(str(folder) in each for each in told):
+            found.append(" ".join(process.cmdline()))
+    return found
+
+
+def shape(line: str) -> str:
+    """A line without its figures and its spacing."""
+    return " ".join(re.sub(r"[\d.,]*\d", "#", line).split())
+
+
+@pytest.mark.timeout(400)
+def test_the_demo_keeps_its_promises_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    stage, mine, told = tmp_path / "tmp", tmp_path / "mine", tmp_path / "story.txt"
+    stage.mkdir()
+    user = Program(mine, CEV_BOOTSTRAP_SERVERS="127.0.0.1:1", CEV_DRAIN_S="0.001", TMPDIR=str(stage))
+    with told.open("wb") as out:
+        ended = subprocess.run(
+            [CEV, "demo"],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=user.environment,
+            timeout=300,
+            check=False,
+        )
+    story = told.read_text("utf-8")
+    assert ended.returncode == 0, story
+    assert "\x1b" not in story, "a file gets no colours"
+    assert "Traceback" not in story
+    assert len(re.findall(r"^ +kept  ", story, re.MULTILINE)) == PROMISES, story
+    assert "BROKEN" not in story
+    assert not list(stage.iterdir()), "the demo's directory is removed"
+    assert not mine.exists(), "the user's directory is not touched"
+    assert left_in(tmp_path) == []
+    for line in shown_in_the_readme():
+        assert line in {shape(each) for each in story.splitlines()}, f"README.md shows: {line}\n{story}"
+
+
+def shown_in_the_readme() -> list[str]:
+    """The lines that README shows of the demo, right below the command."""
+    known = list(documents.blocks(README.read_text("utf-8")))
+    below = next(after for block, after in pairwise(known) if "$ make demo" in block.lines)
+    return [shape(line) for line in below.lines if line.strip() not in ("", documents.ANYTHING)]
