@@ -19,6 +19,9 @@ def show(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     sheet = output.table("setting", "value", "from", "meaning")
     for row in rows:
         sheet.add_row(
-            row.name, tables.cell(row.value or "-"), tables.cell(row.source), f"[dim]{tables.cell(row.meaning)}[/dim]"
+            row.name,
+            tables.cell(row.value or "-"),
+            tables.cell(row.source),
+            f"[dim]{tables.cell(row.meaning)}[/dim]",
         )
     tables.show(sheet)

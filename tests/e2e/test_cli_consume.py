@@ -154,7 +154,7 @@ def test_a_second_sigterm_ends_at_once(here: Here, endless_gateway: str) -> None
         assert f"text      gateway {endless_gateway}" in consuming.said
         order = place(cev, *EVERYTHING, "--wait", "30")
         until(lambda: bool(cev.json("effects", "sales", "--order-id", order)), 30, "sales goes on")
-        assert states(cev, order)["text"] == "intended"
+        until(lambda: states(cev, order).get("text") == "intended", 30, "a text is intended")
         consuming.process.send_signal(signal.SIGTERM)
         until(lambda: not members(cev, "sales"), 30, "who has nothing in flight leaves at the first SIGTERM")
         assert consuming.process.poll() is None, "what is in flight is waited for"
