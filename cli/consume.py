@@ -159,9 +159,13 @@ def _finish(service: Service, pulses: list[Pulse], *, drained: bool, drain_s: fl
 
 
 def _watch_signals(stopping: Event) -> None:
+    asked = False
+
     def stop(_number: int, _frame: FrameType | None) -> None:
-        if stopping.is_set():
+        nonlocal asked
+        if asked:
             os._exit(_KILLED)
+        asked = True
         stopping.set()
 
     signal.signal(signal.SIGTERM, stop)

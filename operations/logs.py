@@ -133,5 +133,15 @@ def _sort(message: Message) -> tuple[Partition, Entry | None]:
     where = Position(topic, number, offset)
     if error is not None:
         return (topic, number), Entry(where, 0, None, None, ())
-    headers: Headers = message.headers() or ()  # type: ignore[assignment]  # the client returns pairs of name and bytes
-    return (topic, number), Entry(where, message.timestamp()[1], message.key(), message.value(), headers)
+    return (topic, number), Entry(
+        where, message.timestamp()[1], message.key(), message.value(), _headers(message)
+    )
+
+
+def _headers(message: Message) -> Headers:
+    """A record's headers; none where the client fails at one whose name is not UTF-8."""
+    try:
+        found: Headers = message.headers() or ()  # type: ignore[assignment]  # pairs of name and bytes
+    except (SystemError, UnicodeDecodeError):
+        return ()
+    return found

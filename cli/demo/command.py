@@ -1,4 +1,9 @@
-"""`cev demo` itself: set the stage, tell the story, clear the stage."""
+"""`cev demo` itself: set the stage, tell the story, clear the stage.
+
+I/O: signals.
+"""
+
+import signal
 
 import typer
 
@@ -21,6 +26,9 @@ def demo(ctx: typer.Context) -> None:
     """
     del ctx
     stage = Stage()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Ended from outside, or its terminal closed: the stage is cleared all the same.
+        signal.signal(number, stage.interrupt)
     try:
         kept = Story(stage, Teller(console)).run()
     finally:

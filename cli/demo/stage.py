@@ -16,12 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import IO, Any
 
 from broker import embedded
 from schemas.errors import Failed
+
+Stream = IO[bytes] | int
 
 _COMMAND_S = 120.0
 _END_S = 40.0
@@ -41,6 +44,8 @@ class Stage:
         self._environment["CEV_DATA_DIR"] = str(self.folder)
         self._environment["COLUMNS"] = "100"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._spawning = False
+        self._interrupted = False
 
     def close(self) -> None:
         """End every process and remove the directory."""
@@ -64,18 +69,44 @@ class Stage:
         Raises:
             Failed: it ended with another code than 0; the message carries what it said.
         """
-        done = subprocess.run(  # noqa: S603 - our own command under our own interpreter
-            [sys.executable, "-m", "cli", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=self._environment,
-            timeout=_COMMAND_S,
+        with self._spawn(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                out, err = process.communicate(timeout=_COMMAND_S)
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode != 0:
+            said = (err or out).decode(errors="replace").strip()
+            raise Failed(f"`{spelled(*words)}` ended with {process.returncode}: {said}")
+        return out.decode()
+
+    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """A signal handler: end the story, but never between a child's birth and its registration.
+
+        Raises:
+            KeyboardInterrupt: now, or as soon as the child that is being started is known.
+        """
+        if self._spawning:
+            self._interrupted = True
+        else:
+            raise KeyboardInterrupt
+
+    def _spawn(
+        self, words: Sequence[str], *, stdout: Stream, stderr: Stream, name: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        self._spawning = True
+        process = subprocess.Popen(  # noqa: S603 - our own command under our own interpreter
+            [sys.executable, "-m", "cli", *words], stdout=stdout, stderr=stderr, env=self._environment
         )
-        if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip()
-            raise Failed(f"`{spelled(*words)}` ended with {done.returncode}: {said}")
-        return done.stdout
+        if name is not None:
+            self._running[name] = process
+        self._spawning = False
+        if self._interrupted:
+            if name is None:
+                process.kill()
+                process.wait()
+            raise KeyboardInterrupt
+        return process
 
     def lines(self, *words: str) -> list[dict[str, Any]]:
         """Run a command with `--json` and read its lines."""
@@ -84,9 +115,7 @@ class Stage:
     def start(self, name: str, *words: str) -> None:
         """Start a command that goes on; its words go to `NAME.log` in the data directory."""
         with (self.folder / f"{name}.log").open("ab") as log, (self.folder / f"{name}.out").open("ab") as out:
-            self._running[name] = subprocess.Popen(  # noqa: S603 - our own command under our own interpreter
-                [sys.executable, "-m", "cli", *words], stdout=out, stderr=log, env=self._environment
-            )
+            self._spawn(words, stdout=out, stderr=log, name=name)
 
     def kill(self, name: str) -> int:
         """End a process with SIGKILL; returns its id."""

@@ -26,6 +26,8 @@ from schemas.times import now_ms
 from schemas.topics import BY_NAME, Kind, dead_letters, retries
 
 POLL_S = 0.2
+_LETTERS = 100
+"""Most records of a batch with deliveries: a crash among them hands over no more than these once again."""
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 15.0
 _REJOIN_S = 2.0
@@ -63,6 +65,7 @@ class Member:
         self._codec = codec
         self._store_url = store_url
         self._options = options
+        self._limit = min(options.batch, _LETTERS) if reaction.channels else options.batch
         self._pulse = pulse
         self._stopping = stopping
         self._lanes = Lanes(reaction.name, channels, options.workers)
@@ -94,6 +97,7 @@ class Member:
             try:
                 self._loop(tools)
             finally:
+                self._pulse.left()
                 self._inlet.close()
                 outlet.close()
         finally:
@@ -131,7 +135,7 @@ class Member:
                 self._join(tools)
 
     def _turn(self) -> None:
-        reading = self._inlet.read(self._options.batch, POLL_S)
+        reading = self._inlet.read(self._limit, POLL_S)
         if reading.records or reading.broken:
             self._pulse.took(owned=len(self._inlet.owned))
             self._handle(reading)

@@ -4,6 +4,7 @@ I/O: processes, a temporary directory.
 """
 
 import re
+import signal
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +13,11 @@ import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from tests import documents
-from tests.program import CEV, Program
+from tests.program import CEV, Program, until
 
 README = Path(__file__).parents[2] / "README.md"
 PROMISES = 4
+INTERRUPTED = 130
 
 
 def left_in(folder: Path) -> list[str]:
@@ -61,6 +63,25 @@ def test_the_demo_keeps_its_promises_and_leaves_nothing_behind(tmp_path: Path) -
     assert left_in(tmp_path) == []
     for line in shown_in_the_readme():
         assert line in {shape(each) for each in story.splitlines()}, f"README.md shows: {line}\n{story}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=lambda each: each.name)
+def test_a_demo_that_is_ended_in_the_middle_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    stage, told = tmp_path / "tmp", tmp_path / "story.txt"
+    stage.mkdir()
+    user = Program(tmp_path / "mine", TMPDIR=str(stage))
+    with told.open("wb") as out:
+        demo = subprocess.Popen([CEV, "demo"], stdout=out, stderr=subprocess.STDOUT, env=user.environment)
+    try:
+        until(lambda: "cev consume sales" in told.read_text("utf-8"), 90, "the groups are started")
+        demo.send_signal(number)
+        assert demo.wait(90) == INTERRUPTED
+    finally:
+        demo.kill()
+    assert not list(stage.iterdir()), "the demo's directory is removed"
+    assert left_in(tmp_path) == []
 
 
 def shown_in_the_readme() -> list[str]:

@@ -7,22 +7,24 @@ import pytest
 
 from broker.datadir import claim
 from tests.embedded import World
-from tests.running import Shop, Town, prepared
+from tests.kafka_log import prepare
+from tests.running import Shop
 
 
 @pytest.fixture(scope="module")
-def town(cluster: World) -> Town:
+def town(cluster: World) -> World:
     """The session's broker with every topic."""
-    return prepared(cluster.bootstrap)
+    prepare(cluster.bootstrap)
+    return cluster
 
 
 @pytest.fixture
-def shop(town: Town, tmp_path: Path) -> Iterator[Shop]:
+def shop(town: World, tmp_path: Path) -> Iterator[Shop]:
     """A shop without records, groups or stores; whatever a test leaves running in it is ended."""
     data_dir = tmp_path / "data"
     claim(data_dir)
     (data_dir / "stores").mkdir()
-    made = Shop(town, data_dir)
+    made = Shop(town.bootstrap, data_dir)
     made.empty()
     yield made
     made.close()

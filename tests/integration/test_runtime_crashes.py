@@ -12,7 +12,8 @@ from consumers.runtime.inlet import StaleBatch
 from consumers.runtime.outlet import Outlet
 from schemas.errors import BrokerUnreachable
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.running import Shop, until
+from tests.kafka_log import until
+from tests.running import Shop
 
 if TYPE_CHECKING:
     import subprocess

@@ -11,7 +11,8 @@ from confluent_kafka.cimpl import NewTopic
 from consumers.runtime.stores.sql import Store
 from schemas.errors import ForeignStore, LostOffset, TopicMissing
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.running import PATIENCE_S, Shop, renamed, until
+from tests.kafka_log import PATIENCE_S, until
+from tests.running import Shop, renamed
 
 READS = [DISPATCH_PRODUCTS, ORDERS]
 

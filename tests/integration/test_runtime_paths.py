@@ -10,7 +10,8 @@ from schemas.errors import ConflictingOrder, ForeignFact
 from schemas.framing import encode_key
 from schemas.times import now_ms, rfc3339
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.running import HOME, Shop
+from tests.kafka_log import HOME
+from tests.running import Shop
 from tests.wire import framed
 
 AWAY = "2 Roadford Avenue"

@@ -17,8 +17,9 @@ from consumers.channels.mail import SmtpMail
 from consumers.channels.text import JsonLinesText
 from consumers.runtime.stores import sql
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
+from tests.kafka_log import until
 from tests.receivers import MailServer, TextGateway, free_port
-from tests.running import Shop, until
+from tests.running import Shop
 
 BROKEN_SALES = """
 import consumers.sales
