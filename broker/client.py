@@ -47,6 +47,7 @@ _ELSEWHERE = {
 
 # The broker aborts a dead writer's transaction after this; until then it hides what lies behind (design §7).
 TRANSACTION_TIMEOUT_MS = 5_000
+_IDLE_CONNECTION_MS = 2_000
 # Dead-letter topics take larger records than any source (design §5), so every client must carry them.
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
@@ -120,6 +121,10 @@ class Cluster:
         return self.producer(
             **{
                 "delivery.timeout.ms": self._delivery_in_transaction(),
+                # After a broker's restart librdkafka can go on asking the group coordinator of before, in a
+                # call that ignores its own timeout (librdkafka #5511, #5456). An idle connection that is
+                # closed soon is forgotten with it: 150 s of silence became 10.
+                "connections.max.idle.ms": self.kafka.get("connections.max.idle.ms", _IDLE_CONNECTION_MS),
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "transactional.id": transactional_id,
                 **more,

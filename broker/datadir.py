@@ -34,7 +34,8 @@ def claim(data_dir: Path) -> None:
         marker = data_dir / MARKER
         if marker.exists():
             return
-        if any(data_dir.iterdir()):
+        # Two that claim together: the other's marker may be the first file that we see.
+        if any(data_dir.iterdir()) and not marker.exists():
             raise DataDirError(
                 f"{data_dir} holds files that are not command-event's; name an empty or new directory"
             )

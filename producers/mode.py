@@ -60,6 +60,7 @@ class ModeFollower:
         self._log = structlog.get_logger()
         self._stop = threading.Event()
         self._current = INITIAL
+        self._refused: Refused | None = None
         self._changes = ModeLog(cluster, codec, timeout_s=timeout_s)
         self._thread: threading.Thread | None = None
         try:
@@ -74,7 +75,13 @@ class ModeFollower:
 
     @property
     def current(self) -> ModeChanged:
-        """The change in force; `INITIAL` if the mode was never set."""
+        """The change in force; `INITIAL` if the mode was never set.
+
+        Raises:
+            UnreadableMode: it was changed since to something that cannot be read.
+        """
+        if self._refused is not None:
+            raise self._refused
         return self._current
 
     def __enter__(self) -> Self:
@@ -97,6 +104,7 @@ class ModeFollower:
             try:
                 change = self._changes.step()
             except CommandEventError as error:
+                self._refused = error if isinstance(error, Refused) else self._refused
                 self._log.warning("cannot follow the mode, trying on", error=str(error))
                 self._stop.wait(_RETRY_S)
                 continue

@@ -19,13 +19,17 @@ from broker.client import Cluster
 from producers.kafka_errors import AUTO_OFFSET_RESET, PARTITION_EOF, partitions_of, unreachable
 from schemas.codec import Codec
 from schemas.control import INITIAL, ModeChanged
-from schemas.errors import DeadlinePassed, Position, UndecodableMessage
+from schemas.errors import DeadlinePassed, NoRegistry, Position, Refused, UndecodableMessage
 from schemas.topics import ORDER_MODE
 
 _STEP_S = 0.1
 # How long the broker keeps a question about the end open. It answers at once when a record comes; this only
 # delays the news that none is there, which every short command waits for (librdkafka's default is 500 ms).
 _FETCH_WAIT_MS = 100
+
+
+class UnreadableMode(Refused):
+    """The mode cannot be known: placing in a guessed one would break the switch."""
 
 
 class ModeLog:
@@ -126,6 +130,11 @@ class ModeLog:
         where = Position(ORDER_MODE, message.partition() or 0, message.offset() or 0)
         try:
             change = self._codec.decode(ORDER_MODE, message.key(), message.value(), where)
+        except NoRegistry as error:
+            # Without it the orders would go out in the mode of before, and nobody would know.
+            raise UnreadableMode(
+                f"{where}: the mode was written with a schema registry; name it with --schema-registry-url"
+            ) from error
         except UndecodableMessage as error:
             self._log.warning("ignored a record that is no mode", error=str(error))
             return None

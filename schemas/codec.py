@@ -23,6 +23,7 @@ from schemas.control import ModeChanged
 from schemas.errors import (
     KeyMismatch,
     MalformedBody,
+    NoRegistry,
     NullValue,
     Position,
     TrailingBytes,
@@ -159,7 +160,7 @@ class Codec:
 
     def _registered(self, schema_id: int, where: Position) -> Any:
         if self._registry is None:
-            raise UnknownSchemaId(
+            raise NoRegistry(
                 f"schema id {schema_id}, and no registry is configured to ask (--schema-registry-url)", where
             )
         text = self._registry.schema_of(schema_id)

@@ -7,7 +7,7 @@
     ├── RecordError            one record, at one position: dead-letter it
     │   ├── UndecodableMessage     the sender's bytes
     │   │   ├── NullKey  WrongKeyLength  NullValue
-    │   │   ├── UnknownFraming  UnknownFingerprint  UnknownSchemaId  UnknownType
+    │   │   ├── UnknownFraming  UnknownFingerprint  UnknownSchemaId  NoRegistry  UnknownType
     │   │   ├── TruncatedBody  TrailingBytes  MalformedBody
     │   │   └── KeyMismatch
     │   ├── Undeliverable          the client could not hand the record over
@@ -106,6 +106,10 @@ class UnknownFingerprint(UndecodableMessage):
 
 class UnknownSchemaId(UndecodableMessage):
     """The registry does not know the schema id, or no registry is configured to ask."""
+
+
+class NoRegistry(UnknownSchemaId):
+    """The value has a schema id, and no registry is configured to ask for it."""
 
 
 class UnknownType(UndecodableMessage):

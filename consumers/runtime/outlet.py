@@ -8,6 +8,7 @@ I/O: Kafka (one transactional producer).
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -20,8 +21,8 @@ from schemas.errors import BrokerUnreachable, Fenced
 
 _STEP_S = 10.0
 _DEADLINE_S = 60.0
-_FENCES = 3
-_FENCE_WINDOW_S = 60.0
+_FENCES = 5
+_FENCE_WINDOW_S = 30.0
 
 
 class Outlet:
@@ -76,8 +77,10 @@ class Outlet:
 
     def close(self) -> None:
         """Send nothing more; what is open is aborted by the next start, or by its timeout."""
-        self._producer.purge()
-        self._producer.flush(1.0)
+        with suppress(*CLIENT_FAULTS):
+            # A producer that broke for good says so again here, and would hide why the member ended.
+            self._producer.purge()
+            self._producer.flush(1.0)
 
     def _produce(self, record: Outgoing) -> None:
         while True:
@@ -126,8 +129,8 @@ class Outlet:
 
     def _reopen(self, error: KafkaError) -> Exception:
         if fenced(error):
-            # A process that stood still for longer than the transaction's timeout is fenced by the broker
-            # itself, once. Two copies of one store fence each other again and again.
+            # A process that stood still for longer than the transaction's timeout, and one whose broker was
+            # restarted, is fenced once. Two copies of one store fence each other at every batch.
             now = time.monotonic()
             self._fenced_at = [each for each in self._fenced_at if now - each < _FENCE_WINDOW_S] + [now]
             if len(self._fenced_at) >= _FENCES:

@@ -6,6 +6,7 @@ I/O: the shared shop and its registry, by plain clients.
 """
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
@@ -13,7 +14,7 @@ import pytest
 from confluent_kafka import Producer
 
 from tests import raw, wire
-from tests.program import until
+from tests.program import Program, until
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Shop
@@ -90,3 +91,13 @@ def type_of(shop: "Shop", value: bytes) -> str:
     assert value[0] == 0
     answer = ask(f"{shop.registry}/schemas/ids/{int.from_bytes(value[1:5], 'big')}")
     return str(json.loads(answer["schema"])["name"])
+
+
+def test_a_placer_without_the_registry_does_not_guess_the_mode(shop: "Shop", tmp_path: Path) -> None:
+    before = shop.cev.json("mode", "show")[0]["mode"]
+    shop.cev.ok("mode", "set", "event" if before != "event" else "shadow")
+    shop.cev.ok("mode", "set", before)
+    stranger = Program(tmp_path / "stranger", CEV_BOOTSTRAP_SERVERS=shop.bootstrap)
+    said = stranger.refused(4, "order", "place", "--address", "1 Guess Street")
+    assert "order_mode:0:" in said
+    assert "--schema-registry-url" in said
