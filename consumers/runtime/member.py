@@ -10,6 +10,7 @@ from threading import Event
 import structlog
 
 from broker.client import Cluster
+from consumers.runtime.caught_up import caught_up
 from consumers.runtime.inlet import Inlet, StaleBatch, cluster_id
 from consumers.runtime.lanes import Channel, Lanes
 from consumers.runtime.options import Options
@@ -103,6 +104,10 @@ class Member:
         finally:
             self._lanes.close()
             store.close()
+
+    def caught_up(self) -> bool:
+        """Whether the whole group, not this member alone, is at the end of its topics; for any thread."""
+        return caught_up(self._cluster, self._reaction.name, self._sources())
 
     def _sources(self) -> dict[str, str]:
         topics = {topic: topic for topic in self._reaction.reads}

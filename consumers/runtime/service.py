@@ -24,6 +24,7 @@ class Service:
     """
 
     def __init__(self, members: Sequence[tuple[Member, Pulse]], stopping: Event) -> None:
+        self._members = members
         self._pulses = [pulse for _, pulse in members]
         self._stopping = stopping
         self._threads = [Thread(target=_run, args=each, name=each[1].group, daemon=True) for each in members]
@@ -60,8 +61,11 @@ class Service:
         return [pulse.failure for pulse in self._pulses if pulse.failure is not None]
 
     def _idle(self, seconds: float) -> bool:
-        working = [pulse for pulse in self._pulses if pulse.failure is None]
-        return all(pulse.idle(for_s=seconds) for pulse in working)
+        working = [(member, pulse) for member, pulse in self._members if pulse.failure is None]
+        # The dearer question is asked only where the members themselves see nothing more to do.
+        return all(pulse.idle(for_s=seconds) for _, pulse in working) and all(
+            member.caught_up() for member, _ in working
+        )
 
 
 def _run(member: Member, pulse: Pulse) -> None:

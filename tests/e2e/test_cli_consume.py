@@ -133,6 +133,18 @@ def test_sigterm_in_the_middle_drains_and_the_rest_is_done_next_time(here: Here)
     assert here.cev.json("verify")[0]["ok"]
 
 
+def test_until_idle_waits_for_what_a_dead_member_still_holds(here: Here) -> None:
+    with here.cev.started("consume", "sales") as dead:
+        dead.joined("sales")
+        dead.process.kill()
+        dead.process.wait(10)
+    before = len({each["order_id"] for each in here.cev.json("effects", "sales")})
+    total = here.cev.json("order", "load", "--count", "60", "--rate", "0")[0]["placed"]
+    here.cev.ok("consume", "sales", "--until-idle", "0")
+    assert len({each["order_id"] for each in here.cev.json("effects", "sales")}) == before + total
+    here.cev.ok("consume", "warehouse", "notification", "--until-idle", "0")
+
+
 def test_a_reaction_that_nobody_knows_is_a_usage_error(here: Here) -> None:
     for words in (("sell",), ("warehouse", "sell")):
         said = here.cev.refused(2, "consume", *words)
