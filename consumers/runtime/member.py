@@ -98,7 +98,6 @@ class Member:
             try:
                 self._loop(tools)
             finally:
-                self._pulse.left()
                 self._inlet.close()
                 outlet.close()
         finally:

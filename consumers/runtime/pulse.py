@@ -75,10 +75,6 @@ class Pulse:
         self.dead += dead
         self.duplicates += duplicates
 
-    def left(self) -> None:
-        """The member left its group."""
-        self.joined, self.owned, self.ended = False, 0, False
-
     def outage(self, why: str | None) -> None:
         """Something does not answer, or answers again."""
         self.down = why

@@ -154,6 +154,9 @@ def test_a_process_that_is_killed_again_and_again_under_load_does_everything_onc
         child.kill()
         child.communicate(timeout=10)
         child = shop.cev("consume", "warehouse")
+    # Something is left for the last one, so that it is at work when it is told to stop.
+    load(400)
+    shop.flush()
     until(lambda: shop.lag("warehouse", READS) == 0, "everything is read")
     child.send_signal(signal.SIGTERM)
     _, told = child.communicate(timeout=30)

@@ -58,6 +58,7 @@ def test_a_header_whose_name_is_not_text_is_put_aside_by_its_position_and_the_gr
 def test_a_reader_of_the_log_goes_on_behind_a_header_whose_name_is_not_text(shop: Shop) -> None:
     produce_raw(shop.bootstrap, DISPATCH_PRODUCTS, b"\xff\xfe", encode_key(5), b"value")
     shop.command(1)
+    shop.flush()
     cluster = Cluster(bootstrap=shop.bootstrap)
     edges = Admin(cluster).edges([(DISPATCH_PRODUCTS, number) for number in range(PARTITIONS)])
     found = {entry.key: (entry.value, entry.headers) for entry in scan(cluster, edges)}

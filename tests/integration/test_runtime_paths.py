@@ -103,7 +103,7 @@ HEADERS = [("a", b"\x00\xff"), ("a", None), ("kafka_dlt-original-topic", b"forge
 BROKEN = [
     (encode_key(7), b"no avro at all", "UnknownFraming"),
     (encode_key(7), b"\xc3\x01" + bytes(8), "UnknownFingerprint"),
-    (encode_key(7), framed(41, b""), "UnknownSchemaId"),
+    (encode_key(7), framed(41, b""), "NoRegistry"),
     (encode_key(7), None, "NullValue"),
     (None, b"\xc3\x01" + bytes(8), "NullKey"),
     (b"short", b"", "WrongKeyLength"),
