@@ -11,6 +11,7 @@ I/O: Kafka (one consumer per reading).
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from operator import methodcaller
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -25,6 +26,9 @@ STALL_S = 30.0
 _STEP_S = 0.2
 _BATCH = 2_000
 _BROKEN = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION)  # noqa: SLF001 - librdkafka's local codes
+
+# As in consumers/runtime/reading.py: a plain call goes on with the binding's exception still pending.
+_headers_of = methodcaller("headers")
 
 
 class Entry(NamedTuple):
@@ -141,7 +145,7 @@ def _sort(message: Message) -> tuple[Partition, Entry | None]:
 def _headers(message: Message) -> Headers:
     """A record's headers; none where the client fails at one whose name is not UTF-8."""
     try:
-        found: Headers = message.headers() or ()  # type: ignore[assignment]  # pairs of name and bytes
+        found: Headers = _headers_of(message) or ()
     except (SystemError, UnicodeDecodeError):
         return ()
     return found
