@@ -11,14 +11,13 @@ I/O: Kafka (one consumer per reading).
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from operator import methodcaller
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from broker.client import Cluster
 from operations.admin import Edges, Partition
-from producers.kafka_errors import AUTO_OFFSET_RESET, PARTITION_EOF, unreachable
+from producers.kafka_errors import AUTO_OFFSET_RESET, PARTITION_EOF, headers_of, unreachable
 from schemas.envelope import Headers
 from schemas.errors import Failed, Position
 
@@ -26,9 +25,6 @@ STALL_S = 30.0
 _STEP_S = 0.2
 _BATCH = 2_000
 _BROKEN = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION)  # noqa: SLF001 - librdkafka's local codes
-
-# As in consumers/runtime/reading.py: a plain call goes on with the binding's exception still pending.
-_headers_of = methodcaller("headers")
 
 
 class Entry(NamedTuple):
@@ -138,14 +134,5 @@ def _sort(message: Message) -> tuple[Partition, Entry | None]:
     if error is not None:
         return (topic, number), Entry(where, 0, None, None, ())
     return (topic, number), Entry(
-        where, message.timestamp()[1], message.key(), message.value(), _headers(message)
+        where, message.timestamp()[1], message.key(), message.value(), headers_of(message) or ()
     )
-
-
-def _headers(message: Message) -> Headers:
-    """A record's headers; none where the client fails at one whose name is not UTF-8."""
-    try:
-        found: Headers = _headers_of(message) or ()
-    except (SystemError, UnicodeDecodeError):
-        return ()
-    return found

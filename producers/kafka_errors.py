@@ -1,13 +1,15 @@
-"""What the client library's errors mean for an order or a mode, and the one look at which topics exist.
+"""What the client library says: what its errors mean for an order or a mode, topics, a record's headers.
 
 I/O: Kafka (metadata requests, each with a deadline).
 """
 
 import logging
+from operator import methodcaller
 from typing import Any, Protocol
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message
 
+from schemas.envelope import Headers
 from schemas.errors import BrokerUnreachable, CommandEventError, NotAcknowledged, TopicMissing
 
 ALL_BROKERS_DOWN: int = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 - public: librdkafka's local codes begin so
@@ -65,6 +67,20 @@ def fault_of(error: Exception) -> KafkaError:
         if isinstance(each, KafkaException) and isinstance(each.args[0], KafkaError):
             return each.args[0]
     return KafkaError(FATAL)
+
+
+# confluent-kafka 2.16 leaves an exception pending at a header whose name is not UTF-8; the interpreter's own
+# fast call of a method does not look for one, and the next call of anything would fail in its stead.
+_headers = methodcaller("headers")
+
+
+def headers_of(message: Message) -> Headers | None:
+    """A record's headers; None where the client cannot read them, as one's name is not UTF-8."""
+    try:
+        found: Headers = _headers(message) or ()
+    except (SystemError, UnicodeDecodeError):
+        return None
+    return found
 
 
 class AsksMetadata(Protocol):

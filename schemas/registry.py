@@ -105,10 +105,20 @@ class Registry:
             first = schema_id is None
             schema_id = self._ask(name, partial(self._client.register_schema, name, _schema(version)))
             if first:
-                self._ask(name, lambda: self._client.set_compatibility(name, "FULL_TRANSITIVE"))
+                self._keep_compatible(name)
         if schema_id is None:
             raise RegistryUnreachable(f"the schema registry at {self._url} has no place for {name}")
         return schema_id
+
+    def _keep_compatible(self, name: str) -> None:
+        def ask() -> object:
+            return self._client.set_compatibility(name, "FULL_TRANSITIVE")
+
+        try:
+            self._ask(name, ask)
+        except SchemaRefused:
+            # Apicurio answers so when somebody else makes the same rule in this moment; then it is there.
+            self._ask(name, ask)
 
     def _ask(self, name: str, call: Callable[[], T]) -> T | None:
         """The registry's answer; None where it says that there is no such thing."""

@@ -5,20 +5,16 @@ I/O: none of its own; it reads the client's message objects.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from operator import methodcaller
 from typing import Any
 
 from confluent_kafka import KafkaError, Message
 
 from consumers.runtime.work import Partition, Record
+from producers.kafka_errors import headers_of
 from schemas.errors import BrokerUnreachable, LostOffset, Position, TopicMissing
 
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - librdkafka's local codes
 _BROKEN = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION)  # noqa: SLF001 - the same
-
-# confluent-kafka 2.16 leaves an exception pending at a header whose name is not UTF-8; the interpreter's own
-# fast call of a method does not look for one, and the next call of anything would fail in its stead.
-_headers_of = methodcaller("headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +88,8 @@ def sort(
         elif (topic, number) in owned:
             ends.pop((topic, number), None)
             where = Position(topic, number, offset)  # type: ignore[arg-type]  # a delivered message has one
-            try:
-                headers = _headers_of(message)
-            except (SystemError, UnicodeDecodeError):
+            headers = headers_of(message)
+            if headers is None:
                 reading.broken.append((where, "the client cannot read a header whose name is not UTF-8"))
                 continue
             reading.records.append(

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import confluent_kafka
 
+from broker.client import Cluster
+from operations.admin import Admin
+from operations.logs import scan
 from schemas.framing import encode_key
-from schemas.topics import DISPATCH_PRODUCTS, ORDERS
+from schemas.topics import DISPATCH_PRODUCTS, ORDERS, PARTITIONS
 from tests.running import Shop
 
 _TOPIC, _PARTITION, _VALUE, _KEY, _FLAGS, _HEADERS, _END = 1, 3, 4, 5, 7, 10, 0
@@ -50,3 +53,14 @@ def test_a_header_whose_name_is_not_text_is_put_aside_by_its_position_and_the_gr
         assert letter.header("kafka_dlt-original-topic") == topic.encode()
         assert (letter.key, letter.value) == (None, None)
     assert sorted(shop.results()) == [(1, "ProductDispatched"), (2, "ProductDispatched")]
+
+
+def test_a_reader_of_the_log_goes_on_behind_a_header_whose_name_is_not_text(shop: Shop) -> None:
+    produce_raw(shop.bootstrap, DISPATCH_PRODUCTS, b"\xff\xfe", encode_key(5), b"value")
+    shop.command(1)
+    shop.flush()
+    cluster = Cluster(bootstrap=shop.bootstrap)
+    edges = Admin(cluster).edges([(DISPATCH_PRODUCTS, number) for number in range(PARTITIONS)])
+    found = {entry.key: (entry.value, entry.headers) for entry in scan(cluster, edges)}
+    assert found[encode_key(5)] == (b"value", ())
+    assert encode_key(1) in found
