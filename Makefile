@@ -47,6 +47,7 @@ fmt: $(READY) ## let ruff put the code in order
 
 bench: $(READY) ## the benchmarks, as ratios to the raw client
 	@$(BIN)/python benchmarks/throughput.py
+	@$(BIN)/python benchmarks/outbox.py
 
 lock: $(READY) ## renew the hashed requirements
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt

@@ -38,6 +38,7 @@ from schemas.commands import DispatchProduct
 from schemas.errors import Position
 from schemas.facts import Item, OrderPlaced
 from schemas.framing import decode_key, encode_key
+from schemas.store_name import StoreName
 
 _POLL_S = 5.0
 _IDLE_S = 0.5
@@ -132,7 +133,7 @@ def consuming(cluster: Cluster, orders: int, reaction: str, topic: str) -> Round
             replace(named(reaction)),
             cluster=cluster,
             codec=Codec(),
-            store_url=f"sqlite:///{folder}/store.sqlite3",
+            store=StoreName(f"sqlite:///{folder}/store.sqlite3", reaction),
             channels={},
             options=Options(),
             pulse=pulse,

@@ -23,6 +23,7 @@ from cli.settings import Loaded, Settings, load
 from cli.version import VersionFlag
 from schemas.codec import Codec
 from schemas.registry import Registry
+from schemas.store_name import StoreName
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -130,13 +131,9 @@ class World:
             return None
         return Registry(cluster.registry, cluster.registry_user, cluster.registry_password)
 
-    def store_path(self, group: str) -> Path:
-        """The file of a group's store."""
-        return self.data_dir / "stores" / f"{group}.sqlite3"
-
-    def store_url(self, group: str) -> str:
-        """The SQLAlchemy address of a group's store."""
-        return f"sqlite:///{self.store_path(group)}"
+    def store(self, group: str) -> StoreName:
+        """A group's store."""
+        return store_of(group, self.settings)
 
 
 def loaded(ctx: typer.Context) -> Loaded:
@@ -156,6 +153,12 @@ def world(ctx: typer.Context) -> World:
         NoCluster: none of them names one; the message says how to start one (exit 3).
     """
     return open_world(settings(ctx))
+
+
+def store_of(group: str, chosen: Settings) -> StoreName:
+    """A group's store: in the database that the settings name, or under the data directory."""
+    url = chosen.database_url
+    return StoreName.at(group, data_dir=chosen.data_dir, database_url=url.get_secret_value() if url else None)
 
 
 def open_world(chosen: Settings) -> World:

@@ -6,12 +6,10 @@ I/O: signals, stderr, logs.
 """
 
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from functools import partial
 from threading import Event
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -20,6 +18,7 @@ from broker.datadir import claim
 from cli.common import World, command, world
 from cli.output import log, safe
 from cli.settings import Settings
+from cli.signals import stop_on_signals
 from cli.tables import cell
 from consumers.channels.mail import Maildir, SmtpMail
 from consumers.channels.text import HttpText, JsonLinesText
@@ -64,7 +63,7 @@ def consume(
     here = world(ctx)
     claim(here.data_dir)
     stopping = Event()
-    _watch_signals(stopping)
+    stop_on_signals(stopping)
     options = Options(
         workers=workers,
         start=start,
@@ -94,7 +93,7 @@ def _member(reaction: Reaction, here: World, options: Options, stopping: Event) 
         reaction,
         cluster=here.cluster,
         codec=here.codec,
-        store_url=here.store_url(reaction.name),
+        store=here.store(reaction.name),
         channels=channels,
         options=options,
         pulse=pulse,
@@ -121,7 +120,7 @@ def _introduce(reaction: Reaction, here: World, channels: Mapping[str, Channel])
         f"{name} ({BY_NAME[name].kind}, owner {BY_NAME[name].owner})" for name in reaction.reads
     )
     log.print(f"[bold]{reaction.name}[/bold]  reads {reads}", soft_wrap=True)
-    log.print(f"  store     {cell(here.store_path(reaction.name))}", style="dim", soft_wrap=True)
+    log.print(f"  store     {cell(here.store(reaction.name))}", style="dim", soft_wrap=True)
     for name, channel in channels.items():
         log.print(f"  {name:<9} {cell(channel.describe)}", style="dim", soft_wrap=True)
 
@@ -156,17 +155,3 @@ def _finish(service: Service, pulses: list[Pulse], *, drained: bool, drain_s: fl
         os._exit(max(code, _KILLED))
     if code:
         raise typer.Exit(code)
-
-
-def _watch_signals(stopping: Event) -> None:
-    asked = False
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            os._exit(_KILLED)
-        asked = True
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)

@@ -1,61 +1,70 @@
-"""`cev dlq`: records that a group gave up, and why."""
+"""`cev dlq`: records that a group gave up, why, and what becomes of them."""
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cli import output
+from cli import dlq_output, output
 from cli.common import World, command, world
+from cli.progress import progress
 from cli.tables import cell
+from cli.who import me
 from consumers.registry import all_topics
-from operations import dead_letter, dead_letters
+from operations import dead_letters, decisions, redrive
+from operations.admin import Admin
 from operations.dead_letters import DeadLetter, Filter
 from operations.moments import parse_moment
-from schemas.errors import RegistryUnreachable, UndecodableMessage
-from schemas.times import now_ms, rfc3339
+from operations.redrive import Redrive, Ruling
+from schemas.errors import RegistryUnreachable, UndecodableMessage, UsageError
+from schemas.times import now_ms
 from schemas.topics import Kind, Message
 
-_SHOWN = 400
+app = typer.Typer(
+    help="Dead letters: what a group could not handle, and what becomes of it.", no_args_is_help=True
+)
 
-app = typer.Typer(help="Dead letters: what a group could not handle.", no_args_is_help=True)
+_Positions = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TOPIC:PARTITION:OFFSET", help="These alone, as `list` shows them.", show_default=False
+    ),
+]
+_Group = Annotated[str | None, typer.Option(metavar="G", help="Of this group.")]
+_Topic = Annotated[
+    str | None, typer.Option(metavar="T", help="From this topic, or on this dead-letter topic.")
+]
+_Error = Annotated[str | None, typer.Option(metavar="TEXT", help="Error's name or message has this text.")]
+_OrderId = Annotated[int | None, typer.Option(metavar="N", help="Of this order.")]
+_Since = Annotated[str | None, typer.Option(metavar="T", help="Not before: RFC 3339, or an age such as 15m.")]
+_Until = Annotated[str | None, typer.Option(metavar="T", help="Before: the same.")]
+_Rate = Annotated[float, typer.Option(metavar="R", help="So many a second; 0: as fast as it goes.", min=0)]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, write nothing.")]
 
 
 @command(app, "list", example="cev dlq list --group warehouse --since 1h")
 def list_letters(
     ctx: typer.Context,
     *,
-    group: Annotated[str | None, typer.Option(metavar="G", help="Of this group.")] = None,
-    topic: Annotated[
-        str | None, typer.Option(metavar="T", help="From this topic, or on this dead-letter topic.")
-    ] = None,
-    error: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Error's name or message has this text.")
-    ] = None,
-    order_id: Annotated[int | None, typer.Option(metavar="N", help="Of this order.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="T", help="Not before: RFC 3339, or an age such as 15m.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="T", help="Before: the same.")] = None,
+    group: _Group = None,
+    topic: _Topic = None,
+    error: _Error = None,
+    order_id: _OrderId = None,
+    since: _Since = None,
+    until: _Until = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that are decided: how, by whom, why and when.")
+    ] = False,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """List dead letters, one after the other as they are read."""
-    now = now_ms()
-    wanted = Filter(
-        group=group,
-        topic=topic,
-        error=error,
-        order_id=order_id,
-        since=parse_moment(since, now) if since is not None else None,
-        until=parse_moment(until, now) if until is not None else None,
-    )
+    """List the dead letters that somebody must decide about, one after the other as they are read."""
+    wanted = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
     count = 0
-    for letter in dead_letters.listed(world(ctx).cluster, all_topics(), wanted):
+    for letter in dead_letters.listed(world(ctx).cluster, all_topics(), wanted, every=every):
         count += 1
         if as_json:
-            output.emit(_fields(letter))
+            output.emit(dlq_output.fields(letter))
         else:
-            _print_line(letter)
+            dlq_output.print_line(letter)
     if not as_json:
         output.log.print(f"{count:,} dead {'letter' if count == 1 else 'letters'}", style="dim")
 
@@ -67,28 +76,99 @@ def show(
     *,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Show one dead letter: key, value, all headers."""
+    """Show one dead letter: key, value, all headers, and what was decided about it."""
     here = world(ctx)
     letter = dead_letters.fetch(here.cluster, all_topics(), position)
+    if letter.topic.kind is Kind.DEAD_LETTER:
+        found = decisions.about(Admin(here.cluster), letter.topic, letter.entry.position)
+        letter = letter._replace(decision=found)
     message, fault = _decode(here, letter)
     if as_json:
-        output.emit(_fields(letter) | _bytes(letter, message, fault))
-        return
-    _print_line(letter)
-    if letter.reason.timestamp is not None:
-        _print_section("written", [rfc3339(letter.reason.timestamp)])
-    key = letter.entry.key
-    _print_section("key", ["null"] if key is None else _key_lines(key, letter.order_id))
-    value = letter.entry.value
-    if message is not None:
-        _print_section(type(message).__name__, _field_lines(message))
+        output.emit(dlq_output.fields(letter) | dlq_output.contents(letter, message, fault))
     else:
-        _print_section("undecodable", [fault or ""])
-        _print_section("value", ["null"] if value is None else dead_letter.hexdump(value) or ["empty"])
-    _print_section(
-        "headers",
-        [f"{name} = {text}" for name, text in dead_letter.shown(letter.entry.headers, limit=_SHOWN)],
+        dlq_output.print_whole(letter, message, fault)
+
+
+@command(app, "redrive", example="cev dlq redrive --group warehouse --since 1h")
+def redrive_(
+    ctx: typer.Context,
+    positions: _Positions = None,
+    *,
+    group: _Group = None,
+    topic: _Topic = None,
+    error: _Error = None,
+    order_id: _OrderId = None,
+    since: _Since = None,
+    until: _Until = None,
+    rate: _Rate = 0,
+    dry_run: _DryRun = False,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for `cev dlq list --all`.")] = "",
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Send dead letters to the group that failed once more, and to no other group.
+
+    Takes what lies there when it begins, and each letter once: a letter that is decided is skipped. Killed
+    half-way, the same command goes on where it was. Two at once: one goes on, the other exits 4.
+    """
+    ruling = Ruling("redriven", me(), why, rate, dry_run)
+    wanted = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
+    _decide(world(ctx), positions, wanted, ruling, as_json=as_json)
+
+
+@command(app, "discard", example='cev dlq discard --error UnknownFraming --why "a test sent them"')
+def discard(
+    ctx: typer.Context,
+    positions: _Positions = None,
+    *,
+    group: _Group = None,
+    topic: _Topic = None,
+    error: _Error = None,
+    order_id: _OrderId = None,
+    since: _Since = None,
+    until: _Until = None,
+    rate: _Rate = 0,
+    dry_run: _DryRun = False,
+    why: Annotated[
+        str, typer.Option(metavar="TEXT", help="The reason; without one nothing is discarded.")
+    ] = "",
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Let dead letters be: nothing more is done about them. Who and why are recorded.
+
+    What was parked behind them goes on. The letters can be shown until `cev topics clean` deletes them.
+    """
+    if not why.strip():
+        raise UsageError("a discard needs a reason that others can read later: --why TEXT")
+    ruling = Ruling("discarded", me(), why, rate, dry_run)
+    wanted = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
+    _decide(world(ctx), positions, wanted, ruling, as_json=as_json)
+
+
+def _within(wanted: Filter, since: str | None, until: str | None) -> Filter:
+    now = now_ms()
+    return wanted._replace(
+        since=parse_moment(since, now) if since is not None else None,
+        until=parse_moment(until, now) if until is not None else None,
     )
+
+
+def _decide(
+    here: World, positions: list[str] | None, wanted: Filter, ruling: Ruling, *, as_json: bool
+) -> None:
+    if positions:
+        wanted = wanted._replace(positions=redrive.chosen(here.cluster, all_topics(), positions))
+    run = Redrive(here.cluster, all_topics(), wanted, ruling)
+    doing = "redriving" if ruling.how == "redriven" else "discarding"
+    with progress(doing, lambda: run.tally.total, lambda: run.tally.walked):
+        tally = run.run()
+    if as_json:
+        output.emit(dlq_output.tally_fields(tally, ruling, run.id))
+    else:
+        dlq_output.print_tally(tally, ruling)
+    for name in tally.groups if ruling.how == "redriven" else ():
+        warning = redrive.nobody_takes(here.cluster, all_topics(), name)
+        if warning:
+            output.log.print(f"[yellow]warning:[/yellow] {cell(warning)}", soft_wrap=True)
 
 
 def _decode(here: World, letter: DeadLetter) -> tuple[Message | None, str | None]:
@@ -98,82 +178,3 @@ def _decode(here: World, letter: DeadLetter) -> tuple[Message | None, str | None
         return here.codec.decode(source, entry.key, entry.value, entry.position), None
     except (UndecodableMessage, RegistryUnreachable) as error:
         return None, str(error)
-
-
-def _fields(letter: DeadLetter) -> dict[str, Any]:
-    where, origin, reason = letter.entry.position, letter.reason.origin, letter.reason
-    return {
-        "group": letter.topic.owner if _given_up(letter) else None,
-        "topic": where.topic,
-        "partition": where.partition,
-        "offset": where.offset,
-        "original_topic": origin.topic if origin else None,
-        "original_partition": origin.partition if origin else None,
-        "original_offset": origin.offset if origin else None,
-        "order_id": str(letter.order_id) if letter.order_id is not None else None,
-        "error": _short(reason.error),
-        "message": reason.message,
-        "attempts": reason.attempts,
-        "at": rfc3339(letter.entry.timestamp),
-        "error_class": reason.error,
-    }
-
-
-def _bytes(letter: DeadLetter, message: Message | None, fault: str | None) -> dict[str, Any]:
-    entry = letter.entry
-    return {
-        "key": entry.key.hex() if entry.key is not None else None,
-        "value": entry.value.hex() if entry.value is not None else None,
-        "type": type(message).__name__ if message is not None else None,
-        "decoded": _plain(message) if message is not None else None,
-        "undecodable": fault,
-        "headers": [{"name": name, "value": text} for name, text in dead_letter.shown(entry.headers)],
-    }
-
-
-def _plain(message: Message) -> dict[str, Any]:
-    fields = message._asdict()
-    if "order_id" in fields:
-        fields["order_id"] = str(fields["order_id"])
-    if "items" in fields:
-        fields["items"] = [item._asdict() for item in fields["items"]]
-    return fields
-
-
-def _print_line(letter: DeadLetter) -> None:
-    reason = letter.reason
-    order = f"order {letter.order_id}" if letter.order_id is not None else "no order"
-    name = _short(reason.error) or ("no reason" if _given_up(letter) else "not a dead letter")
-    tried = "" if reason.attempts in (None, 1) else f"  {reason.attempts} attempts"
-    output.console.print(
-        f"[bold]{cell(letter.entry.position)}[/bold]  {order}  "
-        f"[red]{cell(name)}[/red]{tried}  "
-        f"[dim]{rfc3339(letter.entry.timestamp)}[/dim]",
-        soft_wrap=True,
-    )
-    if reason.message:
-        output.console.print(f"  {cell(reason.message)}", soft_wrap=True)
-    elif reason.origin is not None:
-        output.console.print(f"  from {cell(reason.origin)}", soft_wrap=True)
-
-
-def _print_section(title: str, lines: list[str]) -> None:
-    output.console.print(f"  [dim]{title}[/dim]")
-    for line in lines:
-        output.console.print(f"    {cell(line)}", soft_wrap=True)
-
-
-def _field_lines(message: Message) -> list[str]:
-    return [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in _plain(message).items()]
-
-
-def _key_lines(key: bytes, order_id: int | None) -> list[str]:
-    return [f"{order_id}  (0x{key.hex()})"] if order_id is not None else dead_letter.hexdump(key) or ["empty"]
-
-
-def _given_up(letter: DeadLetter) -> bool:
-    return letter.topic.kind is Kind.DEAD_LETTER
-
-
-def _short(name: str | None) -> str | None:
-    return name.rpartition(".")[2] if name else None

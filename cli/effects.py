@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from cli import output, tables
-from cli.common import command, settings
+from cli.common import command, settings, store_of
 from consumers.registry import REACTIONS, named
 from operations import effects
 from operations.effects import Made
@@ -35,14 +35,15 @@ def show(
 ) -> None:
     """Show what a reaction has done, from its store; works without a broker."""
     name = named(reaction).name
-    path = settings(ctx).data_dir / "stores" / f"{name}.sqlite3"
-    if not effects.exists(path):
+    store = store_of(name, settings(ctx))
+    if not effects.exists(store):
+        where = "data directory" if store.path is not None else "database"
         output.log.print(
-            f"{name} never ran with this data directory: {tables.cell(path)} is not there", style="dim"
+            f"{name} never ran with this {where}: {tables.cell(store)} is not there", style="dim"
         )
         return
     found = effects.made(
-        path, order_id=order_id, outcome="dispatched" if name == "warehouse" and not every else None
+        store, order_id=order_id, outcome="dispatched" if name == "warehouse" and not every else None
     )
     if as_json:
         for document in effects.documents(name, found):

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "effects": "cli.effects",
     "verify": "cli.verify",
     "dlq": "cli.dlq",
+    "relay": "cli.relay",
     "config": "cli.config",
 }
 """Each command's word, and the module that has it: with `register`, or as a group named `app`."""

@@ -1,11 +1,5 @@
-"""`cev mode`: which way [BUY] is written, and since when (design §6).
+"""`cev mode`: which way [BUY] is written, and since when (design §6)."""
 
-I/O: the names of the user and the machine, for the history.
-"""
-
-import getpass
-import platform
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +7,7 @@ from rich.markup import escape
 
 from cli.common import command, world
 from cli.output import JsonFlag, console, emit, log, safe, table
+from cli.who import me
 from producers.audience import nobody_acts
 from producers.mode_change import set_mode
 from producers.mode_log import read_history, read_mode
@@ -50,7 +45,7 @@ def set_(
     Setting the mode that is in force changes nothing. Two at once: one wins, the other exits 4.
     """
     here = world(ctx)
-    setting = set_mode(here.cluster, here.codec, mode, changed_by=_me(), why=why, if_epoch=if_epoch)
+    setting = set_mode(here.cluster, here.codec, mode, changed_by=me(), why=why, if_epoch=if_epoch)
     if as_json:
         emit({**_document(setting.change), "changed": setting.changed})
     else:
@@ -96,11 +91,3 @@ def _line(change: ModeChanged) -> str:
         return f"{told}  [dim]never set[/dim]"
     told += f"  [dim]since {rfc3339(change.changed_at)} by {escape(safe(change.changed_by))}[/dim]"
     return f"{told}  {escape(safe(change.why))}" if change.why else told
-
-
-def _me() -> str:
-    user = "unknown"
-    # A container may run as a user id without a name.
-    with suppress(OSError, KeyError, ImportError):
-        user = getpass.getuser()
-    return f"{user}@{platform.node() or 'unknown'}"

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from cli.common import World, command, world
-from cli.order_output import placed_line, print_load, print_placed, progress
+from cli.order_output import placed_line, print_load, print_placed
 from cli.order_rows import place_rows
 from cli.output import JsonFlag
+from cli.progress import progress
 from producers.await_result import ResultWatch
 from producers.ids import new_order_id
 from producers.load import Load

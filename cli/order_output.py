@@ -1,20 +1,14 @@
-"""What `cev order` prints: lines for people, documents for programs, progress on a terminal."""
+"""What `cev order` prints: lines for people, documents for programs."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.output import console, emit, log, safe
 from producers.await_result import Result
 from producers.load import Loaded
 from producers.order_writes import Placed
 from schemas.times import rfc3339
-
-_REFRESH_S = 0.2
 
 
 def document(placed: Placed) -> dict[str, Any]:
@@ -86,38 +80,6 @@ def print_load(loaded: Loaded, *, seed: int, as_json: bool) -> None:
     console.print(f"{told}  [dim]seed {seed}[/dim]", soft_wrap=True)
     if modes:
         console.print(f"[dim]as[/dim] {modes}")
-
-
-@contextmanager
-def progress(word: str, total: int | None, seen: Callable[[], int]) -> Iterator[None]:
-    """Show how far it is, on a terminal only.
-
-    Args:
-        word: what is being done.
-        total: how many there will be; None if nobody knows.
-        seen: how many are done by now; asked five times a second.
-    """
-    if not log.is_terminal:
-        yield
-        return
-    bar = Progress(
-        TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=log, transient=True
-    )
-    task = bar.add_task(word, total=total)
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(_REFRESH_S):
-            bar.update(task, completed=seen())
-
-    watcher = threading.Thread(target=watch, name="progress", daemon=True)
-    with bar:
-        watcher.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            watcher.join()
 
 
 def _result(result: Result | None) -> dict[str, Any] | None:

@@ -9,8 +9,9 @@ import typer
 from rich.markup import escape
 
 from cli.common import World
-from cli.order_output import document, progress
+from cli.order_output import document
 from cli.output import console, emit, log, safe
+from cli.progress import progress
 from producers.bulk import Bulk
 from producers.order_writes import Placed
 from producers.placer import OrderPlacer

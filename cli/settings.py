@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from broker.client import GroupProtocol, check_kafka
 from schemas.errors import InvalidSetting
+from schemas.store_name import postgres
 
 PREFIX = "CEV_"
 _NESTED = f"{PREFIX}KAFKA__"
@@ -42,6 +43,13 @@ class Settings(BaseModel):
         default_factory=lambda: user_data_path("command-event"),
         description="everything local: embedded broker, stores, mails, logs",
     )
+    database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL for the groups' stores, postgresql://…; unset: SQLite in the data directory",
+    )
+    outbox_url: SecretStr | None = Field(
+        None, description="database with an order service's outbox, for cev relay"
+    )
     smtp_url: SecretStr | None = Field(
         None, description="mail server, smtp://[user:password@]host:port; unset: a maildir"
     )
@@ -63,6 +71,9 @@ class Settings(BaseModel):
         5, ge=0, description="how far clocks may differ when a deadline is judged, seconds"
     )
     drain_s: float = Field(30, gt=0, description="time to finish what is in flight when stopping, seconds")
+    clean_after_d: float = Field(
+        14, ge=0, description="what is handled or decided may be deleted after so many days"
+    )
     foreign_facts: Literal["dead-letter", "act"] = Field(
         "dead-letter", description="what the warehouse does with facts written outside any mode"
     )
@@ -86,6 +97,11 @@ class Settings(BaseModel):
             return value.expanduser().absolute()
         except RuntimeError as error:
             raise ValueError(f"there is no home directory for {value}") from error
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(postgres(value.get_secret_value()))
 
     @field_validator("kafka")
     @classmethod

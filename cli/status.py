@@ -8,8 +8,9 @@ from cli import output, tables
 from cli.common import World, command, world
 from cli.tables import cell
 from consumers.registry import REACTIONS, all_topics
-from operations import status
+from operations import outbox, status
 from operations.alarms import Alarm, Lag
+from operations.outbox import Outbox
 from operations.status import Reader, Status
 from operations.topics import Described
 from schemas.times import now_ms, rfc3339
@@ -32,13 +33,17 @@ def show(
 ) -> None:
     """Show broker, mode, topics, groups with lag and age, stores and alarms."""
     here = world(ctx)
-    readers = [Reader(r.name, r.reads, r.replaces, here.store_path(r.name)) for r in REACTIONS]
+    readers = [Reader(r.name, r.reads, r.replaces, here.store(r.name)) for r in REACTIONS]
     found = status.look(here.cluster, here.codec, all_topics(), readers)
     now = now_ms()
+    url = here.settings.outbox_url
+    box = outbox.look(url.get_secret_value(), now) if url is not None else None
+    if box is not None:
+        found = found._replace(alarms=(*found.alarms, *box.alarms))
     if as_json:
-        output.emit(_document(here, found, now))
+        output.emit(_document(here, found, now) | {"outbox": _outbox(box, now)})
     else:
-        _print(here, found, now)
+        _print(here, found, now, _outbox(box, now))
     if check and found.alarms:
         raise typer.Exit(1)
 
@@ -70,7 +75,14 @@ def _document(here: World, found: Status, now: int) -> dict[str, Any]:
             for each in found.topics
         ],
         "stores": [
-            {"group": each.group, "path": str(each.path), "size": each.size, "effects": each.effects}
+            {
+                "group": each.group,
+                "path": str(each.store),
+                "size": each.size,
+                "effects": each.effects,
+                "results": each.results,
+                "parked": each.parked,
+            }
             for each in found.stores
         ],
         "alarms": [
@@ -80,7 +92,15 @@ def _document(here: World, found: Status, now: int) -> dict[str, Any]:
     }
 
 
-def _print(here: World, found: Status, now: int) -> None:
+def _outbox(box: Outbox | None, now: int) -> dict[str, Any] | None:
+    if box is None or box.backlog is None:
+        return None
+    rows, oldest_at, refused = box.backlog
+    age = round(max(0, now - oldest_at) / 1000, 1) if oldest_at is not None else None
+    return {"rows": rows, "oldest_age_s": age, "refused": refused}
+
+
+def _print(here: World, found: Status, now: int, box: dict[str, Any] | None) -> None:
     count = f"{found.brokers} {'broker' if found.brokers == 1 else 'brokers'}"
     _line("broker", f"{cell(here.cluster.bootstrap)}  [dim]{count}, cluster {cell(found.cluster_id)}[/dim]")
     _line("registry", cell(here.cluster.registry) if here.cluster.registry else "[dim]none[/dim]")
@@ -91,7 +111,15 @@ def _print(here: World, found: Status, now: int) -> None:
     output.console.print()
     for each in found.stores:
         size = f"{each.size / _KIB / _KIB:,.1f} MiB"
-        _line("store", f"{each.group}  {each.effects:,} effects  [dim]{size}  {cell(each.path)}[/dim]")
+        held = f"  [yellow]{each.parked:,} parked[/yellow]" if each.parked else ""
+        _line(
+            "store",
+            f"{each.group}  {each.effects:,} effects{held}  [dim]{each.results:,} batches of results kept  "
+            f"{size}  {cell(each.store)}[/dim]",
+        )
+    if box is not None:
+        since = f"  [dim]the oldest for {_ago(box['oldest_age_s'])}[/dim]" if box["rows"] else ""
+        _line("outbox", f"{box['rows']:,} rows wait{since}")
     for alarm in found.alarms:
         _print_alarm(alarm, now)
     if not found.alarms:

@@ -1,4 +1,4 @@
-"""`cev topics`: make the cluster match the catalogue, and look at it."""
+"""`cev topics`: make the cluster match the catalogue, look at it, and delete what nobody needs any more."""
 
 from typing import Annotated, Any
 
@@ -6,10 +6,16 @@ import typer
 
 from cli import output, tables
 from cli.common import World, command, world
+from cli.progress import progress
 from consumers.registry import all_topics
 from operations import topics
+from operations.clean import Clean, Cleaned
+from operations.clean_plan import reasons
 from operations.topics import Described, Made
 from schemas.avro_schemas import full_name
+from schemas.times import now_ms, rfc3339
+
+_DAY_MS = 86_400_000
 
 app = typer.Typer(help="The topics of the catalogue.", no_args_is_help=True)
 
@@ -105,6 +111,68 @@ def describe(
         sheet.add_row(str(number), f"{edge.low:,}", f"{edge.high:,}")
     if each.found is not None:
         tables.show(sheet)
+
+
+@command(app, "clean", example="cev topics clean --dry-run")
+def clean(
+    ctx: typer.Context,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted, delete nothing.")
+    ] = False,
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Delete handled commands and decided dead letters that are older than CEV_CLEAN_AFTER_D days.
+
+    Facts, results and the mode are never deleted, nor what its group has not committed or nobody has decided.
+    A decision stays as long as the dead letter is there, a discard as long as the record that it is about.
+    """
+    here = world(ctx)
+    before = now_ms() - int(here.settings.clean_after_d * _DAY_MS)
+    run = Clean(here.cluster, all_topics(), before=before, dry_run=dry_run)
+    with progress("looking" if dry_run else "cleaning", lambda: run.total, lambda: run.walked):
+        cleaned = run.run()
+    if as_json:
+        output.emit(
+            {
+                "dry_run": dry_run,
+                "before": rfc3339(before),
+                "deleted": sum(each.deleted for each in cleaned),
+                "topics": [_cleaned(each) for each in cleaned],
+            }
+        )
+    else:
+        _print_cleaned(cleaned, before, dry_run=dry_run)
+
+
+def _print_cleaned(cleaned: list[Cleaned], before: int, *, dry_run: bool) -> None:
+    word = "would delete" if dry_run else "deleted"
+    sheet = output.table("topic", word, "left", "because", right=(word, "left"))
+    shown = [each for each in cleaned if each.deleted or each.left]
+    for each in shown:
+        because = "; ".join(reasons(each.partitions.values()))
+        sheet.add_row(each.topic.name, f"{each.deleted:,}", f"≤ {each.left:,}" if each.left else "0", because)
+    if shown:
+        tables.show(sheet)
+    else:
+        output.console.print("nothing to clean")
+    note = "; dry run: nothing was deleted" if dry_run else ""
+    output.log.print(f"the limit is {rfc3339(before)}{note}", style="dim")
+
+
+def _cleaned(each: Cleaned) -> dict[str, Any]:
+    return {
+        "name": each.topic.name,
+        "kind": each.topic.kind.value,
+        "owner": each.topic.owner,
+        "deleted": each.deleted,
+        "left_max": each.left,
+        "because": reasons(each.partitions.values()),
+        "partitions": [
+            {"partition": number, "low": found.low, "upto": found.upto, "because": found.why}
+            for number, found in sorted(each.partitions.items())
+        ],
+    }
 
 
 def _remark(each: Described) -> str:

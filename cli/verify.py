@@ -41,8 +41,8 @@ def verify(
         if wait and not reading.wait(here.cluster, wait, report):
             report("")
             output.log.print(f"not every group came to the end within {wait:g} s", style="dim")
-        paths = {group: here.store_path(group) for group in READS}
-        verdict = judge(reading.gather(here.cluster, here.codec, paths, report))
+        stores = {group: here.store(group) for group in READS}
+        verdict = judge(reading.gather(here.cluster, here.codec, stores, report))
     if as_json:
         output.emit(verdict._asdict())
     else:
@@ -88,7 +88,8 @@ def _lines(verdict: Verdict) -> Iterator[tuple[str, int, str]]:
     for name, note in (
         ("rejected", "refused by rule, and said so"),
         ("expired", "came too late, and said so"),
-        ("dead", "in a dead letter, for an operator to decide"),
+        ("dead", "in a dead letter, for an operator to decide: `cev dlq list`"),
+        ("discarded", "an operator decided that nothing more is done about them: `cev dlq list --all`"),
         ("aged", "only the store knows them any more: their records were cleaned"),
     ):
         if getattr(verdict, name):
@@ -99,6 +100,8 @@ def _lines(verdict: Verdict) -> Iterator[tuple[str, int, str]]:
     for group in ("notification", "sales"):
         if verdict.dead_by_group[group]:
             yield f"dead in {group}", verdict.dead_by_group[group], "in a dead letter of that group"
+        if verdict.discarded_by_group[group]:
+            yield f"discarded in {group}", verdict.discarded_by_group[group], "by an operator"
     if verdict.unreadable:
         yield "unreadable", verdict.unreadable, "records that are no orders"
 

@@ -48,4 +48,5 @@ def _body(message: OrderPlaced) -> str:
 
 def _money(item: Item) -> str:
     cents = item.quantity * item.unit_price_cents
-    return f"{cents // 100}.{cents % 100:02d}"
+    whole, rest = divmod(abs(cents), 100)
+    return f"{'-' if cents < 0 else ''}{whole}.{rest:02d}"

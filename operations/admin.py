@@ -156,6 +156,20 @@ class Admin:
         low = self._offsets(wanted, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]  # the client has no types here
         return {each: Edges(low[each], max(stable[each], low[each]), high[each]) for each in wanted}
 
+    def since(self, partitions: Iterable[Partition], at: int) -> dict[Partition, int | None]:
+        """Per partition, the first offset of a record that is as young as that, or younger; None without one.
+
+        Args:
+            partitions: which.
+            at: ms since the epoch, UTC.
+
+        Raises:
+            BrokerUnreachable, Failed.
+        """
+        spec = OffsetSpec.for_timestamp(at)
+        found = self._offsets(list(partitions), spec, IsolationLevel.READ_UNCOMMITTED)
+        return {each: offset if offset >= 0 else None for each, offset in found.items()}
+
     def _metadata(self) -> Any:
         try:
             return self.client.list_topics(timeout=self.timeout_s)

@@ -5,6 +5,10 @@
     foreign-group   another group than the owner is at a command topic (design §7, point 10)
     no-consumer     records wait on a topic that somebody must handle, and no member of the group is alive
     dead-letters    somebody must decide about records that a group gave up
+    store           a group's store does not answer
+
+and what a group says of itself, in its store: `outage` (a dependency is down), `unknown-schema` (many records
+in a row that no known schema explains).
 
 A topic that somebody must handle is a command topic, or one that is read by a reaction that took over from
 one (design §6): in mode `event` the warehouse's orders come as facts. Other readers of facts come and go as
@@ -144,3 +148,13 @@ def of_dead_letters(letters: Iterable[Letters]) -> list[Alarm]:
         for each in letters
         if each.number > 0
     ]
+
+
+def of_silent_stores(silent: Iterable[tuple[str, str]]) -> list[Alarm]:
+    """Alarms about stores that cannot be read; pairs of group and reason."""
+    return [Alarm("store", group, None, why) for group, why in silent]
+
+
+def of_group(group: str, name: str, subject: str, since: int, text: str) -> Alarm:
+    """An alarm that a group raised about itself."""
+    return Alarm(name, subject, since, f"{group}: {text}")

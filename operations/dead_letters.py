@@ -3,16 +3,18 @@
 Promises: read_committed, no group joined, nothing committed; a list streams in constant memory, partition by
 partition as the broker hands it over.
 
-I/O: Kafka (reads dead-letter topics).
+I/O: Kafka (reads dead-letter and retry topics).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from broker.client import Cluster
-from operations import dead_letter
-from operations.admin import Admin, partitions_of
+from operations import dead_letter, decisions
+from operations.admin import Admin, Edges, Partition, partitions_of
 from operations.dead_letter import Reason
+from operations.decided import Decided
+from operations.decision import Decision
 from operations.logs import Entry, firsts, scan
 from schemas.errors import Failed, Position, TopicMissing, UsageError
 from schemas.topics import Kind, Topic
@@ -28,12 +30,14 @@ class DeadLetter(NamedTuple):
         entry: the record there.
         order_id: the order that its key names, or None.
         reason: what its headers say.
+        decision: what an operator decided about it; None if nothing, or where nobody asked.
     """
 
     topic: Topic
     entry: Entry
     order_id: int | None
     reason: Reason
+    decision: Decision | None = None
 
 
 class Filter(NamedTuple):
@@ -45,6 +49,7 @@ class Filter(NamedTuple):
         error: whose error's class or message has this text, in whatever case.
         order_id: of this order.
         since, until: put aside at or after, and before, ms since the epoch, UTC.
+        positions: one of these; none is any.
     """
 
     group: str | None = None
@@ -53,10 +58,15 @@ class Filter(NamedTuple):
     order_id: int | None = None
     since: int | None = None
     until: int | None = None
+    positions: frozenset[Position] = frozenset()
 
     def wants_topic(self, topic: Topic) -> bool:
         """Whether a dead-letter topic can hold what is meant."""
-        return self.group in (None, topic.owner) and self.topic in (None, topic.name, topic.source)
+        return (
+            self.group in (None, topic.owner)
+            and self.topic in (None, topic.name, topic.source)
+            and (not self.positions or any(each.topic == topic.name for each in self.positions))
+        )
 
     def matches(self, letter: DeadLetter) -> bool:
         """Whether one dead letter is meant."""
@@ -65,19 +75,54 @@ class Filter(NamedTuple):
         return (
             self.wants_topic(letter.topic)
             and self.order_id in (None, letter.order_id)
+            and (not self.positions or letter.entry.position in self.positions)
             and (self.error is None or self.error.casefold() in said)
             and (self.since is None or at >= self.since)
             and (self.until is None or at < self.until)
         )
 
 
-def listed(cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter) -> Iterator[DeadLetter]:
-    """Every dead letter that is meant.
+def listed(
+    cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter, *, every: bool = False
+) -> Iterator[DeadLetter]:
+    """The dead letters that are meant, and that somebody must decide about.
+
+    Args:
+        cluster: where.
+        catalogue: the topics that there are.
+        wanted: which are meant.
+        every: also those that are decided, each with its decision.
 
     Raises:
         UsageError: no dead-letter topic of the catalogue is meant.
         BrokerUnreachable, Failed: reading stopped.
         TopicMissing: `cev topics create` creates it.
+    """
+    admin = Admin(cluster)
+    topics, edges = ends(admin, catalogue, wanted)
+    known: dict[str, Decided | Mapping[tuple[int, int], Decision]] = {
+        name: decisions.details(admin, topic) if every else decisions.decided(admin, topic)
+        for name, topic in topics.items()
+    }
+    for entry in scan(cluster, edges):
+        topic, number, offset = entry.position
+        letter, about = of(topics[topic], entry), known[topic]
+        if isinstance(about, Decided):
+            if (number, offset) in about:
+                continue
+        else:
+            letter = letter._replace(decision=about.get((number, offset)))
+        if wanted.matches(letter):
+            yield letter
+
+
+def ends(
+    admin: Admin, catalogue: Sequence[Topic], wanted: Filter
+) -> tuple[dict[str, Topic], dict[Partition, Edges]]:
+    """The dead-letter topics that can hold what is meant, by name, and where they begin and end now.
+
+    Raises:
+        UsageError, BrokerUnreachable, Failed, TopicMissing: as `listed`.
     """
     letters = [topic for topic in catalogue if topic.kind is Kind.DEAD_LETTER]
     topics = {topic.name: topic for topic in letters if wanted.wants_topic(topic)}
@@ -86,14 +131,10 @@ def listed(cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter) -> Iter
             "no dead-letter topic is of that group and topic; there are "
             + ", ".join(topic.name for topic in letters)
         )
-    admin = Admin(cluster)
     found = admin.topics()
     if missing := sorted(set(topics) - set(found)):
         raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
-    for entry in scan(cluster, admin.edges(partitions_of(found, topics))):
-        letter = of(topics[entry.position.topic], entry)
-        if wanted.matches(letter):
-            yield letter
+    return topics, admin.edges(partitions_of(found, topics))
 
 
 def fetch(cluster: Cluster, catalogue: Sequence[Topic], text: str) -> DeadLetter:

@@ -3,15 +3,16 @@
 Rows come one by one, by order id; sums are made by product and day, or by customer. A reaction that this
 file has never heard of shows its effects as they are stored.
 
-I/O: SQLite stores, read-only.
+I/O: stores, read-only.
 """
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from operations.stores import reading
+from schemas.store_name import StoreName
+from schemas.store_text import restored
 from schemas.times import rfc3339
 
 _COLUMNS = "order_id, effect, outcome, input, detail, via, message_id, at"
@@ -49,34 +50,44 @@ class Points(NamedTuple):
     orders: int
 
 
-def exists(path: Path) -> bool:
-    """Whether the group ever ran with this data directory."""
-    with reading(path) as store:
+def exists(name: StoreName) -> bool:
+    """Whether the group ever ran with this store."""
+    with reading(name) as store:
         return store is not None
 
 
-def made(path: Path, *, order_id: int | None = None, outcome: str | None = None) -> Iterator[Made]:
+def made(name: StoreName, *, order_id: int | None = None, outcome: str | None = None) -> Iterator[Made]:
     """Effects by order id; nothing if there is no store.
 
     Args:
-        path: the group's store.
+        name: the group's store.
         order_id: only this order's.
         outcome: only effects that ended so.
 
     Raises:
         DependencyDown: the store cannot be read.
     """
-    wanted = {"order_id": order_id, "outcome": outcome}
-    where = [f"{column} = :{column}" for column, value in wanted.items() if value is not None]
+    asked = {"order_id": order_id, "outcome": outcome}
+    wanted = {column: value for column, value in asked.items() if value is not None}
+    where = [f"{column} = :{column}" for column in wanted]
     # Only names of columns are put into the text; values are bound.
     query = (
         f"SELECT {_COLUMNS} FROM effects {'WHERE' if where else ''} {' AND '.join(where)} "  # noqa: S608 - see above
         "ORDER BY order_id, effect"
     )
-    with reading(path) as store:
+    with reading(name) as store:
         if store is not None:
-            for row in store.execute(query, wanted):
-                yield Made(*row)
+            for row in store.rows(query, **wanted):
+                yield _as_it_was(Made(*row))
+
+
+def _as_it_was(each: Made) -> Made:
+    return each._replace(
+        effect=restored(each.effect),
+        input=None if each.input is None else restored(each.input),
+        detail=None if each.detail is None else restored(each.detail),
+        message_id=restored(each.message_id),
+    )
 
 
 def documents(reaction: str, effects: Iterator[Made]) -> Iterator[dict[str, Any]]:

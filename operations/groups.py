@@ -13,6 +13,7 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from operations.admin import Admin, Partition, moving
+from producers.relay_log import GROUP_PREFIX
 from schemas.errors import Failed
 
 _AGAIN_S = 0.1
@@ -42,9 +43,12 @@ EMPTY = Group(0, frozenset())
 
 
 def names(admin: Admin) -> list[str]:
-    """Every group that the cluster knows; raises BrokerUnreachable, Failed."""
+    """Every group that the cluster knows; raises BrokerUnreachable, Failed.
+
+    A relay's is none: nobody reads in it, its offset only names a batch (see `producers.relay_log`).
+    """
     found = admin.ask(lambda: admin.client.list_consumer_groups(request_timeout=admin.timeout_s))
-    return sorted(each.group_id for each in found.valid)
+    return sorted(each.group_id for each in found.valid if not each.group_id.startswith(GROUP_PREFIX))
 
 
 def committed(

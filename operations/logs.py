@@ -118,8 +118,9 @@ def _messages(consumer: Consumer, cluster: Cluster, stall_s: float) -> Iterator[
         for message in [first, *consumer.consume(_BATCH, 0)]:
             error = message.error()
             if error is None or error.code() == PARTITION_EOF or error.code() in _BROKEN:
-                patience = time.monotonic() + stall_s
                 yield message
+                # After it: a caller that takes its time with a record is no silence of the broker's.
+                patience = time.monotonic() + stall_s
             elif error.code() == AUTO_OFFSET_RESET:
                 raise Failed(f"{message.topic()}: records were deleted while they were read ({error.str()})")
 

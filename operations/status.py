@@ -1,28 +1,32 @@
 """How things are: cluster, mode, topics, groups with lag and age, stores, alarms.
 
 Promises: changes nothing, joins no group; every question to the broker has a deadline, and counting stops at
-10,000 dead letters a topic, so that the answer comes in seconds whatever the cluster holds.
+10,000 undecided dead letters a topic, so that the answer comes in seconds (those that are decided are passed
+over one by one, until `cev topics clean` deletes them).
 
-I/O: Kafka (metadata, offsets, first waiting records, order_mode, dead letters), SQLite stores read-only.
+I/O: Kafka (metadata, offsets, first waiting records, order_mode, dead letters), stores read-only.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 from broker.client import Cluster
 from operations import alarms, groups
 from operations.admin import Admin, Edges, Partition
 from operations.alarms import Alarm, Lag, Letters
+from operations.decisions import undecided
 from operations.groups import EMPTY, Committed, Group
-from operations.logs import firsts, scan
-from operations.stores import reading
+from operations.logs import firsts
+from operations.stores import Snapshot, reading
 from operations.topics import Described, describe
 from producers.mode_log import read_mode
 from schemas.codec import Codec
 from schemas.control import ModeChanged
+from schemas.errors import DependencyDown
+from schemas.store_name import StoreName
+from schemas.store_text import restored
 from schemas.topics import ORDER_MODE, Kind, Topic
 
 COUNTED = 10_000
@@ -36,22 +40,35 @@ class Reader(NamedTuple):
         group: its consumer group.
         reads: its source topics.
         replaces: the command topic that it took over from, or None.
-        store: where its store is.
+        store: which store it has.
     """
 
     group: str
     reads: tuple[str, ...]
     replaces: str | None
-    store: Path
+    store: StoreName
 
 
 class StoreState(NamedTuple):
-    """One store: its file, its size in bytes with write-ahead log, and how many effects it has."""
+    """One store.
+
+    Attributes:
+        group: whose.
+        store: which.
+        size: bytes on its disk, with write-ahead log or indexes.
+        effects: how many it has.
+        results: how many batches of results it keeps until Kafka is known to have them.
+        parked: how many orders wait behind a dead letter of theirs.
+        alarms: what the group itself wants to be heard of.
+    """
 
     group: str
-    path: Path
+    store: StoreName
     size: int
     effects: int
+    results: int
+    parked: int
+    alarms: tuple[Alarm, ...]
 
 
 class Status(NamedTuple):
@@ -77,7 +94,6 @@ def look(cluster: Cluster, codec: Codec, catalogue: Sequence[Topic], readers: Se
 
     Raises:
         BrokerUnreachable, RegistryUnreachable: nobody answers.
-        DependencyDown: a store cannot be read.
         Failed: the broker refused a question.
     """
     admin = Admin(cluster)
@@ -89,13 +105,14 @@ def look(cluster: Cluster, codec: Codec, catalogue: Sequence[Topic], readers: Se
     committed = groups.committed(admin, names, partitions)
     members = groups.members(admin, names)
     lags = _lags(cluster, topics, readers, committed, members)
+    stores, silent = _stores(readers)
     return Status(
         brokers.cluster_id,
         len(brokers.ids),
         read_mode(cluster, codec, timeout_s=admin.timeout_s) if ORDER_MODE in there else None,
         tuple(topics),
         tuple(lags),
-        tuple(state for reader in readers if (state := _store(reader)) is not None),
+        tuple(stores),
         (
             *alarms.of_topics(
                 (each.topic for each in topics if each.found is None),
@@ -103,7 +120,9 @@ def look(cluster: Cluster, codec: Codec, catalogue: Sequence[Topic], readers: Se
             ),
             *alarms.of_foreign_groups(catalogue, _at_topics(committed), members.items()),
             *alarms.of_lags(lags, _must_handle(catalogue, readers)),
-            *alarms.of_dead_letters(_letters(cluster, topics)),
+            *alarms.of_dead_letters(_letters(admin, topics)),
+            *alarms.of_silent_stores(silent),
+            *(alarm for state in stores for alarm in state.alarms),
         ),
     )
 
@@ -180,7 +199,7 @@ def _lag(
     return Lag(group, each.topic.name, lag, min(times, default=None), alive)
 
 
-def _letters(cluster: Cluster, topics: Iterable[Described]) -> list[Letters]:
+def _letters(admin: Admin, topics: Iterable[Described]) -> list[Letters]:
     found = []
     for each in topics:
         edges: dict[Partition, Edges] = {
@@ -188,7 +207,7 @@ def _letters(cluster: Cluster, topics: Iterable[Described]) -> list[Letters]:
         }
         if each.topic.kind is Kind.DEAD_LETTER and edges:
             # A limit one higher tells "exactly so many" from "more".
-            with closing(scan(cluster, edges, stall_s=_STALL_S)) as entries:
+            with closing(undecided(admin, each.topic, edges, stall_s=_STALL_S)) as entries:
                 times = [entry.timestamp for entry in islice(entries, COUNTED + 1)]
             found.append(
                 Letters(
@@ -198,12 +217,38 @@ def _letters(cluster: Cluster, topics: Iterable[Described]) -> list[Letters]:
     return found
 
 
-def _store(reader: Reader) -> StoreState | None:
-    with reading(reader.store) as store:
-        if store is None:
-            return None
-        effects = int(store.execute("SELECT count(*) FROM effects").fetchone()[0])
-    files = (reader.store, reader.store.with_name(f"{reader.store.name}-wal"))
+def _stores(readers: Iterable[Reader]) -> tuple[list[StoreState], list[tuple[str, str]]]:
+    """Every store that is there, and group and reason of each that cannot be read."""
+    found, silent = [], []
+    for reader in readers:
+        try:
+            with reading(reader.store) as store:
+                if store is not None:
+                    found.append(_state(reader, store))
+        except DependencyDown as error:
+            # Somebody who asks how things are wants to hear of everything else too.
+            silent.append((reader.group, str(error)))
+    return found, silent
+
+
+def _state(reader: Reader, store: Snapshot) -> StoreState:
+    # A store that no member of this version has opened lacks the newer tables.
+    def number(table: str, what: str = "*") -> int:
+        return next(store.rows(f"SELECT count({what}) FROM {table}"))[0] if store.has(table) else 0  # noqa: S608 - names of our own
+
+    told = (
+        store.rows("SELECT name, subject, since, text FROM alarms ORDER BY 1, 2")
+        if store.has("alarms")
+        else ()
+    )
     return StoreState(
-        reader.group, reader.store, sum(file.stat().st_size for file in files if file.exists()), effects
+        reader.group,
+        reader.store,
+        store.size(),
+        number("effects"),
+        number("results"),
+        number("parked", "DISTINCT order_id"),
+        tuple(
+            alarms.of_group(reader.group, restored(n), restored(s), at, restored(t)) for n, s, at, t in told
+        ),
     )

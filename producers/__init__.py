@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from producers.ids import new_order_id
     from producers.order_writes import Placed
+    from producers.outbox import Outbox
     from producers.placer import OrderPlacer
     from producers.request import OrderRequest
     from schemas.control import Mode
@@ -32,6 +33,7 @@ __all__ = [
     "NotAcknowledged",
     "OrderPlacer",
     "OrderRequest",
+    "Outbox",
     "Placed",
     "Position",
     "new_order_id",
@@ -45,6 +47,7 @@ _HOMES = {
     "NotAcknowledged": "schemas.errors",
     "OrderPlacer": "producers.placer",
     "OrderRequest": "producers.request",
+    "Outbox": "producers.outbox",
     "Placed": "producers.order_writes",
     "Position": "schemas.errors",
     "new_order_id": "producers.ids",

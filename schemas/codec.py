@@ -9,7 +9,6 @@ looked up once per topic and kept: the hot path is one dictionary look-up and on
 
 import json
 import struct
-from collections.abc import Callable
 from io import BytesIO
 from typing import Any, NamedTuple, Protocol
 
@@ -17,11 +16,9 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException
 
-from schemas import avro_schemas, foreign, framing
+from schemas import avro_schemas, building, foreign, framing
 from schemas.commands import DispatchProduct
-from schemas.control import ModeChanged
 from schemas.errors import (
-    KeyMismatch,
     MalformedBody,
     NoRegistry,
     NullValue,
@@ -32,7 +29,6 @@ from schemas.errors import (
     UnknownSchemaId,
     UnknownType,
 )
-from schemas.facts import Item, OrderPlaced
 from schemas.topics import BY_NAME, Message
 
 # What fastavro's readers raise at bytes that are not their schema's; found by flipping bits.
@@ -47,6 +43,7 @@ _BROKEN = (
     struct.error,
 )
 _BRIEF = 200
+_LAST_OF_NUMBER = 0x7F
 
 
 class SchemaRegistry(Protocol):
@@ -73,7 +70,7 @@ class _Reader(NamedTuple):
 
     writer: Any
     resolve: Any
-    build: Callable[[dict[str, Any], int, Position], Message]
+    build: building.Build
 
 
 class Codec:
@@ -87,6 +84,7 @@ class Codec:
     def __init__(self, registry: SchemaRegistry | None = None) -> None:
         self._registry = registry
         self._readers: dict[tuple[str, bytes], _Reader] = {}
+        self._useless: dict[tuple[str, bytes], str] = {}
         self._writers: dict[tuple[str, type[Message]], tuple[bytes, Any]] = {}
 
     def encode(self, topic: str, message: Message) -> bytes:
@@ -102,7 +100,7 @@ class Codec:
             writer = self._writers[which] = (self._header(*which), avro_schemas.newest(which[1]).parsed)
         body = BytesIO()
         body.write(writer[0])
-        schemaless_writer(body, writer[1], _plain(message))
+        schemaless_writer(body, writer[1], building.fields_of(message))
         return body.getvalue()
 
     def decode(self, topic: str, key: bytes | None, value: bytes | None, where: Position) -> Message:
@@ -125,7 +123,7 @@ class Codec:
         header = value[:length]
         reader = self._readers.get((topic, header))
         if reader is None:
-            reader = self._readers[topic, header] = self._reader(topic, header, where)
+            reader = self._readers[topic, header] = self._first_reader(topic, header, where)
         return reader.build(_read_body(value, length, reader, where), number, where)
 
     def _header(self, topic: str, record: type[Message]) -> bytes:
@@ -133,10 +131,22 @@ class Codec:
             return framing.SINGLE_OBJECT_MAGIC + avro_schemas.newest(record).fingerprint
         return framing.registry_header(self._registry.id_of(topic, record))
 
+    def _first_reader(self, topic: str, header: bytes, where: Position) -> _Reader:
+        # A schema never changes under its id, and judging a large one takes as long as a thousand records:
+        # the judgement is kept. That an id is unknown is not: it may become known.
+        words = self._useless.get((topic, header))
+        if words is not None:
+            raise UnknownType(words, where)
+        try:
+            return self._reader(topic, header, where)
+        except UnknownType as error:
+            self._useless[topic, header] = error.what
+            raise
+
     def _reader(self, topic: str, header: bytes, where: Position) -> _Reader:
         allowed = BY_NAME[topic].records
         if len(header) == framing.SINGLE_OBJECT_BYTES:
-            return self._ours(allowed, header[2:], where)
+            return self._ours(topic, header[2:], where)
         schema = self._registered(framing.schema_id_of(header), where)
         name = _name_of(schema)
         for record in allowed:
@@ -147,13 +157,14 @@ class Codec:
                 return _reader_of(record, schema, where)
         raise UnknownType(f"a record of type {name}; {topic} carries {_names(allowed)}", where)
 
-    def _ours(self, allowed: tuple[type[Message], ...], fingerprint: bytes, where: Position) -> _Reader:
+    def _ours(self, topic: str, fingerprint: bytes, where: Position) -> _Reader:
+        allowed = BY_NAME[topic].records
         for record in avro_schemas.TYPES:
             for version in avro_schemas.versions(record):
                 if version.fingerprint == fingerprint:
                     if record not in allowed:
                         raise UnknownType(
-                            f"a {record.__name__} on {where.topic}, which carries {_names(allowed)}", where
+                            f"a {record.__name__} on {topic}, which carries {_names(allowed)}", where
                         )
                     return _reader_of(record, json.loads(version.text), where)
         raise UnknownFingerprint(f"no schema of ours has the fingerprint {fingerprint.hex()}", where)
@@ -166,6 +177,8 @@ class Codec:
         text = self._registry.schema_of(schema_id)
         if text is None:
             raise UnknownSchemaId(f"the registry has no schema with id {schema_id}", where)
+        if len(text) > foreign.MAX_TEXT:
+            raise UnknownType(f"schema id {schema_id} has {len(text):,} characters", where)
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -184,11 +197,13 @@ def _read_body(value: bytes, start: int, reader: _Reader, where: Position) -> di
             fields = schemaless_reader(body, reader.writer, reader.resolve)
     except SchemaResolutionError as error:
         raise UnknownType(f"its writer's schema does not fit ours: {_brief(error)}", where) from error
-    except EOFError as error:
-        raise TruncatedBody(
-            f"the body ends after {len(value) - start} bytes, its schema does not", where
-        ) from error
-    except _BROKEN as error:
+    except (EOFError, *_BROKEN) as error:
+        # Inside a number fastavro runs into the end with an IndexError; the number's last byte says so.
+        cut = isinstance(error, IndexError) and body.tell() == len(value) and value[-1] > _LAST_OF_NUMBER
+        if cut or isinstance(error, EOFError):
+            raise TruncatedBody(
+                f"the body ends after {len(value) - start} bytes, its schema does not", where
+            ) from error
         raise MalformedBody(
             f"the body breaks its schema ({type(error).__name__}: {_brief(error)})", where
         ) from error
@@ -205,7 +220,7 @@ def _reader_of(record: type[Message], schema: Any, where: Position) -> _Reader:
         raise UnknownType(f"its writer's schema cannot be used: {_brief(error)}", where) from error
     newest = avro_schemas.newest(record).parsed
     # Resolution costs time on every record; the same schema needs none.
-    return _Reader(writer, None if writer == newest else newest, _BUILDERS.get(record, _build_keyed(record)))
+    return _Reader(writer, None if writer == newest else newest, building.builder_of(record))
 
 
 def _name_of(schema: Any) -> str:
@@ -220,48 +235,13 @@ def _name_of(schema: Any) -> str:
 
 
 def _brief(thing: object) -> str:
-    # It ends in a header of the dead letter; a hostile schema may be of any length.
-    return str(thing)[:_BRIEF]
+    # It ends in a header of the dead letter and in logs; a hostile schema may be of any length and hold any
+    # character, half a pair of surrogates included.
+    text = str(thing)[:_BRIEF]
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)[:_BRIEF]
 
 
 def _names(records: tuple[type[Message], ...]) -> str:
     return " or ".join(record.__name__ for record in records)
-
-
-def _plain(message: Message) -> dict[str, Any]:
-    fields = message._asdict()
-    if isinstance(message, OrderPlaced):
-        fields["items"] = [item._asdict() for item in message.items]
-    return fields
-
-
-def _build_dispatch(fields: dict[str, Any], number: int, _where: Position) -> Message:
-    return DispatchProduct(number, **fields)
-
-
-def _build_order(fields: dict[str, Any], number: int, where: Position) -> Message:
-    _same(fields["order_id"], number, where)
-    fields["items"] = tuple([Item(**item) for item in fields["items"]])
-    fields["shadow_of"] = tuple(fields["shadow_of"])
-    return OrderPlaced(**fields)
-
-
-def _build_keyed(record: type[Message]) -> Callable[[dict[str, Any], int, Position], Message]:
-    name = "epoch" if record is ModeChanged else "order_id"
-
-    def build(fields: dict[str, Any], number: int, where: Position) -> Message:
-        _same(fields[name], number, where)
-        return record(**fields)
-
-    return build
-
-
-def _same(in_value: int, in_key: int, where: Position) -> None:
-    if in_value != in_key:
-        raise KeyMismatch(f"the key says {in_key}, the value says {in_value}", where)
-
-
-_BUILDERS: dict[type[Message], Callable[[dict[str, Any], int, Position], Message]] = {
-    DispatchProduct: _build_dispatch,
-    OrderPlaced: _build_order,
-}

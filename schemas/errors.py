@@ -8,12 +8,15 @@
     │   ├── UndecodableMessage     the sender's bytes
     │   │   ├── NullKey  WrongKeyLength  NullValue
     │   │   ├── UnknownFraming  UnknownFingerprint  UnknownSchemaId  NoRegistry  UnknownType
-    │   │   ├── TruncatedBody  TrailingBytes  MalformedBody
+    │   │   ├── TruncatedBody  TrailingBytes  MalformedBody  TooManyEntries
     │   │   └── KeyMismatch
     │   ├── Undeliverable          the client could not hand the record over
     │   ├── ConflictingOrder       the same order, told differently
     │   ├── ForeignFact            a fact that was written outside any mode
-    │   └── RefusedByReceiver      the outside world said no, for good
+    │   ├── RefusedByReceiver      the outside world said no, for good
+    │   └── Setback                it may work the next time: bounded attempts first
+    │       ├── ReactionFailed         the reaction itself broke at this record
+    │       └── PutOff                 the receiver wants this message later
     ├── Unreachable            the world's weather: wait and try again  exit 3
     │   ├── BrokerUnreachable
     │   ├── RegistryUnreachable
@@ -128,6 +131,10 @@ class MalformedBody(UndecodableMessage):
     """The Avro body breaks its encoding: text that is not UTF-8, a branch that the union has not."""
 
 
+class TooManyEntries(UndecodableMessage):
+    """A list in the body is longer than any order's: well-formed, and too much to hold in memory."""
+
+
 class KeyMismatch(UndecodableMessage):
     """The key names one order, the value another."""
 
@@ -146,6 +153,18 @@ class ForeignFact(RecordError):
 
 class RefusedByReceiver(RecordError):
     """The mail server or text gateway refused this message for good."""
+
+
+class Setback(RecordError):
+    """It did not work this time and may the next: tried a bounded number of times, then dead-lettered."""
+
+
+class ReactionFailed(Setback):
+    """The reaction's own code raised an error at this record."""
+
+
+class PutOff(Setback):
+    """The mail server or text gateway answers, and wants this message later."""
 
 
 class Unreachable(CommandEventError):

@@ -16,6 +16,10 @@ STEPS_PER_BYTE = 4
 MAX_FREE_STEPS = 1_000
 """Values that a whole record may hold without any byte of its own."""
 
+MAX_TEXT = 1_000_000
+"""Characters of a schema's text. Registries keep schemas in Kafka records of a megabyte by default; a wider
+one costs a second to judge, and then some of it again at every record."""
+
 MAX_DEPTH = 64
 """Levels of nesting; the reader's recursion in C is as deep as the schema."""
 

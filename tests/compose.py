@@ -48,7 +48,7 @@ class Compose:
     def __init__(self, words: Sequence[str]) -> None:
         self._words = words
         self.project = f"cev{uuid.uuid4().hex[:10]}"
-        self.ports = {9092: free_port(), 8080: free_port(), 8025: free_port()}
+        self.ports = {9092: free_port(), 8080: free_port(), 8025: free_port(), 5432: free_port()}
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("CEV_", "COMPOSE_"))
         }
@@ -61,6 +61,7 @@ class Compose:
             "KAFKA_PORT": str(self.ports[9092]),
             "REGISTRY_PORT": str(self.ports[8080]),
             "MAIL_PORT": str(self.ports[8025]),
+            "POSTGRES_PORT": str(self.ports[5432]),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         # Built by now with the same arguments: for compose's own build every layer is there.

@@ -1,9 +1,10 @@
-"""What several test tiers share: one real broker a session, and its registry."""
+"""What several test tiers share, one a session: a real broker, its registry, a real PostgreSQL."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests import postgres as servers
 from tests.embedded import World, world
 
 
@@ -18,3 +19,26 @@ def cluster() -> Iterator[World]:
 def registry(cluster: World) -> str:
     """The URL of a schema registry, added to the session's broker by the first test that asks."""
     return cluster.add_registry()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.Server]:
+    """One PostgreSQL server for the whole session; tests keep apart by databases."""
+    with servers.running() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: servers.Server) -> Iterator[str]:
+    """An empty database for one test, as `CEV_DATABASE_URL` would name it."""
+    url = postgres.database()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def migrated_url(postgres: servers.Server) -> Iterator[str]:
+    """A database in which the stores of all registered groups are there, and empty."""
+    url = postgres.migrated()
+    yield url
+    postgres.drop(url)

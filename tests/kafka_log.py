@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     OFFSET_END,
     Consumer,
     KafkaError,
@@ -130,7 +129,10 @@ class Log:
         """Every record of a topic that is committed."""
         consumer = Consumer(self.cluster.reader())
         partitions = BY_NAME[topic].partitions if topic in BY_NAME else 6
-        consumer.assign([TopicPartition(topic, n, OFFSET_BEGINNING) for n in range(partitions)])
+        # Asked to find the beginning itself, librdkafka waits half a second before it asks a leader.
+        every = [TopicPartition(topic, n) for n in range(partitions)]
+        lows = [consumer.get_watermark_offsets(each, timeout=PATIENCE_S)[0] for each in every]
+        consumer.assign([TopicPartition(topic, n, low) for n, low in enumerate(lows)])
         found: list[Seen] = []
         left, deadline = partitions, time.monotonic() + PATIENCE_S
         while left:

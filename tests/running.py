@@ -1,11 +1,11 @@
 """Reactions on a real broker: a shop whose log a test writes by hand, and members that read it.
 
-I/O: Kafka, SQLite files, child processes, threads.
+I/O: Kafka, SQLite files, PostgreSQL, child processes, threads.
 
-Tests take the fixture `shop` (see `tests/integration/conftest.py`): an empty log, new stores, no members.
+Tests take the fixture `shop` (see `tests/integration/conftest.py`): an empty log, new stores, no members. Its
+stores are SQLite files; a test marked with `STORE_KINDS` runs on each database (see `tests/postgres.py`).
 """
 
-import atexit
 import contextlib
 import os
 import shutil
@@ -13,10 +13,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -29,8 +27,9 @@ from consumers.runtime.options import Options
 from consumers.runtime.pulse import Pulse
 from consumers.runtime.reaction import Reaction
 from consumers.runtime.service import Service
-from consumers.runtime.stores import migrate
 from schemas.codec import Codec
+from schemas.store_name import StoreName
+from tests import postgres, stores
 from tests.kafka_log import PATIENCE_S, Log, until
 
 _MAIN = "from cli.main import main; main()"
@@ -66,22 +65,30 @@ class Running:
 
 
 class Shop(Log):
-    """An empty log, and a data directory for one test."""
+    """An empty log, a data directory for one test, and stores in it or in a database."""
 
-    def __init__(self, bootstrap: str, data_dir: Path) -> None:
+    def __init__(self, bootstrap: str, data_dir: Path, database_url: str | None = None) -> None:
         super().__init__(bootstrap)
         self.data_dir = data_dir
+        self.database_url = database_url
         self._children: list[subprocess.Popen[str]] = []
         self._members: list[Running] = []
 
+    def name(self, group: str) -> StoreName:
+        """A group's store, on either database."""
+        return StoreName.at(group, data_dir=self.data_dir, database_url=self.database_url)
+
     def store(self, group: str) -> Path:
-        return self.data_dir / "stores" / f"{group}.sqlite3"
+        """A group's store that is a file."""
+        path = self.name(group).path
+        assert path is not None
+        return path
 
     def _migrated(self, group: str) -> None:
         """A group's store, migrated before: Alembic costs more than most tests."""
-        path = self.store(group)
-        if not path.exists() and path.parent.is_dir():
-            shutil.copyfile(_template(), path)
+        path = self.name(group).path
+        if path is not None and not path.exists() and path.parent.is_dir():
+            shutil.copyfile(stores.template(), path)
 
     def member(
         self,
@@ -89,6 +96,7 @@ class Shop(Log):
         *,
         channels: Mapping[str, Channel] | None = None,
         cluster: Cluster | None = None,
+        codec: Codec | None = None,
         **options: Any,
     ) -> Running:
         """Start a member in this process."""
@@ -99,8 +107,8 @@ class Shop(Log):
         member = Member(
             chosen,
             cluster=cluster or self.cluster,
-            codec=Codec(),
-            store_url=f"sqlite:///{self.store(chosen.name)}",
+            codec=codec or Codec(),
+            store=self.name(chosen.name),
             channels=channels or {},
             options=Options(**options),
             pulse=pulse,
@@ -132,6 +140,8 @@ class Shop(Log):
         for group in (each.name for each in REACTIONS if each.name in words):
             self._migrated(group)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("CEV_")}
+        if self.database_url is not None:
+            kept["CEV_DATABASE_URL"] = self.database_url
         child = subprocess.Popen(
             [sys.executable, "-c", f"{code or ''}\n{_MAIN}", *words],
             env={
@@ -154,8 +164,11 @@ class Shop(Log):
         return child.returncode, told
 
     def rows(self, group: str, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
-        """Rows of a group's store; none where it is not there yet."""
-        path = self.store(group)
+        """Rows of a group's store, on either database; none where it is not there yet."""
+        name = self.name(group)
+        path = name.path
+        if path is None:
+            return postgres.rows(name, sql.replace("?", "%s"), *arguments)
         if not path.exists():
             return []
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as raw:
@@ -188,11 +201,3 @@ class Shop(Log):
 def renamed(reaction: str, name: str) -> Reaction:
     """A reaction of the registry under another group's name, for groups that own no command."""
     return replace(named(reaction), name=name)
-
-
-@cache
-def _template() -> Path:
-    path = Path(tempfile.mkdtemp(prefix="cev-template-")) / "store.sqlite3"
-    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
-    migrate.upgrade(f"sqlite:///{path}")
-    return path

@@ -14,12 +14,16 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from consumers.runtime.reaction import Delivery
-from schemas.errors import DependencyDown, InvalidSetting, Position, RefusedByReceiver
+from schemas.errors import DependencyDown, InvalidSetting, Position, PutOff, RefusedByReceiver
 
 _TIMEOUT_S = 10.0
 _DOMAIN = "command-event.invalid"
-_PERMANENT = 500
+_TRANSIENT, _PERMANENT = 400, 500
+_CLOSING = 421
 _TOO_LARGE = 552
+_MAX_ADDRESS = 320
+"""RFC 5321 §4.5.3.1: 64 for the local part, 255 for the domain. The standard library's parser needs time that
+grows with the square of an address's length: a long one would stop the group."""
 _URL_FORM = "smtp_url must be smtp://[user:password@]host[:port] or smtps://…"
 
 
@@ -64,6 +68,10 @@ class SmtpMail:
             if _refused(error):
                 raise RefusedByReceiver(
                     f"the mail server refuses mail to {delivery.recipient}: {error}", where
+                ) from error
+            if _put_off(error):
+                raise PutOff(
+                    f"the mail server wants mail to {delivery.recipient} later: {error}", where
                 ) from error
             raise self._down(error) from error
 
@@ -129,6 +137,22 @@ def _refused(error: Exception) -> bool:
     return isinstance(error, smtplib.SMTPNotSupportedError)
 
 
+def _put_off(error: Exception) -> bool:
+    """Whether the server answers, and wants this very mail later (RFC 5321 §4.2.1, 4yz).
+
+    What it says of our sender is about our set-up, whichever mail it is; 421 is about the whole service
+    (§3.8), wherever it is said.
+    """
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            codes = [code for code, _ in error.recipients.values()]
+        case smtplib.SMTPDataError():
+            codes = [error.smtp_code]
+        case _:
+            return False
+    return _CLOSING not in codes and all(_TRANSIENT <= code < _PERMANENT for code in codes)
+
+
 class Maildir:
     """A maildir: one file a mail, named by its effect key, so a mail delivered twice is one file.
 
@@ -180,12 +204,14 @@ def _letter(delivery: Delivery, key: str, sender: str, where: Position) -> Email
         # The standard library's address parser fails at hostile text in any way: with an AttributeError at a
         # domain that is an open bracket. None of them may stop the group.
         raise RefusedByReceiver(
-            f"no mail can be written to {delivery.recipient!r}: {error}", where
+            f"no mail can be written to {delivery.recipient[:_MAX_ADDRESS]!r}: {error}", where
         ) from error
     return letter
 
 
 def _one_address(recipient: str) -> Address:
+    if len(recipient) > _MAX_ADDRESS:
+        raise ValueError(f"an address has at most {_MAX_ADDRESS} characters, this one {len(recipient)}")
     # A fact that others wrote is unchecked: a list or a header line in it must not reach other people.
     address = Address(addr_spec=recipient)
     if not address.domain:

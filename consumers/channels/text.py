@@ -10,12 +10,15 @@ from pathlib import Path
 import httpx
 
 from consumers.runtime.reaction import Delivery
-from schemas.errors import DependencyDown, InvalidSetting, Position, RefusedByReceiver
+from schemas.errors import DependencyDown, InvalidSetting, Position, PutOff, RefusedByReceiver
 from schemas.times import now_ms, rfc3339
 
 _TIMEOUT_S = 10.0
-# RFC 9110 §15.5: these tell about our set-up or the moment; any other 4xx is about the message itself.
-_NOT_THE_MESSAGE = (401, 402, 403, 404, 405, 407, 408, 421, 425, 426, 429)
+# RFC 9110 §15.5: these tell about our set-up; any other 4xx is about the message itself, now or for good.
+_OUR_SET_UP = (401, 402, 403, 404, 405, 407, 421, 426)
+# About this request at this moment: it took too long (408), came too early (425, RFC 8470), was one too many
+# (429, RFC 6585), or made the gateway itself stumble (500).
+_LATER = (408, 425, 429, 500)
 
 
 class HttpText:
@@ -49,7 +52,12 @@ class HttpText:
             raise DependencyDown(f"the text gateway {self._url.host} does not answer: {error}") from error
         if answer.is_success:
             return
-        if answer.is_client_error and answer.status_code not in _NOT_THE_MESSAGE:
+        if answer.status_code in _LATER:
+            raise PutOff(
+                f"the text gateway wants a text to {delivery.recipient} later: HTTP {answer.status_code}",
+                where,
+            )
+        if answer.is_client_error and answer.status_code not in _OUR_SET_UP:
             raise RefusedByReceiver(
                 f"the text gateway refuses a text to {delivery.recipient}: HTTP {answer.status_code}", where
             )

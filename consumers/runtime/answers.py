@@ -5,7 +5,7 @@ Pure. The message id is made of the effect key, so the same result sent again ha
 
 from dataclasses import dataclass
 
-from consumers.runtime.reaction import Reaction
+from consumers.runtime.reaction import BrokenReaction, Reaction
 from consumers.runtime.work import Decoded, Outgoing
 from schemas.codec import Codec
 from schemas.envelope import Envelope, child_traceparent, to_headers
@@ -32,13 +32,13 @@ class Answers:
         """The record of a fact that answers a message.
 
         Raises:
-            TypeError: the reaction does not say that it writes such facts.
+            BrokenReaction: the reaction does not say that it writes such facts.
             RegistryUnreachable: the registry did not answer; nothing was decided.
         """
         kind = type(fact)
         topic = next((name for name in self.reaction.writes if kind in BY_NAME[name].records), None)
         if topic is None:
-            raise TypeError(
+            raise BrokenReaction(
                 f"{self.reaction.name} returned a {kind.__name__}, which no topic in its `writes` carries"
             )
         envelope = Envelope(

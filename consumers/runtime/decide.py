@@ -1,4 +1,4 @@
-"""What a batch of messages amounts to, decided without I/O (design §6 and §7, points 2, 3, 6 and 9).
+"""What a batch of messages amounts to, decided without I/O (design §6 and §7, points 2, 3, 6, 7 and 9).
 
 For each message, in the order of the batch:
 
@@ -8,25 +8,38 @@ For each message, in the order of the batch:
     an effect that exists, made by this very record                       results again, unless known as sent
     an effect that exists, made by another record                         duplicate: nothing
     otherwise                                                             effect, results, deliveries
+    whatever raises an error                                              what `policy` says
+
+What stands in an order's way is in `order_line`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from consumers.runtime.reaction import MAX_INPUT, Context, Effect, Reaction
+from consumers.runtime.order_line import NOTHING, Line, Standing
+from consumers.runtime.policy import Patience
+from consumers.runtime.reaction import MAX_INPUT, BrokenReaction, Context, Effect, Reaction
 from consumers.runtime.work import (
-    Dead,
     Decoded,
     EffectRow,
     Errand,
+    Failed,
+    Item,
     Known,
     Outgoing,
     Partition,
     Plan,
     Via,
 )
-from schemas.errors import ConflictingOrder, ForeignFact, Position
+from schemas.errors import (
+    ConflictingOrder,
+    ForeignFact,
+    Position,
+    ReactionFailed,
+    RecordError,
+    Unreachable,
+)
 from schemas.facts import FACT_TYPES, Fact, OrderPlaced
 
 INTENDED = "intended"
@@ -43,35 +56,46 @@ class Policy:
         reaction: whose batch it is.
         act_on_foreign: whether facts from outside any mode are acted on (`CEV_FOREIGN_FACTS=act`).
         render: makes result records.
+        patience: what happens to a record that fails.
     """
 
     reaction: Reaction
     act_on_foreign: bool
     render: Render
+    patience: Patience = field(default_factory=Patience)
 
 
 def decide(
-    batch: Sequence[Decoded],
+    batch: Sequence[Item],
     known: Mapping[tuple[int, str], Known],
     sent_upto: Mapping[Partition, int],
     context: Context,
     policy: Policy,
+    *,
+    standing: Standing = NOTHING,
 ) -> Plan:
     """Turn messages into a plan.
 
     Args:
-        batch: messages in the order they were read.
+        batch: what was read, in its order.
         known: the effects that the batch's orders already have.
         sent_upto: per partition, the offset below which results are known to be in Kafka.
         context: clock and settings; its envelope and effects are overwritten.
-        policy: the reaction, and how it answers.
+        policy: the reaction, how it answers, and how patient it is.
+        standing: what the store says about records of the batch that failed before, and orders behind dead
+            letters.
 
     Returns:
         The plan; carrying it out twice, with what the store then knows, changes nothing.
+
+    Raises:
+        BrokenReaction: the reaction breaks its contract, whatever the record.
+        Unreachable: something that it needs is down; nothing was decided.
     """
     deciding = _Deciding(dict(known), sent_upto, context, policy, Plan())
+    line = Line(deciding, policy.reaction, policy.patience, context.now, standing)
     for item in batch:
-        deciding.take(item)
+        line.take(item)
     return deciding.plan
 
 
@@ -85,27 +109,56 @@ class _Deciding:
     policy: Policy
     plan: Plan
 
-    def take(self, item: Decoded) -> None:
+    def made(self, item: Item) -> bool:
+        where = item.record.position
+        return any(known.origin == where for key, known in self.seen.items() if key[0] == item.order_id)
+
+    def trial(self) -> "_Deciding":
+        return _Deciding(dict(self.seen), self.sent_upto, self.context, self.policy, Plan())
+
+    def adopt(self, trial: "_Deciding") -> None:
+        self.seen = trial.seen
+        self.plan.absorb(trial.plan)
+
+    def take(self, item: Item) -> RecordError | None:
+        if type(item) is Decoded:
+            return self._take(item)
+        if type(item) is Failed:
+            return item.error
+        self.plan.discarded += 1
+        self._again(item.record.position)
+        return None
+
+    def _take(self, item: Decoded) -> RecordError | None:
+        """Put what a message causes into the plan; or say why it causes nothing."""
         message, replaced = item.message, self.policy.reaction.replaces
         shadowed = False
         if replaced is not None and isinstance(message, OrderPlaced):
             if message.mode_epoch == 0 and not self.policy.act_on_foreign:
-                self.plan.dead.append(Dead(item.record, ForeignFact(_FOREIGN, item.record.position)))
-                return
+                return ForeignFact(_FOREIGN, item.record.position)
             shadowed = replaced in message.shadow_of
-        facts, effects = self._react(item)
-        if shadowed:
-            self.plan.shadows += [_row(effect, item, self.context.now) for effect in effects]
-            return
-        mine = [(effect, self.seen.get((item.order_id, effect.name))) for effect in effects]
-        for effect, before in mine:
-            if before is not None and before.input != effect.input:
-                conflict = _conflict(effect, before, item.record.position)
-                self.plan.dead.append(Dead(item.record, conflict))
-                return
+        try:
+            facts, effects = self._react(item)
+            if shadowed:
+                self.plan.shadows += [_row(effect, item, self.context.now) for effect in effects]
+                return None
+            mine = [(effect, self.seen.get((item.order_id, effect.name))) for effect in effects]
+            for effect, before in mine:
+                if before is not None and before.input != effect.input:
+                    return _conflict(effect, before, item.record.position)
+            self._answer(item, facts, [before for _, before in mine])
+        except (BrokenReaction, Unreachable):
+            raise
+        except RecordError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is about this record and no other
+            return ReactionFailed(
+                f"{self.policy.reaction.name} failed with {type(error).__name__}: {error}",
+                item.record.position,
+            )
         for effect, before in mine:
             self._make(item, effect, before)
-        self._answer(item, facts, [before for _, before in mine])
+        return None
 
     def _react(self, item: Decoded) -> tuple[Sequence[Fact], list[Effect]]:
         self.context.envelope = item.envelope
@@ -136,7 +189,14 @@ class _Deciding:
             ]
         elif all(each is not None and each.origin != where for each in before):
             self.plan.duplicates += 1
-        elif where.offset >= self.sent_upto.get((where.topic, where.partition), 0):
+            if item.record.redriven:
+                # It may have released others: their results are stored under its position.
+                self._again(where)
+        else:
+            self._again(where)
+
+    def _again(self, where: Position) -> None:
+        if where.offset >= self.sent_upto.get((where.topic, where.partition), 0):
             self.plan.replays.append(where)
 
 
@@ -171,7 +231,7 @@ def _row(effect: Effect, item: Decoded, at: int) -> EffectRow:
 
 def _checked(fact: Fact, policy: Policy) -> Fact:
     if type(fact) not in FACT_TYPES:
-        raise TypeError(
+        raise BrokenReaction(
             f"{policy.reaction.name} returned a {type(fact).__name__}: a reaction returns facts only"
         )
     return fact
@@ -179,9 +239,13 @@ def _checked(fact: Fact, policy: Policy) -> Fact:
 
 def _check_guards(name: str, facts: Sequence[Fact], effects: Sequence[Effect]) -> None:
     if not effects and facts:
-        raise TypeError(f"{name} answers without an effect: no key guards the answer against a second one")
+        raise BrokenReaction(
+            f"{name} answers without an effect: no key guards the answer against a second one"
+        )
     if len(effects) > 1 and len({effect.name for effect in effects}) < len(effects):
-        raise TypeError(f"{name} records {effects[-1].name} twice for one message: one key is one effect")
+        raise BrokenReaction(
+            f"{name} records {effects[-1].name} twice for one message: one key is one effect"
+        )
 
 
 def _conflict(effect: Effect, before: Known, where: Position) -> ConflictingOrder:

@@ -7,7 +7,7 @@ I/O: HTTP server, on a thread of its own.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -15,13 +15,21 @@ from typing import Any
 from consumers.runtime.pulse import Pulse
 from schemas.errors import InvalidSetting
 
+Answer = Callable[[str], tuple[int, dict[str, Any]]]
+"""From a path to a status code and a body."""
 
-def serve(port: int, pulses: Sequence[Pulse], host: str = "0.0.0.0") -> ThreadingHTTPServer:  # noqa: S104 - probes come from outside the container
+
+def serve(port: int, pulses: Sequence[Pulse]) -> ThreadingHTTPServer:
+    """Start answering for members; as `listen`."""
+    return listen(port, lambda path: answer(path, pulses))
+
+
+def listen(port: int, say: Answer, host: str = "0.0.0.0") -> ThreadingHTTPServer:  # noqa: S104 - probes come from outside the container
     """Start answering.
 
     Args:
         port: TCP port; 0 chooses a free one.
-        pulses: the members to report.
+        say: what to answer to a path; called on threads of the server's.
         host: address to listen on.
 
     Returns:
@@ -33,7 +41,7 @@ def serve(port: int, pulses: Sequence[Pulse], host: str = "0.0.0.0") -> Threadin
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = answer(self.path, pulses)
+            status, body = say(self.path)
             payload = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -64,6 +72,7 @@ def answer(path: str, pulses: Sequence[Pulse]) -> tuple[int, dict[str, Any]]:
                 "joined": pulse.joined,
                 "partitions": pulse.owned,
                 "outage": pulse.down,
+                "unknown_schema": [f"{topic}:{number}" for topic, number in pulse.standing],
                 "failure": str(pulse.failure) if pulse.failure is not None else None,
             }
             for pulse in pulses

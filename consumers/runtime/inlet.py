@@ -15,9 +15,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from broker.client import Cluster
 from consumers.runtime.assignment import Committed
+from consumers.runtime.pauses import Pauses
 from consumers.runtime.reading import Reading, sort
 from consumers.runtime.work import Partition
-from schemas.errors import BrokerUnreachable, CommandEventError, TopicMissing
+from schemas.errors import BrokerUnreachable, CommandEventError
 
 _TIMEOUT_S = 10.0
 _PROBE_S = 2.0
@@ -53,6 +54,7 @@ class Inlet:
         owned: partitions that are ours now.
         ends: of those, the ones read to their end, and the end's offset.
         joined: whether the group ever granted an assignment.
+        pauses: what is not handed out for now.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class Inlet:
         self._revoked: dict[Partition, int] = {}
         self._failure: CommandEventError | None = None
         self._stash: list[Message] = []
-        self._paused = False
+        self.pauses = Pauses(self._consumer)
         self.ends: dict[Partition, int] = {}
         self.owned: set[Partition] = set()
         self.joined = False
@@ -94,7 +96,7 @@ class Inlet:
             LostOffset, ForeignStore: a partition must not be read.
             TopicMissing: a topic was deleted meanwhile.
         """
-        self._resume()
+        self.pauses.end(self.owned, time.monotonic())
         metadata = self._consumer.consumer_group_metadata()
         before = self._rebalances
         messages, self._stash = self._stash, []
@@ -129,9 +131,7 @@ class Inlet:
 
         `max.poll.interval` is kept by polling with every partition paused.
         """
-        if not self._paused and self.owned:
-            self._consumer.pause([TopicPartition(*each) for each in self.owned])
-            self._paused = True
+        self.pauses.all(self.owned)
         message = self._consumer.poll(timeout_s)
         if message is not None:
             self._stash.append(message)
@@ -202,6 +202,12 @@ class Inlet:
         for each, offset in back.items():
             self._consumer.seek(TopicPartition(*each, offset))
 
+    def suspend(self, partition: Partition, offset: int, seconds: float) -> None:
+        """Read nothing of a partition of ours for so long, and then go on at this offset."""
+        self._forget({partition})
+        self._consumer.seek(TopicPartition(*partition, offset))
+        self.pauses.one(partition, time.monotonic() + seconds)
+
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
@@ -226,12 +232,7 @@ class Inlet:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's local code
             self._silent = True
 
-    def _resume(self) -> None:
-        if self._paused:
-            self._consumer.resume([TopicPartition(*each) for each in self.owned])
-            self._paused = False
-
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._rebalances += 1
         self.joined = True
         # An exception inside librdkafka's callback would lose its way: it is kept and raised after the poll.
@@ -246,8 +247,7 @@ class Inlet:
             return
         self._assign([TopicPartition(*each, offset) for each, offset in starts.items()])
         self.owned |= set(starts)
-        if self._paused and starts:
-            consumer.pause([TopicPartition(*each) for each in starts])
+        self.pauses.came(starts)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._rebalances += 1
@@ -255,6 +255,7 @@ class Inlet:
         self.owned -= gone
         self._revoked |= dict.fromkeys(gone, self._rebalances)
         self._forget(gone)
+        self.pauses.went(gone)
         if self._incremental:
             consumer.incremental_unassign(partitions)
         else:
@@ -267,32 +268,12 @@ class Inlet:
             self.ends.pop(each, None)
 
     def _raise_failure(self) -> None:
+        # Said again until we leave: whoever waits out an outage would go on without the partitions.
         if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+            raise self._failure
 
 
 def _commit_error(error: KafkaError) -> Exception:
     if error.code() in STALE:
         return StaleBatch(error.str())
     return BrokerUnreachable(f"offsets cannot be committed: {error.str()}")
-
-
-def cluster_id(cluster: Cluster, topics: Iterable[str]) -> str:
-    """The cluster's id, after checking that the topics are there.
-
-    Raises:
-        TopicMissing: one is not; the message says what creates it.
-        BrokerUnreachable: nobody answers.
-    """
-    consumer = Consumer(cluster.reader())
-    try:
-        found = consumer.list_topics(timeout=_TIMEOUT_S)
-    except KafkaException as error:
-        raise BrokerUnreachable(f"no broker answers at {cluster.bootstrap}: {error.args[0].str()}") from error
-    finally:
-        consumer.close()
-    missing = sorted(set(topics) - set(found.topics))
-    if missing:
-        raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
-    return str(found.cluster_id)

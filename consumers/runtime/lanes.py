@@ -1,22 +1,34 @@
 """Deliveries to the outside, side by side and in order per order.
 
 Each order id belongs to one lane; a lane works through its errands one after the other, so two deliveries
-of one order never overtake each other.
+of one order never overtake each other. Each channel has a circuit breaker that all lanes share: a receiver
+that is down is asked by one of them now and then, while the errands of other channels go on. A receiver that
+puts off one message after the other and takes none is down too, whatever it says.
 
 I/O: threads.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Protocol
+from threading import Event, Lock
+from typing import Protocol, TypeVar
 
+from consumers.runtime.breaker import Breaker, for_channel
 from consumers.runtime.reaction import Delivery
-from consumers.runtime.work import Dead, Errand
-from schemas.errors import Position, RefusedByReceiver, Unreachable
+from consumers.runtime.work import Errand
+from schemas.errors import DependencyDown, Position, PutOff, RecordError, Setback, Unreachable
+from schemas.times import now_ms
+
+T = TypeVar("T")
 
 _PATIENCE_S = 0.5
-"""How long lanes may work before the member pauses its partitions to stay in the group."""
+"""How long something may take before the member pauses its partitions to stay in the group."""
+
+
+_PUT_OFF = 10
+"""So many messages put off, and none taken in between: it is not the messages."""
 
 
 class Channel(Protocol):
@@ -31,7 +43,8 @@ class Channel(Protocol):
 
         Raises:
             RefusedByReceiver: it will never be taken.
-            Unreachable: try again later.
+            PutOff: the receiver answers, and wants this message later.
+            Unreachable: nobody can deliver anything now.
         """
 
     def close(self) -> None:
@@ -44,13 +57,19 @@ class Report:
 
     Attributes:
         done: order id and effect of what was handed over.
-        refused: what the receiver will never take; its record is dead.
-        outage: why the rest is still to do, or None.
+        failed: what was not, and why: the message, not the receiver, is at fault.
+        left: what is still to do, because its channel is down or its partition is not ours any more.
+        outages: channels that are down, and why.
+        worked: channels that took something.
+        again_at: ms; before it no channel that is down is asked again.
     """
 
     done: list[tuple[int, str]] = field(default_factory=list)
-    refused: list[tuple[Errand, Dead]] = field(default_factory=list)
-    outage: Unreachable | None = None
+    failed: list[tuple[Errand, RecordError]] = field(default_factory=list)
+    left: list[Errand] = field(default_factory=list)
+    outages: dict[str, Unreachable] = field(default_factory=dict)
+    worked: set[str] = field(default_factory=set)
+    again_at: int = 0
 
 
 class Lanes:
@@ -66,29 +85,53 @@ class Lanes:
         self._group = group
         self._channels = channels
         self._workers = workers
+        self._breakers: dict[str, Breaker] = {name: for_channel() for name in channels}
+        self._outages: dict[str, Unreachable] = {}
+        self._put_off: dict[str, set[tuple[int, str]]] = {name: set() for name in channels}
+        self._lock = Lock()
+        self._halt = Event()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"{group}-lane")
 
-    def run(self, errands: Sequence[Errand], meanwhile: Callable[[], None]) -> Report:
+    def run(
+        self,
+        errands: Sequence[Errand],
+        meanwhile: Callable[[], None],
+        ours: Callable[[Position], bool] = lambda _: True,
+    ) -> Report:
         """Carry out errands.
 
         Args:
             errands: in the order of their records.
             meanwhile: called again and again while lanes are at work; it may block for a moment.
+            ours: asked before each errand: whether its record is still ours to handle.
         """
         lanes: dict[int, list[Errand]] = {}
         for errand in errands:
             lanes.setdefault(errand.order_id % self._workers, []).append(errand)
-        running: list[Future[Report]] = [self._pool.submit(self._lane, each) for each in lanes.values()]
-        wait(running, _PATIENCE_S)
-        while not all(each.done() for each in running):
-            meanwhile()
+        self._halt.clear()
         total = Report()
-        for each in running:
-            report = each.result()
+        for report in self._finish(
+            [self._pool.submit(self._lane, each, ours) for each in lanes.values()], meanwhile
+        ):
             total.done += report.done
-            total.refused += report.refused
-            total.outage = total.outage or report.outage
+            total.failed += report.failed
+            total.left += report.left
+            total.worked |= report.worked
+        total.outages = {
+            each.delivery.channel: self._outages[each.delivery.channel]
+            for each in total.left
+            if each.delivery.channel in self._outages
+        }
+        total.again_at = self._again_at(total.outages)
         return total
+
+    def beside(self, call: Callable[[], T], meanwhile: Callable[[], None]) -> T:
+        """Run something beside the calling thread, which goes on polling if it takes long."""
+        return self._finish([self._pool.submit(call)], meanwhile)[0]
+
+    def down(self, channel: str) -> bool:
+        """Whether a channel's breaker is open."""
+        return not self._breakers[channel].closed
 
     def close(self) -> None:
         """Start nothing more, and close the channels."""
@@ -96,17 +139,84 @@ class Lanes:
         for channel in self._channels.values():
             channel.close()
 
-    def _lane(self, errands: Sequence[Errand]) -> Report:
+    def _finish(self, running: Sequence[Future[T]], meanwhile: Callable[[], None]) -> list[T]:
+        wait(running, _PATIENCE_S)
+        try:
+            while not all(each.done() for each in running):
+                meanwhile()
+        finally:
+            # Whatever ended the wait, nobody may begin the same work anew while it is still under way here.
+            self._halt.set()
+            wait(running)
+        return [each.result() for each in running]
+
+    def _lane(self, errands: Sequence[Errand], ours: Callable[[Position], bool]) -> Report:
         report = Report()
         for errand in errands:
-            key = f"{self._group}/{errand.order_id}/{errand.effect}"
+            name = errand.delivery.channel
+            here = errand.behind or errand.record
+            if self._halt.is_set() or not ours(here.position) or not self._admitted(name):
+                report.left.append(errand)
+                continue
             try:
-                self._channels[errand.delivery.channel].deliver(errand.delivery, key, errand.record.position)
-            except RefusedByReceiver as error:
-                report.refused.append((errand, Dead(errand.record, error)))
+                self._deliver(errand)
+            except RecordError as error:
+                self._answered(name, report)
+                report.failed.append((errand, error))
             except Unreachable as error:
-                report.outage = error
-                break
+                self._failed(name, error)
+                report.left.append(errand)
             else:
+                self._answered(name, report)
                 report.done.append((errand.order_id, errand.effect))
         return report
+
+    def _deliver(self, errand: Errand) -> None:
+        key = f"{self._group}/{errand.order_id}/{errand.effect}"
+        where = errand.record.position
+        try:
+            self._channels[errand.delivery.channel].deliver(errand.delivery, key, where)
+        except PutOff as error:
+            if self._puts_off_everything(errand):
+                raise DependencyDown(f"{errand.delivery.channel} takes no message: {error.what}") from error
+            raise
+        except (RecordError, Unreachable):
+            raise
+        except Exception as error:
+            # A fault of ours at one message must not end the group at every restart.
+            raise Setback(
+                f"{errand.delivery.channel} failed with {type(error).__name__}: {error}", where
+            ) from error
+        self._put_off[errand.delivery.channel].clear()
+
+    def _admitted(self, channel: str) -> bool:
+        with self._lock:
+            return self._breakers[channel].admits(_clock_ms())
+
+    def _puts_off_everything(self, errand: Errand) -> bool:
+        # One message that is put off again and again counts once: its own attempts are bounded.
+        with self._lock:
+            put_off = self._put_off[errand.delivery.channel]
+            put_off.add((errand.order_id, errand.effect))
+            return len(put_off) >= _PUT_OFF
+
+    def _answered(self, channel: str, report: Report) -> None:
+        report.worked.add(channel)
+        with self._lock:
+            self._breakers[channel].succeeded()
+            self._outages.pop(channel, None)
+
+    def _failed(self, channel: str, error: Unreachable) -> None:
+        with self._lock:
+            self._breakers[channel].failed(_clock_ms())
+            self._outages[channel] = error
+
+    def _again_at(self, outages: Mapping[str, Unreachable]) -> int:
+        """When the first of these channels may be asked again, ms since the epoch."""
+        with self._lock:
+            waits = [self._breakers[each].due(_clock_ms()) for each in outages]
+        return now_ms() + min(waits, default=0)
+
+
+def _clock_ms() -> int:
+    return int(time.monotonic() * 1000)

@@ -10,27 +10,32 @@ from threading import Event
 import structlog
 
 from broker.client import Cluster
+from consumers.runtime.alarms import service_of
 from consumers.runtime.caught_up import caught_up
-from consumers.runtime.inlet import Inlet, StaleBatch, cluster_id
+from consumers.runtime.cluster_id import cluster_id
+from consumers.runtime.haul import Haul
+from consumers.runtime.inlet import Inlet, StaleBatch
 from consumers.runtime.lanes import Channel, Lanes
 from consumers.runtime.options import Options
 from consumers.runtime.outlet import Outlet
-from consumers.runtime.passage import Passage, Tools
+from consumers.runtime.passage import Passage, Pending, Tools
+from consumers.runtime.policy import OUTAGES
 from consumers.runtime.pulse import Pulse
 from consumers.runtime.reaction import Reaction
 from consumers.runtime.reading import Reading
 from consumers.runtime.starting import Starting
+from consumers.runtime.stores.database import SlotTaken
 from consumers.runtime.stores.sql import Store
+from consumers.runtime.troubles import Troubles
 from schemas.codec import Codec
 from schemas.errors import NotTheOwner, Unreachable
+from schemas.store_name import StoreName
 from schemas.times import now_ms
 from schemas.topics import BY_NAME, Kind, dead_letters, retries
 
 POLL_S = 0.2
 _LETTERS = 100
 """Most records of a batch with deliveries: a crash among them hands over no more than these once again."""
-_FIRST_WAIT_S = 0.25
-_LONGEST_WAIT_S = 15.0
 _REJOIN_S = 2.0
 
 
@@ -41,7 +46,7 @@ class Member:
         reaction: what it does.
         cluster: where.
         codec: reads messages and writes results.
-        store_url: SQLAlchemy address of the group's store.
+        store: which store the group has.
         channels: ways to the outside, by name.
         options: see `Options`.
         pulse: where it reports how it is; read by health checks and the command line.
@@ -54,7 +59,7 @@ class Member:
         *,
         cluster: Cluster,
         codec: Codec,
-        store_url: str,
+        store: StoreName,
         channels: Mapping[str, Channel],
         options: Options,
         pulse: Pulse,
@@ -64,7 +69,7 @@ class Member:
         self._reaction = reaction
         self._cluster = cluster
         self._codec = codec
-        self._store_url = store_url
+        self._store_name = store
         self._options = options
         self._limit = min(options.batch, _LETTERS) if reaction.channels else options.batch
         self._pulse = pulse
@@ -78,13 +83,23 @@ class Member:
         Raises:
             CommandEventError: why the group had to stop.
         """
+        try:
+            while not self._lived():
+                pass
+        finally:
+            self._lanes.close()
+
+    def _lived(self) -> bool:
+        """Whether it came to an end; if not, its slot was lost with its connection and it begins again."""
         name = self._reaction.name
-        store = Store(self._store_url, name)
+        store = Store(self._store_name)
         try:
             identity = store.identity(cluster_id(self._cluster, self._topics()), now_ms())
             slot = store.claim_slot()
             outlet = Outlet(self._cluster, f"cev-{name}-{identity.id[:12]}-{slot}")
             self._pulse.opened(identity.id, slot)
+            troubles = Troubles(store, self._codec, parks=self._reaction.parks)
+            self._alarms = troubles.alarms
             tools = Tools(
                 reaction=self._reaction,
                 codec=self._codec,
@@ -93,6 +108,7 @@ class Member:
                 identity=identity,
                 outlet=outlet,
                 lanes=self._lanes,
+                troubles=troubles,
             )
             self._join(tools)
             try:
@@ -100,9 +116,13 @@ class Member:
             finally:
                 self._inlet.close()
                 outlet.close()
+        except SlotTaken as taken:
+            # Its transactional id is the other member's now: everything that knows it is made anew.
+            self._log.warning("beginning again", why=str(taken))
+            return False
         finally:
-            self._lanes.close()
             store.close()
+        return True
 
     def caught_up(self) -> bool:
         """Whether the whole group, not this member alone, is at the end of its topics; for any thread."""
@@ -119,7 +139,7 @@ class Member:
 
     def _join(self, tools: Tools) -> None:
         start = self._options.start or self._reaction.start
-        starting = Starting(tools.store, start, self._pulse)
+        starting = Starting(tools.store, start, self._pulse, tools.troubles)
         self._inlet = Inlet(
             self._cluster, self._reaction.name, self._sources(), starting.begin, tools.identity.id
         )
@@ -133,6 +153,7 @@ class Member:
             except Unreachable as error:
                 # An assignment that could not begin is given back: leave, wait, join again.
                 self._pulse.outage(str(error))
+                self._alarms.down(service_of(error), error)
                 self._log.warning("joining again", why=str(error))
                 self._inlet.close()
                 self._stopping.wait(_REJOIN_S)
@@ -151,28 +172,36 @@ class Member:
             took=len(reading.records),
             ended=reading.ended,
         )
+        self._pulse.stand_still(self._inlet.pauses.until)
 
     def _handle(self, reading: Reading) -> None:
-        positions = reading.positions()
-        wait = _FIRST_WAIT_S
-        while positions:
+        haul = Haul.of(reading)
+        seen = 0
+        while haul.reading.positions():
             try:
-                done = self._passage.run(reading, positions)
+                pending = self._passage.run(haul)
             except StaleBatch as stale:
                 self._log.warning("batch dropped: the group moved on", why=str(stale))
-                self._inlet.rewind(reading.first(), reading.rebalances)
+                self._inlet.rewind(haul.reading.first(), haul.reading.rebalances)
                 return
             except Unreachable as error:
-                self._pulse.outage(str(error))
-                self._log.warning("waiting", why=str(error), seconds=wait)
-                if not self._hold(wait):
-                    return
-                wait = min(wait * 2, _LONGEST_WAIT_S)
-                reading = reading.of(self._inlet.held(reading.rebalances))
-                positions = reading.positions()
+                self._alarms.down(service_of(error), error)
+                pending = Pending(at=now_ms() + OUTAGES.wait_ms(seen), outage=error)
+                seen += 1
             else:
-                self._pulse.handled(effects=done.effects, dead=done.dead, duplicates=done.duplicates)
+                seen = 0
+            if pending is None:
+                self._pulse.handled(
+                    effects=haul.effects,
+                    dead=len(haul.dead) + haul.buried,
+                    duplicates=haul.duplicates,
+                    discarded=haul.discarded,
+                )
                 break
+            self._pulse.outage(None if pending.outage is None else str(pending.outage))
+            if not self._hold(pending):
+                return
+            haul.narrow(self._inlet.held(haul.reading.rebalances))
         self._pulse.outage(None)
 
     def _settle(self, outage: str | None) -> None:
@@ -180,17 +209,23 @@ class Member:
             self._passage.settle()
         except Unreachable as error:
             outage = str(error)
-            self._hold(_FIRST_WAIT_S)
+            self._alarms.down(service_of(error), error)
+            self._hold(Pending(at=now_ms() + OUTAGES.first_ms, outage=error))
         self._pulse.outage(outage)
 
-    def _hold(self, seconds: float) -> bool:
-        """Keep the membership alive for a while; False if told to stop meanwhile."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if self._stopping.is_set():
-                return False
+    def _hold(self, pending: Pending) -> bool:
+        """Keep the membership alive for a while; False if told to stop meanwhile, which waits for nothing."""
+        if pending.outage is not None:
+            self._log.warning("waiting", why=str(pending.outage), ms=pending.at - now_ms())
+        self._inlet.keep_alive(0)
+        # A moment that another machine's clock wrote may lie far ahead.
+        until = time.monotonic() + min(pending.at - now_ms(), self._options.longest_wait_ms) / 1000
+        while not self._stopping.is_set():
+            left = until - time.monotonic()
+            if left <= 0:
+                return True
             self._inlet.keep_alive(min(left, POLL_S))
-        return True
+        return False
 
 
 def check_owner(reaction: Reaction) -> None:

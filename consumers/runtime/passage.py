@@ -2,44 +2,44 @@
 
     decode -> decide -> store transaction -> deliveries -> Kafka transaction
 
-Whatever stops it between two arrows, the batch comes again and ends the same: effects are found by their
-key, stored results are sent once more with the same id, unless Kafka already has them.
+Everything that can be done is done in the first pass; what failed and may work later is tried again in
+others, and the Kafka transaction comes when all is settled. Whatever stops it between two arrows, the batch
+comes again and ends the same: effects are found by their key, stored results are sent once more with the same
+id, unless Kafka already has them.
 
 I/O: through the inlet, the outlet, the store and the lanes that it is given.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
 
 import structlog
 
+from consumers.runtime.aftermath import Aftermath, aftermath
+from consumers.runtime.alarms import SERVICES
 from consumers.runtime.answers import Answers
 from consumers.runtime.dead_letters import dead_letter
 from consumers.runtime.decide import Policy, decide
+from consumers.runtime.decoding import again, decoded
+from consumers.runtime.haul import Haul
 from consumers.runtime.inlet import Inlet, StaleBatch
-from consumers.runtime.lanes import Lanes, Report
+from consumers.runtime.lanes import Lanes
 from consumers.runtime.options import Options
+from consumers.runtime.order_line import Standing
 from consumers.runtime.outlet import Outlet
 from consumers.runtime.reaction import Context, Reaction
-from consumers.runtime.reading import Reading
+from consumers.runtime.sent import Sent
+from consumers.runtime.stores.setbacks import notes_of
 from consumers.runtime.stores.sql import Batch, EffectTaken, Identity, Store
-from consumers.runtime.work import Dead, Decoded, Errand, Outgoing, Partition, Plan, Record
+from consumers.runtime.troubles import Troubles
+from consumers.runtime.work import Failed, Item, Outgoing, Partition, Plan
 from schemas.codec import Codec
-from schemas.envelope import from_headers
-from schemas.errors import DependencyDown, Position, RecordError, Undeliverable
+from schemas.errors import DependencyDown, Unreachable
 from schemas.times import now_ms, rfc3339
-from schemas.topics import BY_NAME
 
 _REDECIDE = 20
-
-
-class Done(NamedTuple):
-    """What a batch came to, in numbers."""
-
-    effects: int
-    dead: int
-    duplicates: int
+_KEEP_ALIVE_S = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,20 @@ class Tools:
     identity: Identity
     outlet: Outlet
     lanes: Lanes
+    troubles: Troubles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """A batch is not settled yet.
+
+    Attributes:
+        at: when to go on, ms.
+        outage: what it waits for, or None.
+    """
+
+    at: int
+    outage: Unreachable | None
 
 
 class Passage:
@@ -61,8 +75,7 @@ class Passage:
     Args:
         tools: see `Tools`.
         inlet: where the batches come from, and where plain offsets go.
-        sent_upto: per partition, the offset below which results are known to be in Kafka; shared with
-            whoever begins partitions, and updated.
+        sent_upto: see `Sent`; shared with whoever begins partitions, and updated.
     """
 
     def __init__(self, tools: Tools, inlet: Inlet, sent_upto: dict[Partition, int]) -> None:
@@ -73,68 +86,75 @@ class Passage:
         self._identity = tools.identity
         self._outlet = tools.outlet
         self._lanes = tools.lanes
+        self._troubles = tools.troubles
         self._inlet = inlet
-        self._sent_upto = sent_upto
-        self._doubtful = False
+        self._sent = Sent(inlet, sent_upto)
         self._answers = Answers(tools.reaction, tools.codec)
         self._policy = Policy(
-            reaction=tools.reaction, act_on_foreign=tools.options.act_on_foreign, render=self._answers.render
+            reaction=tools.reaction,
+            act_on_foreign=tools.options.act_on_foreign,
+            render=self._answers.render,
+            patience=tools.options.patience,
         )
         self._log = structlog.get_logger().bind(group=tools.reaction.name)
 
-    def run(self, reading: Reading, positions: dict[Partition, int]) -> Done:
-        """Carry one batch through.
+    def run(self, haul: Haul) -> Pending | None:
+        """Carry a batch as far as it goes.
 
-        Args:
-            reading: its records.
-            positions: per partition, the offset to commit when they are done.
+        Returns:
+            None when it is settled and committed; else when to run it again.
 
         Raises:
             StaleBatch: the group moved on; nothing was committed.
             Unreachable: something is down; the same batch may be run again.
         """
-        if self._doubtful:
-            self._ask_what_was_sent(positions)
-            self._doubtful = False
+        self._sent.ask_if_doubtful(haul.positions)
+        if haul.todo is None:
+            self._look(haul)
+        else:
+            haul.todo = again(self._codec, haul.todo)
+        pending = self._pass(haul) if haul.todo else None
+        if pending is not None:
+            return pending
+        if not haul.stored:
+            self._write(Plan(), now_ms(), haul.positions)
+            haul.stored = True
+        self._commit(haul)
+        return None
+
+    def _look(self, haul: Haul) -> None:
+        """Decode a batch, and cut it where a partition has to stand still."""
+        haul.todo = decoded(self._codec, haul.reading.records, haul.reading.broken)
+        rollouts = self._troubles.rollouts
+        if rollouts.active or any(type(item) is Failed for item in haul.todo):
+            cuts, moved = rollouts.look(haul.todo)
+            haul.cut(cuts)
+            for partition, cut in cuts.items():
+                self._troubles.alarms.stands(partition, cut.words)
+                self._log.warning("unknown schema", partition=partition, offset=cut.offset, why=cut.words)
+            for partition in moved:
+                self._troubles.alarms.goes_on(partition)
+
+    def _pass(self, haul: Haul) -> Pending | None:
         at = now_ms()
         self._answers.at = rfc3339(at)
-        batch, dead = self._decode(reading)
-        plan = self._store_plan(batch, positions, at)
-        report = self._deliver(plan.errands, positions, at)
-        dead += plan.dead
-        dead += [each for _, each in report.refused]
-        dead = [each for each in dead if not self._sent(each.record.position)]
-        outgoing = [out for _, out in plan.results]
-        outgoing += [out for _, out in self._store.results(self._unsent(plan.replays))]
-        outgoing += [dead_letter(each, self._reaction.name) for each in dead]
-        self._commit(outgoing, positions, reading)
-        for each in dead:
-            self._log.warning("dead letter", why=str(each.error))
-        return Done(len(plan.effects), len(dead), plan.duplicates)
+        todo = haul.todo or []
+        standing = self._troubles.standing(todo, (topic for topic, _ in haul.positions))
+        plan = self._decided(haul, todo, standing, at)
+        after, outages = self._deliver(plan, haul, standing, at)
+        unsettled = {item.record.position for item in plan.waiting} | after.unsettled
+        unsettled -= after.settled
+        haul.todo = [item for item in todo if item.record.position in unsettled] if unsettled else []
+        if not haul.todo:
+            return None
+        blocked = plan.blocked | after.plan.blocked
+        return Pending(
+            at=min(blocked.get(item.order_id or 0, 0) for item in haul.todo),
+            outage=next(iter(outages.values()), None),
+        )
 
-    def _decode(self, reading: Reading) -> tuple[list[Decoded], list[Dead]]:
-        decoded: list[Decoded] = []
-        dead = [
-            Dead(Record(where, self._source(where.topic), 0, None, None, None), Undeliverable(words, where))
-            for where, words in reading.broken
-        ]
-        decode = self._codec.decode
-        for record in reading.records:
-            where = record.position
-            try:
-                message = decode(record.source, record.key, record.value, where)
-            except RecordError as error:
-                dead.append(Dead(record, error))
-                continue
-            order_id: int = message[0]  # the first field of every message is what its key says
-            envelope = from_headers(record.headers, order_id=order_id, where=where)
-            decoded.append(Decoded(record, order_id, message, envelope))
-        return decoded, dead
-
-    def _source(self, topic: str) -> str:
-        return topic if topic in BY_NAME else topic.split(".")[1]
-
-    def _store_plan(self, batch: list[Decoded], positions: dict[Partition, int], at: int) -> Plan:
+    def _decided(self, haul: Haul, todo: list[Item], standing: Standing, at: int) -> Plan:
+        """Decide, and store what is decided."""
         context = Context(
             now=at,
             first_start_at=self._identity.created_at,
@@ -142,75 +162,110 @@ class Passage:
             notify_max_age_ms=self._options.notify_max_age_ms,
         )
         for _ in range(_REDECIDE):
-            known = self._store.known([each.order_id for each in batch])
-            plan = decide(batch, known, self._sent_upto, context, self._policy)
-            done = not plan.errands
+            known = self._store.known([each.order_id for each in todo if each.order_id is not None])
+            deciding = partial(decide, todo, known, self._sent.upto, context, self._policy, standing=standing)
+            plan = self._lanes.beside(deciding, self._stay)
+            # Before the write: what is stored from here on is in hand already.
+            stored = self._store.results(self._sent.missing(plan.replays, haul)) if plan.replays else []
+            settled = not plan.errands and not plan.waiting
             try:
-                self._store.write(
-                    Batch(
-                        at=at,
-                        effects=plan.effects,
-                        shadows=plan.shadows,
-                        results=plan.results,
-                        # What is only intended is not done: a crash must bring the record again.
-                        positions=positions if done else {},
-                        results_upto=self._sent_upto,
-                    )
-                )
+                # What is only intended is not done: a crash must bring the record again.
+                self._write(plan, at, haul.positions if settled else {})
             except EffectTaken:
                 continue
+            haul.stored = settled
+            haul.results += stored
+            self._gather(haul, plan)
             return plan
         raise DependencyDown(f"other members took effects of this batch {_REDECIDE} times in a row")
 
-    def _deliver(self, errands: list[Errand], positions: dict[Partition, int], at: int) -> Report:
-        if not errands:
-            return Report()
-        report = self._lanes.run(errands, lambda: self._inlet.keep_alive(0.05))
-        if report.outage is not None:
-            self._store.write(Batch(at=at, finished=report.done))
-            raise report.outage
-        refused = [(errand.order_id, errand.effect) for errand, _ in report.refused]
+    def _deliver(
+        self, plan: Plan, haul: Haul, standing: Standing, at: int
+    ) -> tuple[Aftermath, dict[str, Unreachable]]:
+        if not plan.errands:
+            return Aftermath(), {}
+        report = self._lanes.run(plan.errands, self._stay, lambda where: where[:2] in self._inlet.owned)
+        after = aftermath(
+            report,
+            standing=standing,
+            held=standing.held.keys() | plan.held.keys(),
+            reaction=self._reaction,
+            patience=self._options.patience,
+            now=now_ms(),
+        )
+        settled = not plan.waiting and not after.unsettled
+        self._write(after.plan, at, haul.positions if settled else {}, report.done, after.withdrawn)
+        haul.stored = settled
+        self._gather(haul, after.plan)
+        self._tell(report.outages, report.worked)
+        return after, report.outages
+
+    def _write(
+        self,
+        plan: Plan,
+        at: int,
+        positions: dict[Partition, int],
+        finished: Iterable[tuple[int, str]] = (),
+        withdrawn: Iterable[tuple[int, str]] = (),
+    ) -> None:
+        passed = self._troubles.passed(self._sent.upto)
         self._store.write(
             Batch(
                 at=at,
-                finished=report.done,
-                withdrawn=refused,
+                effects=plan.effects,
+                shadows=plan.shadows,
+                results=plan.results,
                 positions=positions,
-                results_upto=self._sent_upto,
+                results_upto=self._sent.upto,
+                finished=[*finished],
+                withdrawn=[*withdrawn],
+                notes=notes_of(plan, passed),
             )
         )
-        return report
+        self._troubles.forget(passed)
+        self._troubles.noted(plan.setbacks)
 
-    def _unsent(self, replays: list[Position]) -> list[Position]:
-        """Positions whose results Kafka does not have, asked of Kafka itself.
+    def _gather(self, haul: Haul, plan: Plan) -> None:
+        """Keep what was stored until it is committed."""
+        haul.results += plan.results
+        haul.dead |= {each.record.position: each for each in plan.dead}
+        haul.effects += len(plan.effects)
+        haul.duplicates += plan.duplicates
+        haul.discarded += plan.discarded
+        haul.buried += len(plan.buried)
+        for each in (*plan.dead, *plan.buried):
+            self._log.warning("dead letter", why=str(each.error), attempts=each.attempts)
+        for setback in plan.setbacks:
+            self._log.warning(
+                "setback", where=str(setback.position), why=setback.why, tried=setback.tried.times
+            )
 
-        A member that was stopped and went on may hold records that another one has finished meanwhile; its
-        own memory of what was sent is then too old.
-        """
-        if not replays:
-            return []
-        self._ask_what_was_sent({where[:2] for where in replays})
-        return [where for where in replays if not self._sent(where)]
+    def _tell(self, outages: dict[str, Unreachable], worked: set[str]) -> None:
+        alarms = self._troubles.alarms
+        for channel, error in outages.items():
+            if self._lanes.down(channel):
+                alarms.down(channel, error)
+        alarms.up(*(worked - outages.keys()))
 
-    def _ask_what_was_sent(self, partitions: Iterable[Partition]) -> None:
-        for each, committed in self._inlet.committed(partitions).items():
-            if committed is not None:
-                self._sent_upto[each] = max(self._sent_upto.get(each, 0), committed.offset)
+    def _stay(self) -> None:
+        self._inlet.keep_alive(_KEEP_ALIVE_S)
 
-    def _sent(self, where: Position) -> bool:
-        return where.offset < self._sent_upto.get(where[:2], 0)
-
-    def _commit(self, outgoing: list[Outgoing], positions: dict[Partition, int], reading: Reading) -> None:
-        if not positions.keys() <= self._inlet.held(reading.rebalances):
+    def _commit(self, haul: Haul) -> None:
+        positions = haul.positions
+        if not positions.keys() <= self._inlet.held(haul.reading.rebalances):
             raise StaleBatch("a partition of the batch was revoked")
+        haul.dead = {where: each for where, each in haul.dead.items() if not self._sent.has(where)}
+        outgoing: list[Outgoing] = [out for where, out in haul.results if not self._sent.has(where)]
+        outgoing += [dead_letter(each, self._reaction.name) for each in haul.dead.values()]
         if outgoing:
-            # Whether a transaction that fails here was committed all the same, only Kafka knows.
-            self._doubtful = True
-            self._outlet.send(outgoing, self._inlet.offsets(positions), reading.metadata)
-            self._doubtful = False
+            with self._sent.doubt():
+                self._outlet.send(outgoing, self._inlet.offsets(positions), haul.reading.metadata)
         else:
             self._inlet.commit(positions)
-        self._sent_upto.update(positions)
+        self._sent.upto.update(positions)
+        for partition, cut in haul.cuts.items():
+            self._inlet.suspend(partition, cut.offset, self._options.look_again_s)
+        self._troubles.alarms.up(*SERVICES)
 
     def settle(self) -> None:
         """With nothing in flight, pass what is no record: transaction markers take offsets too.
@@ -221,13 +276,14 @@ class Passage:
         ahead = {
             each: offset
             for each, offset in self._inlet.ends.items()
-            if offset > self._sent_upto.get(each, -1)
+            if offset > self._sent.upto.get(each, -1)
         }
         if not ahead:
             return
         try:
-            self._store.write(Batch(at=now_ms(), positions=ahead, results_upto=self._sent_upto))
+            self._write(Plan(), now_ms(), ahead)
             self._inlet.commit(ahead)
         except StaleBatch:
             return  # the rebalance is on its way; the next owner settles
-        self._sent_upto.update(ahead)
+        self._sent.upto.update(ahead)
+        self._troubles.alarms.up(*SERVICES)

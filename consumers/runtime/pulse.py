@@ -4,6 +4,7 @@ Written by the member's thread, read by others; every field is replaced whole, s
 """
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from consumers.runtime.work import Partition
@@ -28,7 +29,8 @@ class Pulse:
         ended: whether every partition was read to its end.
         down: the outage it waits for, or None.
         failure: why it had to stop, or None.
-        effects, dead, duplicates: counts of this run.
+        effects, dead, duplicates, discarded: counts of this run.
+        standing: partitions that stand still at records of an unknown schema.
     """
 
     group: str
@@ -46,6 +48,8 @@ class Pulse:
     effects: int = 0
     dead: int = 0
     duplicates: int = 0
+    discarded: int = 0
+    standing: tuple[Partition, ...] = ()
 
     def opened(self, store: str, slot: int) -> None:
         """The store is open and a slot in it claimed."""
@@ -69,11 +73,17 @@ class Pulse:
             self.handled_at = now
         self.joined, self.owned, self.ended = joined, owned, ended and not took
 
-    def handled(self, *, effects: int, dead: int, duplicates: int) -> None:
+    def handled(self, *, effects: int, dead: int, duplicates: int, discarded: int = 0) -> None:
         """A batch is done."""
         self.effects += effects
         self.dead += dead
         self.duplicates += duplicates
+        self.discarded += discarded
+
+    def stand_still(self, partitions: Collection[Partition]) -> None:
+        """These partitions stand still; none, as nearly always, says that all go on."""
+        if partitions or self.standing:
+            self.standing = tuple(sorted(partitions))
 
     def outage(self, why: str | None) -> None:
         """Something does not answer, or answers again."""
@@ -81,9 +91,9 @@ class Pulse:
 
     @property
     def ready(self) -> bool:
-        """Joined, no outage, and progressing wherever there is something to read."""
+        """Joined, no outage, nothing at a standstill, and progress wherever there is something to read."""
         moving = time.monotonic() - self.handled_at < STUCK_S
-        return self.failure is None and self.joined and self.down is None and moving
+        return self.failure is None and self.joined and self.down is None and not self.standing and moving
 
     def idle(self, for_s: float) -> bool:
         """Whether everything was read to its end and nothing came for so many seconds."""

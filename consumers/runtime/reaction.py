@@ -18,6 +18,14 @@ MAX_INPUT = 1000
 """Characters of an effect's input that the store keeps as they are."""
 
 
+class BrokenReaction(TypeError):
+    """A reaction breaks its contract: it returns what is no fact, or guards nothing.
+
+    No record is at fault and every record would fail, so none of them is dead-lettered: the group stops,
+    passes nothing, and says why (exit 1). A new release goes on where it stopped.
+    """
+
+
 class Delivery(NamedTuple):
     """Something to hand to the outside world after its intention is stored (design §7, point 8).
 
@@ -95,6 +103,7 @@ class Reaction:
         replaces: the command topic that it took over from; only then `shadow_of` and `mode_epoch` of a fact
             decide whether it acts (design §6).
         channels: names of the outlets that its deliveries need.
+        parks: whether later records of an order wait behind a dead-lettered one of the same order.
     """
 
     name: str
@@ -104,3 +113,9 @@ class Reaction:
     start: Start
     replaces: str | None = None
     channels: tuple[str, ...] = ()
+    parks: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be kept: a release with deliveries takes several steps, its results only one."""
+        if self.parks and self.channels and self.writes:
+            raise ValueError(f"{self.name} parks and delivers, so it may not return facts")

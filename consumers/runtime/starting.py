@@ -8,6 +8,7 @@ from consumers.runtime.inlet import Inlet
 from consumers.runtime.pulse import Pulse
 from consumers.runtime.reaction import Start
 from consumers.runtime.stores.sql import Store
+from consumers.runtime.troubles import Troubles
 from consumers.runtime.work import Partition
 from schemas.times import now_ms
 
@@ -19,16 +20,18 @@ class Starting:
         store: the group's store.
         start: where the group begins at its very first start.
         pulse: hears of the starts.
+        troubles: learns what failed in the partitions before.
 
     Attributes:
         sent_upto: per partition, the offset below which results are known to be in Kafka.
     """
 
-    def __init__(self, store: Store, start: Start, pulse: Pulse) -> None:
+    def __init__(self, store: Store, start: Start, pulse: Pulse, troubles: Troubles) -> None:
         self._store = store
         self._edge = 1 if start == "now" else 0
         self.sent_upto: dict[Partition, int] = {}
         self._pulse = pulse
+        self._troubles = troubles
 
     def begin(self, inlet: Inlet, partitions: list[Partition]) -> dict[Partition, int]:
         """Offsets at which newly assigned partitions begin.
@@ -55,6 +58,7 @@ class Starting:
             if beginning.first:
                 fresh[each] = beginning.offset
         self._announce(inlet, fresh)
+        self._troubles.begin(partitions)
         self._pulse.assigned(starts, fresh=len(fresh))
         return starts
 

@@ -1,14 +1,16 @@
-"""Result records as the store keeps them until Kafka is known to have them.
+"""Records as the store keeps them: results until Kafka is known to have them, and headers of any record.
 
 Pure. One text per batch and partition: JSON, because the records of a thousand orders then cost one call;
-binary values are kept as Latin-1 text, byte for byte.
+binary values are kept as Latin-1 text, byte for byte. A header's value may be text, bytes or nothing: bytes
+are a list of one.
 """
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from consumers.runtime.work import Outgoing, Partition
+from schemas.envelope import Headers
 from schemas.errors import Position
 
 
@@ -35,7 +37,7 @@ def pack(results: Sequence[tuple[Position, Outgoing]]) -> list[Stored]:
             number,
             min(row[0] for row in rows),
             max(row[0] for row in rows),
-            json.dumps(rows, ensure_ascii=False),
+            json.dumps(rows, ensure_ascii=False, default=_listed),
         )
         for (topic, number), rows in groups.items()
     ]
@@ -50,11 +52,30 @@ def unpack(rows: Iterable[Stored], wanted: Iterable[Position]) -> list[tuple[Pos
         for offset, topic, key, value, headers in json.loads(row.records):
             where = Position(row.source_topic, row.source_partition, offset)
             if where in left:
-                pairs: list[tuple[str, str | bytes | None]] = [(name, each) for name, each in headers]
-                fresh.setdefault(where, []).append(Outgoing(topic, _bytes(key), _bytes(value), pairs))
+                fresh.setdefault(where, []).append(
+                    Outgoing(topic, _bytes(key), _bytes(value), _pairs(headers))
+                )
         left -= set(fresh)
         found |= fresh
     return [(where, out) for where, records in sorted(found.items()) for out in records]
+
+
+def headers_text(headers: Headers) -> str:
+    """Any record's headers as text."""
+    return json.dumps([*headers], default=_listed)
+
+
+def headers_of(text: str) -> list[tuple[str, str | bytes | None]]:
+    """The headers again."""
+    return _pairs(json.loads(text))
+
+
+def _pairs(headers: Iterable[tuple[str, Any]]) -> list[tuple[str, str | bytes | None]]:
+    return [(name, _bytes(each[0]) if isinstance(each, list) else each) for name, each in headers]
+
+
+def _listed(value: bytes) -> list[str]:
+    return [value.decode("latin-1")]
 
 
 def _text(value: bytes | None) -> str | None:

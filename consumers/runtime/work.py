@@ -1,6 +1,6 @@
-"""The values that travel through the runtime: records in, a plan, records out. No behaviour, no I/O."""
+"""The values that travel through the runtime: records in, a plan, records out. No I/O."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple
 
 from consumers.runtime.reaction import Delivery
@@ -31,6 +31,15 @@ class Record(NamedTuple):
     value: bytes | None
     headers: Headers | None
 
+    @property
+    def redriven(self) -> bool:
+        """Whether it lay on a retry topic: a decision about a dead letter."""
+        return self.position.topic != self.source
+
+    def as_of(self, other: "Record") -> "Record":
+        """The same at another record's position: what it causes is caused in that one's name."""
+        return self._replace(position=other.position)
+
 
 class Decoded(NamedTuple):
     """A record that became a message."""
@@ -41,11 +50,61 @@ class Decoded(NamedTuple):
     envelope: Envelope
 
 
+class Failed(NamedTuple):
+    """A record that became no message, and why; its order, where the key can be read."""
+
+    record: Record
+    order_id: int | None
+    error: RecordError
+
+
+class Marker(NamedTuple):
+    """A record on a retry topic that says: the dead letter of this order is discarded."""
+
+    record: Record
+    order_id: int | None
+
+
+Item = Decoded | Failed | Marker
+
+
 class Dead(NamedTuple):
-    """A record that goes to the dead letters, and why."""
+    """A record that goes to the dead letters, why, and how often it was tried this time."""
 
     record: Record
     error: RecordError
+    attempts: int = 1
+
+
+class Tried(NamedTuple):
+    """How often a record has failed, and before which moment (ms) it is not tried again."""
+
+    times: int
+    at: int
+
+
+class Setback(NamedTuple):
+    """A record failed and is tried again: what the store notes."""
+
+    position: Position
+    tried: Tried
+    why: str
+
+
+class Parked(NamedTuple):
+    """A record that waits behind a dead letter of its order: as it lay on its topic, and what it is."""
+
+    record: Record
+    item: Item
+
+
+class Alarm(NamedTuple):
+    """A named condition that an operator shall hear of; since when, ms since the epoch."""
+
+    name: str
+    subject: str
+    since: int
+    text: str
 
 
 class Outgoing(NamedTuple):
@@ -82,17 +141,24 @@ class EffectRow(NamedTuple):
 
 
 class Errand(NamedTuple):
-    """A delivery on behalf of one effect of one record."""
+    """A delivery on behalf of one effect of one record.
+
+    Attributes:
+        behind: where the record was parked, the record that releases it.
+    """
 
     order_id: int
     effect: str
     record: Record
     delivery: Delivery
+    behind: Record | None = None
 
 
 @dataclass(slots=True)
 class Plan:
     """What a batch amounts to: decided without I/O, carried out by the member.
+
+    Two plans become one by `absorb`.
 
     Attributes:
         effects: new effects.
@@ -102,6 +168,15 @@ class Plan:
         dead: records for the dead-letter topics.
         errands: deliveries to make before the batch is done.
         duplicates: how many records repeated what was done before.
+        discarded: how many discard markers were passed.
+        waiting: records that are not settled: failed and to be tried again, or behind one of the same order.
+        blocked: orders whose later records wait, and until when (ms; 0: until this pass is over).
+        setbacks: what failed in this pass and is tried again.
+        held: orders of which a record became a dead letter, with its position; later ones are parked.
+        parked: records to park, each with its order.
+        unparked: positions of parked records that are settled.
+        freed: orders behind whose dead letter nothing waits any more.
+        buried: dead letters among `results`: of parked records, so that a crash sends them once more too.
     """
 
     effects: list[EffectRow] = field(default_factory=list)
@@ -111,3 +186,18 @@ class Plan:
     dead: list[Dead] = field(default_factory=list)
     errands: list[Errand] = field(default_factory=list)
     duplicates: int = 0
+    discarded: int = 0
+    waiting: list[Item] = field(default_factory=list)
+    blocked: dict[int, int] = field(default_factory=dict)
+    setbacks: list[Setback] = field(default_factory=list)
+    held: dict[int, Position] = field(default_factory=dict)
+    parked: list[tuple[int, Record]] = field(default_factory=list)
+    unparked: list[Position] = field(default_factory=list)
+    freed: list[int] = field(default_factory=list)
+    buried: list[Dead] = field(default_factory=list)
+
+    def absorb(self, other: "Plan") -> None:
+        """Take over everything of another plan, behind what is here."""
+        for each in fields(self):
+            mine, theirs = getattr(self, each.name), getattr(other, each.name)
+            setattr(self, each.name, mine | theirs if isinstance(mine, dict) else mine + theirs)

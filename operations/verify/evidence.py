@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from schemas.facts import Item
-from schemas.topics import DISPATCH_PRODUCTS, ORDERS, dead_letters, retries
+from schemas.topics import DISPATCH_PRODUCTS, ORDERS, retries
 
 READS: Mapping[str, tuple[str, ...]] = {
     "warehouse": (DISPATCH_PRODUCTS, ORDERS),
@@ -28,9 +28,6 @@ READS: Mapping[str, tuple[str, ...]] = {
 
 SOURCES = (DISPATCH_PRODUCTS, ORDERS)
 RETRIES = tuple(retries(group, topic) for group, topics in READS.items() for topic in topics)
-DEAD_LETTERS = {
-    group: tuple(dead_letters(group, topic) for topic in topics) for group, topics in READS.items()
-}
 
 _LOGS = (*SOURCES, *RETRIES)
 _CODES = {name: code for code, name in enumerate(_LOGS)}
@@ -86,7 +83,10 @@ class Evidence:
         commands, facts: readable records by order id.
         unreadable: places of records that cannot be decoded.
         results: result facts by order id.
-        dead: per group, the first origins of its dead letters.
+        dead: per group, the first origins of its undecided dead letters, and what is parked behind them.
+        discarded: per group, the first origins of dead letters that an operator discarded.
+        redriven: per group, first origins of dead letters that were sent again, and where they lie now.
+        retried: every place on a retry topic.
         passed: per group, its committed offset on each log.
         starts: the lowest offset that each log still has.
         effects: per group, rows by order id.
@@ -98,6 +98,9 @@ class Evidence:
     unreadable: AbstractSet[Place]
     results: Mapping[int, Answer]
     dead: Mapping[str, AbstractSet[Place]]
+    discarded: Mapping[str, AbstractSet[Place]]
+    redriven: Mapping[str, Mapping[Place, Place]]
+    retried: AbstractSet[Place]
     passed: Mapping[str, Mapping[Log, int]]
     starts: Mapping[Log, int]
     effects: Mapping[str, Mapping[int, tuple[Effect, ...]]]

@@ -3,16 +3,24 @@
 The rules, per record of an order and group that reads it (design §7, point 6):
 
     an effect with the record's content                      settled
-    a dead letter with the record's position                 dead
-    neither, and the group's committed offset is beyond      lost
-    neither, and it is not                                   unseen
+    an undecided dead letter with the record's position      dead
+    sent again, and the group has not come to it             unseen
+    discarded by an operator                                 discarded
+    none of it, and the group's committed offset is beyond   lost
+    none of it, and it is not                                unseen
 
-The sums close: accepted + aged = dispatched + rejected + expired + dead, plus the lost and the unseen ones.
+What was sent again and handled is judged by what came of it: an effect, or another dead letter with the same
+first origin. A record that is parked behind a dead letter of its order counts as dead too.
+
+The sums close: accepted + aged = dispatched + rejected + expired + dead + discarded, plus the lost and the
+unseen ones.
 
 Decided here, where the design leaves it open: an effect whose result fact is missing although the group has
 passed its source is `lost`; a result fact without an effect is `different` for an order that there is, and
 `phantom` for one that there is not; a record that cannot be read is no order, but without a dead letter it is
-`lost` too, by its position; a fact that owes no mail and no text counts as `no_contact`, not as `notified`.
+`lost` too, by its position; a fact that owes no mail and no text counts as `no_contact`, not as `notified`; a
+record that an operator discarded is not compared with the others of its order any more; a shadow fact alone,
+where the log of commands was cut, is `aged`: what decided it may be gone.
 """
 
 from collections.abc import Iterable
@@ -22,13 +30,15 @@ from operations.verify.evidence import (
     RETRIES,
     Effect,
     Evidence,
+    Log,
     Place,
     Seen,
     log_of,
     offset_of,
+    place,
     topic_of,
 )
-from operations.verify.verdict import DEAD, LOST, SETTLED, UNSEEN, Findings, Verdict, conclude
+from operations.verify.verdict import DEAD, DISCARDED, LOST, SETTLED, UNSEEN, Findings, Verdict, conclude
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 
 LETTERS = {"dispatched": "d", "rejected": "r", "expired": "x"}
@@ -54,7 +64,8 @@ def judge(evidence: Evidence) -> Verdict:
 
 def _judge_dispatch(evidence: Evidence, found: Findings, order_id: int) -> None:
     records = (*evidence.commands.get(order_id, ()), *evidence.facts.get(order_id, ()))
-    if any(_disagree(records, content) for content in ("address", "email", "phone", "sale")):
+    standing = [record for record in records if not _discarded(evidence, record)]
+    if any(_disagree(standing, content) for content in ("address", "email", "phone", "sale")):
         found.different.add(order_id)
     effect = _named(evidence, _WAREHOUSE, order_id, "dispatch")
     # A shadow fact alone: its command is missing, so nobody will ever decide.
@@ -63,7 +74,9 @@ def _judge_dispatch(evidence: Evidence, found: Findings, order_id: int) -> None:
         _state(evidence, _WAREHOUSE, record, settled=_settles(effect, record, record.address))
         for record in deciding
     ]
-    if effect is None:
+    if effect is None and max(states) == LOST and _command_may_be_gone(evidence, deciding):
+        found.aged.add(order_id)
+    elif effect is None:
         found.note(order_id, _WAREHOUSE, max(states))
     elif LOST in states:
         found.lost.add(order_id)
@@ -142,7 +155,12 @@ def _judge_origin(evidence: Evidence, found: Findings, order_id: int, effect: Ef
     commands, facts = evidence.commands.get(order_id, ()), evidence.facts.get(order_id, ())
     topic = topic_of(effect.place)
     if topic in RETRIES:
-        # A record that was sent again lies here; its first place may be below the log's start by now.
+        # A record that was sent again lies here; its first place may be below the log's start by now. What
+        # was parked behind it has this place too, so any record of the order may be meant.
+        below = offset_of(effect.place) < evidence.starts.get(log_of(effect.place), 0)
+        if not below and effect.place not in evidence.retried:
+            found.phantom.add(order_id)
+            return
         sources = (*commands, *facts)
     else:
         on_topic = {DISPATCH_PRODUCTS: commands, ORDERS: facts}.get(topic, ())
@@ -168,21 +186,50 @@ def _judge_unreadable(evidence: Evidence, found: Findings) -> None:
             if effect.place in evidence.unreadable
         }
         found.vanished.update(
-            place
-            for place in evidence.unreadable
-            if topic_of(place) in topics
-            and place not in explained
-            and place not in evidence.dead[group]
-            and _passed(evidence, group, place)
+            where
+            for where in evidence.unreadable
+            if topic_of(where) in topics
+            and where not in explained
+            # Sent again and not dead again: its group could read it, and we cannot.
+            and where not in evidence.redriven[group]
+            and _fate(evidence, group, where) == LOST
         )
 
 
 def _state(evidence: Evidence, group: str, record: Seen, *, settled: bool) -> int:
     if settled:
         return SETTLED
-    if record.place in evidence.dead[group]:
+    return _fate(evidence, group, record.place)
+
+
+def _fate(evidence: Evidence, group: str, where: Place) -> int:
+    """What became of a record that no effect shows."""
+    if where in evidence.dead[group]:
         return DEAD
-    return LOST if _passed(evidence, group, record.place) else UNSEEN
+    again = evidence.redriven[group].get(where)
+    if again is not None and not _passed(evidence, group, again):
+        return UNSEEN
+    if where in evidence.discarded[group]:
+        return DISCARDED
+    return LOST if _passed(evidence, group, where) else UNSEEN
+
+
+def _discarded(evidence: Evidence, record: Seen) -> bool:
+    return any(record.place in places for places in evidence.discarded.values())
+
+
+def _command_may_be_gone(evidence: Evidence, deciding: Iterable[Seen]) -> bool:
+    """Whether shadow facts are all that is left of an order because older commands were cleaned.
+
+    An order's records have the same partition number on both topics (design §5).
+    """
+    return all(
+        not record.decides and evidence.starts.get(_as_command(record.place), 0) > 0 for record in deciding
+    )
+
+
+def _as_command(where: Place) -> Log:
+    return log_of(place(DISPATCH_PRODUCTS, where >> 8 & 0xFFFF, 0))
 
 
 def _settles(effect: Effect | None, record: Seen, content: int) -> bool:

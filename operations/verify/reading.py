@@ -11,16 +11,15 @@ I/O: Kafka (reads topics and committed offsets), and stores through stores.py.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Set as AbstractSet
 
 from broker.client import Cluster
-from operations import dead_letter, groups
+from operations import groups
 from operations.admin import Admin, Partition, partitions_of
 from operations.groups import Committed
 from operations.logs import Entry, scan
-from operations.verify import stores
+from operations.verify import letters, stores
 from operations.verify.evidence import (
-    DEAD_LETTERS,
     READS,
     RETRIES,
     SOURCES,
@@ -39,7 +38,8 @@ from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import Failed, ForeignStore, TopicMissing, UndecodableMessage
 from schemas.facts import DispatchRejected, OrderPlaced, ProductDispatched
-from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message
+from schemas.store_name import StoreName
+from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message, retries
 
 Report = Callable[[str], None]
 _LOOK_S = 0.25
@@ -53,15 +53,17 @@ def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
         BrokerUnreachable, TopicMissing, Failed.
     """
     admin = Admin(cluster)
-    partitions = _partitions(admin, SOURCES)
+    # What an operator has sent again is on its way as well.
+    partitions = _partitions(admin, (*SOURCES, *RETRIES))
     edges = admin.edges(partitions)
     ends = {each: edge.stable for each, edge in edges.items() if edge.stable > edge.low}
+    reads = {group: (*topics, *(retries(group, each) for each in topics)) for group, topics in READS.items()}
     deadline = time.monotonic() + seconds
     while True:
         committed = groups.committed(admin, READS, partitions)
         behind = [
             group
-            for group, topics in READS.items()
+            for group, topics in reads.items()
             if any(_at(committed[group], each) < end for each, end in ends.items() if each[0] in topics)
         ]
         if not behind:
@@ -72,13 +74,13 @@ def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
         time.sleep(_LOOK_S)
 
 
-def gather(cluster: Cluster, codec: Codec, store_paths: Mapping[str, Path], report: Report) -> Evidence:
+def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreName], report: Report) -> Evidence:
     """Read everything.
 
     Args:
         cluster: where.
         codec: reads the values; without the registry that the writers used it cannot read theirs.
-        store_paths: the store of each group in `READS`.
+        stores_of: the store of each group in `READS`.
         report: told what is being read.
 
     Raises:
@@ -91,10 +93,13 @@ def gather(cluster: Cluster, codec: Codec, store_paths: Mapping[str, Path], repo
     committed = groups.committed(admin, READS, _partitions(admin, (*SOURCES, *RETRIES)))
     results = _results(_entries(admin, (DISPATCH_RESULTS,), report), codec)
     report("reading the stores")
-    contents = {group: stores.read(store_paths[group]) for group in READS}
+    contents = {group: stores.read(stores_of[group]) for group in READS}
     for group, store in contents.items():
-        _check_store(group, store, committed[group], store_paths[group])
-    dead = {group: _origins(_entries(admin, topics, report)) for group, topics in DEAD_LETTERS.items()}
+        _check_store(group, store, committed[group], stores_of[group])
+    fates = {
+        group: letters.read(group, topics, lambda names: _entries(admin, names, report))
+        for group, topics in READS.items()
+    }
     unreadable: set[Place] = set()
     commands = _seen(_entries(admin, (DISPATCH_PRODUCTS,), report), codec, unreadable)
     facts = _seen(_entries(admin, (ORDERS,), report), codec, unreadable)
@@ -104,7 +109,10 @@ def gather(cluster: Cluster, codec: Codec, store_paths: Mapping[str, Path], repo
         facts=facts,
         unreadable=unreadable,
         results=results,
-        dead=dead,
+        dead={group: each.dead | _parked(contents[group]) for group, each in fates.items()},
+        discarded={group: each.discarded for group, each in fates.items()},
+        redriven={group: each.redriven for group, each in fates.items()},
+        retried=frozenset().union(*(each.retried for each in fates.values())),
         passed={group: _logs({p: c.offset for p, c in found.items()}) for group, found in committed.items()},
         starts=_logs({p: e.low for p, e in admin.edges(_partitions(admin, (*SOURCES, *RETRIES))).items()}),
         effects={group: store.effects if store else {} for group, store in contents.items()},
@@ -113,18 +121,20 @@ def gather(cluster: Cluster, codec: Codec, store_paths: Mapping[str, Path], repo
 
 
 def _check_store(
-    group: str, store: stores.Contents | None, committed: Mapping[Partition, Committed], path: Path
+    group: str, store: stores.Contents | None, committed: Mapping[Partition, Committed], name: StoreName
 ) -> None:
     for (topic, number), each in committed.items():
         if store is None:
             raise Failed(
                 f"group {group} has committed offset {each.offset} of {topic}:{number}, but there is no "
-                f"store {path}: run verify with the data directory of that group (CEV_DATA_DIR)"
+                f"store {name}: run verify with the data directory or database of that group "
+                "(CEV_DATA_DIR, CEV_DATABASE_URL)"
             )
         if each.metadata and each.metadata != store.id:
             raise ForeignStore(
-                f"group {group} commits with the store {each.metadata}, {path} is {store.id or 'empty'}: "
-                "run verify with the data directory of that group (CEV_DATA_DIR)"
+                f"group {group} commits with the store {each.metadata}, {name} is {store.id or 'empty'}: "
+                "run verify with the data directory or database of that group "
+                "(CEV_DATA_DIR, CEV_DATABASE_URL)"
             )
 
 
@@ -197,13 +207,8 @@ def _results(entries: Iterator[Entry], codec: Codec) -> dict[int, Answer]:
     return found
 
 
-def _origins(entries: Iterator[Entry]) -> set[Place]:
-    origins = set()
-    for entry in entries:
-        origin = dead_letter.parse(entry.headers).origin
-        if origin is not None:
-            origins.add(place(*origin))
-    return origins
+def _parked(store: stores.Contents | None) -> AbstractSet[Place]:
+    return store.parked if store is not None else frozenset()
 
 
 def _logs(offsets: Mapping[Partition, int]) -> dict[Log, int]:

@@ -1,21 +1,23 @@
 """What the groups' stores say, by SQL of our own, each on one snapshot.
 
-I/O: SQLite stores, read-only.
+I/O: stores, read-only.
 """
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from sqlite3 import Connection
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from operations.stores import reading
-from operations.verify.evidence import Effect, digest, digest_lines, place
+from operations.stores import Snapshot, reading
+from operations.verify.evidence import Effect, Place, digest, digest_lines, place
+from schemas.store_name import StoreName
+from schemas.store_text import restored
 
 _ROWS = (
     "SELECT order_id, effect, outcome, input, detail, source_topic, source_partition, source_offset "
     "FROM {} ORDER BY order_id, effect"
 )
+_PARKED = 'SELECT topic, "partition", "offset" FROM parked'
 
 
 class Contents(NamedTuple):
@@ -25,36 +27,41 @@ class Contents(NamedTuple):
         id: its identity, which travels with the group's committed offsets.
         effects: rows by order id.
         shadows: shadow decisions by order id.
+        parked: places of the records that wait behind a dead letter of their order.
     """
 
     id: str
     effects: Mapping[int, tuple[Effect, ...]]
     shadows: Mapping[int, Effect]
+    parked: AbstractSet[Place]
 
 
-def read(path: Path) -> Contents | None:
-    """A group's store; None if the group never ran with this data directory.
+def read(name: StoreName) -> Contents | None:
+    """A group's store; None if the group never ran with it.
 
     Raises:
         DependencyDown: the store cannot be read.
     """
-    with reading(path) as store:
+    with reading(name) as store:
         if store is None:
             return None
-        row = store.execute("SELECT id FROM store").fetchone()
+        row = next(store.rows("SELECT id FROM store"), None)
         shadows = {order: rows[0] for order, rows in _rows(store, "shadow_decisions").items()}
-        return Contents("" if row is None else str(row[0]), _rows(store, "effects"), shadows)
+        # A store that no member of this version has opened lacks the table.
+        rows = store.rows(_PARKED) if store.has("parked") else ()
+        parked = {place(topic, partition, offset) for topic, partition, offset in rows}
+        return Contents("" if row is None else str(row[0]), _rows(store, "effects"), shadows, parked)
 
 
-def _rows(store: Connection, table: str) -> dict[int, tuple[Effect, ...]]:
+def _rows(store: Snapshot, table: str) -> dict[int, tuple[Effect, ...]]:
     found: dict[int, tuple[Effect, ...]] = {}
     names: dict[str, str] = {}
-    for order_id, name, outcome, text, detail, topic, partition, offset in store.execute(_ROWS.format(table)):
+    for order_id, name, outcome, text, detail, topic, partition, offset in store.rows(_ROWS.format(table)):
         effect = Effect(
             # One text object for all rows: there are only a few different ones.
             names.setdefault(name, name),
             names.setdefault(outcome, outcome),
-            _sale(detail) if name == "sale" else digest(text),
+            _sale(detail) if name == "sale" else digest(None if text is None else restored(text)),
             place(topic, partition, offset),
         )
         found[order_id] = (*found.get(order_id, ()), effect)
@@ -63,7 +70,7 @@ def _rows(store: Connection, table: str) -> dict[int, tuple[Effect, ...]]:
 
 def _sale(detail: str | None) -> int:
     try:
-        sale = json.loads(detail or "")
+        sale = json.loads(restored(detail or ""))
         return digest_lines(sale["currency"], sale["lines"])
     except (ValueError, KeyError, TypeError):
         return 0  # matches no order, so it shows as different

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from operations.verify.evidence import READS, Evidence, Place, text_of
 
-SETTLED, DEAD, UNSEEN, LOST = range(4)
+SETTLED, DISCARDED, DEAD, UNSEEN, LOST = range(5)
 """What became of one record at one group, the worst last."""
 
 
@@ -16,7 +16,9 @@ class Verdict(NamedTuple):
     Attributes:
         no_contact: facts that name neither e-mail nor phone, so that no notification is owed.
         unreadable: records on the source topics that cannot be decoded.
-        dead_by_group: orders with a dead letter and without their effect, per group.
+        dead: orders without their effect that an operator must decide about, at the warehouse.
+        discarded: orders without their effect because an operator discarded them, at the warehouse.
+        dead_by_group, discarded_by_group: the same per group.
         aged: orders that only a store knows any more: the source lies below the log's start.
         lost: also holds positions of unreadable records that vanished.
         unseen: not an error.
@@ -30,12 +32,14 @@ class Verdict(NamedTuple):
     rejected: int
     expired: int
     dead: int
+    discarded: int
     notified: int
     counted: int
     aged: int
     no_contact: int
     unreadable: int
     dead_by_group: dict[str, int]
+    discarded_by_group: dict[str, int]
     lost: tuple[str, ...]
     duplicated: tuple[str, ...]
     phantom: tuple[str, ...]
@@ -50,7 +54,7 @@ class Findings:
 
     Attributes:
         vanished: places of unreadable records without a dead letter.
-        dead: per group.
+        dead, discarded: per group.
         notified, counted, no_contact: as in `Verdict`.
     """
 
@@ -62,6 +66,7 @@ class Findings:
     unseen: set[int] = field(default_factory=set)
     aged: set[int] = field(default_factory=set)
     dead: dict[str, set[int]] = field(default_factory=lambda: {group: set() for group in READS})
+    discarded: dict[str, set[int]] = field(default_factory=lambda: {group: set() for group in READS})
     notified: int = 0
     counted: int = 0
     no_contact: int = 0
@@ -74,6 +79,8 @@ class Findings:
             self.unseen.add(order_id)
         elif state == DEAD:
             self.dead[group].add(order_id)
+        elif state == DISCARDED:
+            self.discarded[group].add(order_id)
 
 
 def conclude(evidence: Evidence, found: Findings) -> Verdict:
@@ -88,12 +95,14 @@ def conclude(evidence: Evidence, found: Findings) -> Verdict:
         rejected=outcomes.count("rejected"),
         expired=outcomes.count("expired"),
         dead=len(found.dead["warehouse"]),
+        discarded=len(found.discarded["warehouse"]),
         notified=found.notified,
         counted=found.counted,
         aged=len(found.aged),
         no_contact=found.no_contact,
         unreadable=len(evidence.unreadable),
         dead_by_group={group: len(orders) for group, orders in found.dead.items()},
+        discarded_by_group={group: len(orders) for group, orders in found.discarded.items()},
         lost=lost,
         duplicated=_texts(found.duplicated),
         phantom=_texts(found.phantom),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from consumers.channels.mail import Maildir, SmtpMail
 from consumers.channels.text import HttpText, JsonLinesText
 from consumers.runtime.reaction import Delivery
-from schemas.errors import DependencyDown, InvalidSetting, Position, RefusedByReceiver
+from schemas.errors import DependencyDown, InvalidSetting, Position, PutOff, RefusedByReceiver
 from tests.receivers import MailServer, TextGateway
 
 WHERE = Position("orders", 1, 2)
@@ -39,7 +39,7 @@ def gateway() -> Iterator[TextGateway]:
 
 
 @pytest.mark.parametrize(
-    ("code", "error"), [(421, DependencyDown), (451, DependencyDown), (553, RefusedByReceiver)]
+    ("code", "error"), [(421, DependencyDown), (450, PutOff), (451, PutOff), (553, RefusedByReceiver)]
 )
 def test_a_mail_servers_answer_about_the_recipient(
     server: MailServer, code: int, error: type[Exception]
@@ -52,6 +52,17 @@ def test_a_mail_servers_answer_about_the_recipient(
     channel.deliver(LETTER, "k", WHERE)
     channel.close()
     assert server.ids() == ["k"]
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("recipient", ["." * 1_000_000, "a" * 321, f"{'a' * 400}@x.example"])
+def test_an_address_longer_than_any_is_refused_at_once_and_not_repeated(
+    tmp_path: Path, recipient: str
+) -> None:
+    channel = Maildir(tmp_path, FROM)
+    with pytest.raises(RefusedByReceiver, match="at most 320 characters") as caught:
+        channel.deliver(LETTER._replace(recipient=recipient), "k", WHERE)
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize("code", [451, 530, 550, 554])
@@ -77,7 +88,19 @@ def test_a_gateways_answer_about_the_message(gateway: TextGateway, status: int) 
     channel.close()
 
 
-@pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 407, 408, 425, 429, 500, 503])
+@pytest.mark.parametrize("status", [408, 425, 429, 500])
+def test_a_gateway_that_wants_a_message_later_puts_it_off(gateway: TextGateway, status: int) -> None:
+    gateway.refuse = status
+    channel = HttpText(gateway.url)
+    with pytest.raises(PutOff, match=rf"orders:1:2: .*HTTP {status}"):
+        channel.deliver(LETTER, "k", WHERE)
+    gateway.refuse = None
+    channel.deliver(LETTER, "k", WHERE)
+    channel.close()
+    assert gateway.keys == ["k"]
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 405, 407, 501, 502, 503, 504])
 def test_a_gateways_answer_about_us_or_the_weather(gateway: TextGateway, status: int) -> None:
     gateway.refuse = status
     channel = HttpText(gateway.url)

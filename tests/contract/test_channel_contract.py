@@ -142,7 +142,7 @@ def test_many_lanes_deliver_each_message_once_and_whole(bench: Bench) -> None:
     errands = [Errand(n - 30, "email", record(WHERE), LETTER) for n in range(60)]
     report = lanes.run(errands, lambda: None)
     lanes.close()
-    assert (report.refused, report.outage) == ([], None)
+    assert (report.failed, report.left, report.outages) == ([], [], {})
     assert sorted(report.done) == sorted((n - 30, "email") for n in range(60))
     assert sorted(plain(each) for each in bench.ids()) == sorted(
         f"notification.{n - 30}.email" for n in range(60)

@@ -4,13 +4,15 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Protocol
+from uuid import uuid4
 
 import pytest
+from confluent_kafka.schema_registry import Schema
 
 from schemas.avro_schemas import full_name, newest, parse, versions
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
-from schemas.errors import TopicMissing, UnknownSchemaId
+from schemas.errors import TopicMissing, UnknownSchemaId, UnknownType
 from schemas.facts import OrderPlaced
 from schemas.framing import encode_key
 from schemas.registry import Registry
@@ -74,6 +76,31 @@ def test_an_id_that_nobody_registered_is_none_and_no_outage(
     assert kept().schema_of(number) is None
     with pytest.raises(UnknownSchemaId, match=str(number)):
         Codec(kept()).decode(DISPATCH_PRODUCTS, encode_key(1), framed(number, b"\x00"), WHERE)
+
+
+def test_an_id_that_was_unknown_is_found_once_it_is_registered(kept: Callable[[], Registering]) -> None:
+    """A consumer asks again and again: neither the codec nor the client may keep an old no."""
+    registry, another = kept(), kept()
+    last = max(registry.register(topic.name, record) for topic in CATALOGUE for record in topic.records)
+    soon = [number for number in range(last + 1, last + 60) if another.schema_of(number) is None]
+    codec = Codec(another)
+    for number in soon:
+        with pytest.raises(UnknownSchemaId):
+            codec.decode(ORDERS, encode_key(1), framed(number, b""), WHERE)
+    given = _register_another(registry)
+    assert given in soon
+    assert another.schema_of(given) is not None
+    with pytest.raises(UnknownType):
+        codec.decode(ORDERS, encode_key(1), framed(given, b""), WHERE)
+
+
+def _register_another(registry: Registering) -> int:
+    """Somebody else's schema, new to the registry; its id."""
+    text = json.dumps({"type": "record", "name": f"Late{uuid4().hex}", "fields": []})
+    if isinstance(registry, FakeRegistry):
+        return registry.add(text)
+    assert isinstance(registry, Registry)
+    return registry._client.register_schema(f"late-{uuid4().hex}", Schema(text, "AVRO"))
 
 
 def test_id_zero_is_none(kept: Callable[[], Registering]) -> None:

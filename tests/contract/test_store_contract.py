@@ -1,11 +1,11 @@
 """What every store promises, on each database it can live in.
 
-To add a database: a maker in `DATABASES` that turns a folder into the address of a fresh store. What is
-peculiar to one database (its lock files, its file format) is in `test_store_sqlite.py`.
+To add a database: a kind in `tests.postgres.STORE_KINDS` and its name in `conftest.py`. What happens between
+processes is in `test_store_processes.py`, what is peculiar to one database in a file of its own.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,24 +14,17 @@ from hypothesis import strategies as st
 from consumers.runtime.stores.sql import Batch, EffectTaken, Progress, Store
 from consumers.runtime.work import EffectRow, Known, Outgoing
 from schemas.errors import ForeignStore, Position
+from schemas.store_name import StoreName
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
+from tests.stores import opened, rows
 
-DATABASES: dict[str, Callable[[Path], str]] = {
-    "sqlite": lambda folder: f"sqlite:///{folder / 'stores' / 'warehouse.sqlite3'}",
-}
 P0, P1 = (ORDERS, 0), (ORDERS, 1)
 
 
-@pytest.fixture(params=DATABASES)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return DATABASES[request.param](tmp_path)
-
-
 @pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    made = Store(url, "warehouse")
-    yield made
-    made.close()
+def store(name: StoreName) -> Iterator[Store]:
+    with opened(name) as made:
+        yield made
 
 
 def effect(order_id: int, *, at: int = 0, name: str = "dispatch", outcome: str = "dispatched") -> EffectRow:
@@ -44,27 +37,33 @@ def result(at: int, value: bytes = b"v") -> tuple[Position, Outgoing]:
     return Position(ORDERS, 0, at), Outgoing("dispatch_results", b"k", value, [("ce_id", f"r{at}")])
 
 
-def test_a_store_is_made_with_its_folder_and_is_empty(store: Store) -> None:
-    assert store.known([1, 2]) == {}
-    assert store.progress([P0]) == {}
-    assert store.results([Position(ORDERS, 0, 1)]) == []
+def test_a_store_is_made_where_nothing_is_and_is_empty(new: StoreName) -> None:
+    with opened(new) as store:
+        assert store.known([1, 2]) == {}
+        assert store.known([]) == {}
+        assert store.progress([P0]) == {}
+        assert store.results([Position(ORDERS, 0, 1)]) == []
 
 
-def test_the_first_caller_names_the_store_and_later_ones_find_the_same_name(store: Store, url: str) -> None:
+def test_the_first_caller_names_the_store_and_later_ones_find_the_same_name(
+    store: Store, name: StoreName
+) -> None:
     first = store.identity("cluster-1", 5_000)
-    again = Store(url, "warehouse")
-    assert again.identity("cluster-1", 9_000) == first
+    with opened(name) as again:
+        assert again.identity("cluster-1", 9_000) == first
     assert (first.group, first.cluster, first.created_at) == ("warehouse", "cluster-1", 5_000)
     assert len(first.id) == 32
-    again.close()
 
 
-def test_a_store_of_another_group_is_refused(store: Store, url: str) -> None:
-    store.identity("cluster-1", 0)
-    other = Store(url, "sales")
-    with pytest.raises(ForeignStore, match="belongs to group warehouse, not sales"):
+def test_a_store_of_another_group_is_refused(name: StoreName) -> None:
+    # One file, and one schema: names of groups may differ where names of schemas cannot.
+    with opened(replace(name, group="ware-house")) as store:
+        store.identity("cluster-1", 0)
+    with (
+        opened(replace(name, group="ware_house")) as other,
+        pytest.raises(ForeignStore, match="belongs to group ware-house, not ware_house"),
+    ):
         other.identity("cluster-1", 0)
-    other.close()
 
 
 def test_a_store_of_another_cluster_is_refused(store: Store) -> None:
@@ -110,13 +109,12 @@ def test_a_batch_with_a_taken_effect_leaves_nothing_at_all(store: Store) -> None
     store.write(Batch(at=3, shadows=[effect(3)]))
 
 
-def test_another_members_effect_is_seen_at_once_and_guards(store: Store, url: str) -> None:
-    other = Store(url, "warehouse")
-    other.write(Batch(at=1, effects=[effect(1)]))
-    assert (1, "dispatch") in store.known([1])
-    with pytest.raises(EffectTaken):
-        store.write(Batch(at=2, effects=[effect(1)]))
-    other.close()
+def test_another_members_effect_is_seen_at_once_and_guards(store: Store, name: StoreName) -> None:
+    with opened(name) as other:
+        other.write(Batch(at=1, effects=[effect(1)]))
+        assert (1, "dispatch") in store.known([1])
+        with pytest.raises(EffectTaken):
+            store.write(Batch(at=2, effects=[effect(1)]))
 
 
 def test_two_effects_of_one_order_are_two_keys(store: Store) -> None:
@@ -210,8 +208,40 @@ def test_a_large_batch_is_one_batch(store: Store) -> None:
     assert len(store.results([Position(ORDERS, 0, at) for at in range(5_000)])) == 5_000
 
 
+def test_a_store_that_was_filled_before_this_rule_about_text_still_means_what_it_says(
+    store: Store, name: StoreName
+) -> None:
+    store.write(Batch(at=1, effects=[effect(1), effect(2)]))
+    with store._writing() as connection:
+        connection.exec_driver_sql("UPDATE effects SET input = '\x10 a \\u0041' WHERE order_id = 1")
+    assert store.known([1])[1, "dispatch"].input == "\x10 a \\u0041"
+    assert rows(name, "SELECT input FROM effects WHERE order_id = 2") == [("1 Streetford Road",)]
+
+
+@pytest.mark.parametrize(
+    "odd", ["\x00", "a\x00b", "\ud800", "\udfff\ud800", "\x10", "\x10\\u0000", "\\u0000", ""]
+)
+def test_text_that_a_database_refuses_is_kept_all_the_same(store: Store, odd: str) -> None:
+    row = effect(1)._replace(effect=odd, input=odd, detail=odd, message_id=odd, outcome="intended")
+    out = Outgoing("dispatch_results", b"\x00", b"\x00\xff", [("ce_id", odd), (odd, odd)])
+    where = Position(ORDERS, 0, 0)
+    store.write(Batch(at=1, effects=[row], shadows=[row], results=[(where, out)]))
+    assert store.known([1]) == {(1, odd): Known("intended", odd, where)}
+    assert store.results([where]) == [(where, out)]
+    with pytest.raises(EffectTaken):
+        store.write(Batch(at=2, effects=[row]))
+    store.write(Batch(at=2, finished=[(1, odd)]))
+    assert store.known([1])[1, odd].outcome == "done"
+
+
+def test_two_texts_that_look_alike_to_a_database_are_two_keys(store: Store) -> None:
+    odd = ["\x00", "\\u0000", "\x10\\u0000", "\x10\x10", "\x10", "a", "a ", "A", "ä", "a\u0308"]
+    store.write(Batch(at=1, effects=[effect(1, name=each) for each in odd]))
+    assert store.known([1]).keys() == {(1, each) for each in odd}
+
+
 LONG = st.integers(-(2**63), 2**63 - 1)
-TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+TEXT = st.text(st.characters()) | st.text(st.sampled_from("\x00\x10\\u0\ud800\udc00\"',{}a"))
 
 
 ROWS = st.builds(

@@ -1,6 +1,6 @@
 """Every command's help has an example, and every example does what it says, typed as it stands.
 
-I/O: a world of this file's own, a raw producer.
+I/O: a world of this file's own, a raw producer, an SQLite file.
 """
 
 import shlex
@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import typer
 from confluent_kafka import Producer
+from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
 from cli.main import build
+from producers.outbox import create
 from tests.program import Program, until
 
 WORDS = "Example: cev "
@@ -33,10 +35,14 @@ BETWEEN: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("mode set", (0,)),
     ("mode history", (0,)),
     ("order place", (0,)),
+    ("relay", (0,)),
     ("effects", (0,)),
     ("status", (0, 1)),
     ("dlq list", (0,)),
     ("dlq show", (0,)),
+    ("dlq redrive", (0,)),
+    ("dlq discard", (0,)),
+    ("topics clean", (0,)),
     ("verify", (0,)),
 )
 """Examples that end by themselves on a running world, in an order that makes sense; `status --check` may find
@@ -85,7 +91,7 @@ def poison(bootstrap: str) -> None:
 def test_every_example_can_be_typed_as_it_stands(tmp_path: Path) -> None:
     planned = {"up", *(name for name, _ in BETWEEN), *LONG, "down"}
     assert planned == set(COMMANDS) - {OF_ITS_OWN}, "a new command's example belongs into the plan"
-    cev = Program(tmp_path / "data")
+    cev = Program(tmp_path / "data", CEV_OUTBOX_URL=outbox(tmp_path / "shop.sqlite3"))
     try:
         cev.ok(*example("up"), "--port", "0")
         with cev.started(*example("consume")) as consuming, cev.started(*example("order load")) as loading:
@@ -97,6 +103,15 @@ def test_every_example_can_be_typed_as_it_stands(tmp_path: Path) -> None:
         ended = cev.run(*example("down"))
     assert ended.returncode == 0, ended.stderr
     assert not cev.data_dir.exists()
+
+
+def outbox(path: Path) -> str:
+    """An order service's database without an order, as CEV_OUTBOX_URL."""
+    url = f"sqlite:///{path}"
+    engine = create_engine(url)
+    create(engine)
+    engine.dispose()
+    return url
 
 
 def letters(cev: Program) -> set[str]:

@@ -23,7 +23,7 @@ from tests.shell import Shell
 needed()
 pytestmark = pytest.mark.timeout(600)
 DOCUMENT = Path("docs/deployment.md")
-_PORT = re.compile(r"\blocalhost:(9092|8080|8025)\b")
+_PORT = re.compile(r"\blocalhost:(9092|8080|8025|5432)\b")
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,28 @@ def test_a_team_can_do_what_the_deployment_document_says(
         assert project.left(client) == []
     finally:
         reader.leave()
+
+
+def test_with_the_profile_the_stores_are_in_postgresql(client: docker.DockerClient, tmp_path: Path) -> None:
+    words = command()
+    assert words
+    story = [each for each in documents.blocks((ROOT / DOCUMENT).read_text("utf-8")) if each.language == "sh"]
+    with compose(words) as project:
+        # `down` leaves what belongs to no active profile.
+        project.environment["COMPOSE_PROFILES"] = "postgres"
+        reader = Reader(project, tmp_path)
+        try:
+            for block in story:
+                reader.read(block)
+            dump, code = reader.run("grep -c 'COPY cev_warehouse.effects' warehouse.sql")
+            assert (dump.strip(), code) == ("1", 0)
+            files, code = reader.run(
+                "docker compose exec -T sales sh -c 'ls /data/stores 2>/dev/null | wc -l'"
+            )
+            assert (files.strip(), code) == ("0", 0)
+        finally:
+            reader.leave()
+    assert project.left(client) == []
 
 
 def _health(client: docker.DockerClient, container: Any) -> str:

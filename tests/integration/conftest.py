@@ -19,12 +19,19 @@ def town(cluster: World) -> World:
 
 
 @pytest.fixture
-def shop(town: World, tmp_path: Path) -> Iterator[Shop]:
+def store_kind() -> str:
+    """Where stores are; a test that says `parametrize("store_kind", STORE_KINDS)` overrides it."""
+    return "sqlite"
+
+
+@pytest.fixture
+def shop(town: World, tmp_path: Path, store_kind: str, request: pytest.FixtureRequest) -> Iterator[Shop]:
     """A shop without records, groups or stores; whatever a test leaves running in it is ended."""
     data_dir = tmp_path / "data"
     claim(data_dir)
     (data_dir / "stores").mkdir()
-    made = Shop(town.bootstrap, data_dir)
+    database = request.getfixturevalue("migrated_url") if store_kind == "postgres" else None
+    made = Shop(town.bootstrap, data_dir, database)
     made.empty()
     yield made
     made.close()

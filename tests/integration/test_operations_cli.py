@@ -125,6 +125,11 @@ def test_a_shown_dead_letter_has_its_bytes_and_headers(run: Run) -> None:
         (("dlq", "list", "--group", "nobody"), 2),
         (("dlq", "show", f"{LETTER}:0:5"), 1),
         (("dlq", "show", "elsewhere:0:0"), 2),
+        (("dlq", "redrive", "--group", "nobody"), 2),
+        (("dlq", "redrive", "orders:0"), 2),
+        (("dlq", "redrive", f"{LETTER}:0:5"), 1),
+        (("dlq", "discard", "--group", "sales"), 2),
+        (("dlq", "discard", "--group", "sales", "--why", ""), 2),
         (("effects", "fraud"), 2),
     ],
 )
@@ -133,6 +138,24 @@ def test_a_mistake_is_one_line_and_an_exit_code(run: Run, words: tuple[str, ...]
     assert (result.exit_code, result.stdout) == (code, "")
     assert result.stderr.startswith("cev: ")
     assert "Traceback" not in result.stderr
+
+
+def test_what_is_decided_and_cleaned_has_the_fields_of_the_design(run: Run) -> None:
+    """Last of those that need the letter undecided."""
+    [rehearsed] = lines(run("dlq", "redrive", "--dry-run", "--json"))
+    assert rehearsed.keys() >= {"selected", "done", "skipped", "dry_run"}
+    assert (rehearsed["selected"], rehearsed["done"], rehearsed["dry_run"]) == (1, 0, True)
+    [done] = lines(run("dlq", "discard", "--order-id", "12", "--why", "[bold]\x1b[2J", "--json"))
+    assert (done["selected"], done["done"], done["skipped"], done["dry_run"]) == (1, 1, 0, False)
+    assert run("dlq", "list").stdout == ""
+    told = run("dlq", "list", "--all").stdout
+    assert r"[bold]\x1b[2J" in told
+    assert "discarded by " in told
+    assert "1 skipped: decided before" in run("dlq", "redrive").stdout
+    [cleaned] = lines(run("topics", "clean", "--dry-run", "--json"))
+    assert cleaned.keys() >= {"deleted", "dry_run", "before", "topics"}
+    assert {each["kind"] for each in cleaned["topics"]} == {"command", "dead-letter", "retry"}
+    assert run("status", "--check").exit_code == 0
 
 
 def test_effects_of_a_group_that_never_ran_are_empty_and_say_why(run: Run) -> None:
@@ -144,7 +167,17 @@ def test_effects_of_a_group_that_never_ran_are_empty_and_say_why(run: Run) -> No
 def test_verify_has_the_fields_of_the_design(run: Run) -> None:
     [document] = lines(run("verify", "--json"))
     assert document.keys() >= {
-        *("accepted", "commands", "facts", "dispatched", "rejected", "expired", "dead", "notified"),
+        *(
+            "accepted",
+            "commands",
+            "facts",
+            "dispatched",
+            "rejected",
+            "expired",
+            "dead",
+            "discarded",
+            "notified",
+        ),
         *("counted", "aged", "lost", "duplicated", "phantom", "different", "unseen", "ok"),
     }
     assert document["ok"] is True

@@ -14,6 +14,7 @@ from broker.client import Cluster
 from operations import status, topics
 from operations.status import Reader, Status
 from schemas.codec import Codec
+from schemas.store_name import StoreName
 from schemas.times import now_ms
 from schemas.topics import CATALOGUE, ORDER_MODE, Kind, Topic, derived
 from tests.embedded import World
@@ -36,7 +37,7 @@ class Scene:
             self.owner,
             (self.command.name, self.fact.name),
             self.command.name,
-            folder / "store.sqlite3",
+            StoreName.at(self.owner, data_dir=folder),
         )
 
     def _topic(self, kind: Kind) -> Topic:

@@ -33,6 +33,7 @@ from schemas.commands import DispatchProduct
 from schemas.errors import DependencyDown, Failed, ForeignStore, TopicMissing
 from schemas.facts import OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
+from schemas.store_name import StoreName
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
 from tests.embedded import World, world
 
@@ -46,11 +47,11 @@ class Shop(NamedTuple):
     cluster: Cluster
     folder: Path
 
-    def paths(self, folder: Path | None = None) -> Mapping[str, Path]:
-        return {group: (folder or self.folder) / "stores" / f"{group}.sqlite3" for group in READS}
+    def stores(self, folder: Path | None = None) -> Mapping[str, StoreName]:
+        return {group: StoreName.at(group, data_dir=folder or self.folder) for group in READS}
 
     def verdict(self, folder: Path | None = None) -> Verdict:
-        return judge(reading.gather(self.cluster, Codec(), self.paths(folder), lambda _text: None))
+        return judge(reading.gather(self.cluster, Codec(), self.stores(folder), lambda _text: None))
 
     def consume(self, *names: str) -> None:
         stopping = Event()
@@ -63,7 +64,7 @@ class Shop(NamedTuple):
                     reaction,
                     cluster=self.cluster,
                     codec=Codec(),
-                    store_url=f"sqlite:///{self.folder}/stores/{reaction.name}.sqlite3",
+                    store=StoreName.at(reaction.name, data_dir=self.folder),
                     channels={name: _channel(name, settings) for name in reaction.channels},
                     options=Options(),
                     pulse=pulse,
@@ -232,10 +233,10 @@ def test_a_file_that_is_no_store_is_named(shop: Shop, copied: Path) -> None:
 
 
 def test_effects_are_read_by_order_and_outcome(shop: Shop) -> None:
-    path = shop.paths()["warehouse"]
+    path = shop.stores()["warehouse"]
     assert [each.input for each in effects.made(path, order_id=4)] == ["a"]
     assert sorted(each.order_id for each in effects.made(path, outcome="rejected")) == [1, 2, 3]
-    assert list(effects.made(shop.folder / "nowhere.sqlite3")) == []
+    assert list(effects.made(StoreName.at("nobody", data_dir=shop.folder))) == []
 
 
 def test_looking_leaves_no_trace_beside_a_store(shop: Shop, copied: Path) -> None:

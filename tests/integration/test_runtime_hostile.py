@@ -4,12 +4,14 @@ import ctypes
 from pathlib import Path
 
 import confluent_kafka
+import pytest
+from confluent_kafka import Producer
 
 from broker.client import Cluster
 from operations.admin import Admin
 from operations.logs import scan
 from schemas.framing import encode_key
-from schemas.topics import DISPATCH_PRODUCTS, ORDERS, PARTITIONS
+from schemas.topics import DISPATCH_PRODUCTS, MAX_DEAD_LETTER_BYTES, ORDERS, PARTITIONS
 from tests.running import Shop
 
 _TOPIC, _PARTITION, _VALUE, _KEY, _FLAGS, _HEADERS, _END = 1, 3, 4, 5, 7, 10, 0
@@ -64,3 +66,18 @@ def test_a_reader_of_the_log_goes_on_behind_a_header_whose_name_is_not_text(shop
     found = {entry.key: (entry.value, entry.headers) for entry in scan(cluster, edges)}
     assert found[encode_key(5)] == (b"value", ())
     assert encode_key(1) in found
+
+
+@pytest.mark.parametrize("codec", ["lz4", "gzip"])
+def test_a_record_larger_than_any_dead_letter_is_put_aside_by_its_position(shop: Shop, codec: str) -> None:
+    client = Producer(
+        {"bootstrap.servers": shop.bootstrap, "compression.type": codec, "message.max.bytes": 10**9}
+    )
+    client.produce(DISPATCH_PRODUCTS, b"\x7f" + b"x" * 2 * MAX_DEAD_LETTER_BYTES, encode_key(1))
+    assert client.flush(30) == 0
+    shop.command(2)
+    assert shop.handled("warehouse").dead == 1
+    [letter] = shop.read(f"warehouse.{DISPATCH_PRODUCTS}.dlq")
+    assert letter.key in (encode_key(1), None)
+    assert letter.header("kafka_dlt-original-topic") == DISPATCH_PRODUCTS.encode()
+    assert shop.outcomes("warehouse") == {2: "dispatched"}

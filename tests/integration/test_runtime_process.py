@@ -23,8 +23,9 @@ from tests.running import Shop
 
 BROKEN_SALES = """
 import consumers.sales
+from consumers.runtime.reaction import BrokenReaction
 def broken(message, context):
-    raise ZeroDivisionError("sales is broken")
+    raise BrokenReaction("sales is broken")
 consumers.sales.react = broken
 """
 HANGING = "import time\nfrom consumers.runtime.outlet import Outlet\nOutlet.send = lambda *_: time.sleep(300)"

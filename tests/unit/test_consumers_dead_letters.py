@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from consumers.runtime.dead_letters import dead_letter
 from consumers.runtime.work import Dead
 from schemas.errors import Position, TruncatedBody
+from schemas.topics import MAX_DEAD_LETTER_BYTES
 from tests.consuming import NOW, header, record
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ RETRY = Position("warehouse.orders.retry", 2, 9)
 
 
 def test_the_headers_are_springs_byte_for_byte() -> None:
-    out = dead_letter(Dead(record(HERE), TruncatedBody("it ends", HERE)), "warehouse", attempts=3)
+    out = dead_letter(Dead(record(HERE), TruncatedBody("it ends", HERE), 3), "warehouse")
     assert out.topic == "warehouse.orders.dlq"
     assert out.headers == [
         ("kafka_dlt-original-topic", b"orders"),
@@ -52,16 +53,16 @@ def test_a_record_without_anything_still_says_where_it_lies() -> None:
 
 
 def test_a_second_death_keeps_the_first_origin_and_tells_the_newest_reason() -> None:
-    first = dead_letter(Dead(record(HERE), TruncatedBody("it ends", HERE)), "warehouse", attempts=3)
+    first = dead_letter(Dead(record(HERE), TruncatedBody("it ends", HERE), 3), "warehouse")
     redriven: Headers = [*first.headers, ("redrive-id", b"r1")]
     again = record(RETRY, headers=redriven, source="orders")
-    out = dead_letter(Dead(again, TruncatedBody("it still ends", RETRY)), "warehouse", attempts=4)
+    out = dead_letter(Dead(again, TruncatedBody("it still ends", RETRY), 2), "warehouse")
     assert out.topic == "warehouse.orders.dlq"
     assert header(out, "kafka_dlt-original-topic") == [b"orders"]
     assert header(out, "kafka_dlt-original-partition") == [struct.pack(">i", 5)]
     assert header(out, "kafka_dlt-original-offset") == [struct.pack(">q", HERE.offset)]
     assert header(out, "kafka_dlt-exception-message") == [b"warehouse.orders.retry:2:9: it still ends"]
-    assert header(out, "attempts") == [b"4"]
+    assert header(out, "attempts") == [b"5"], "attempts of all rounds add up"
     assert header(out, "redrive-id") == [b"r1"]
 
 
@@ -85,3 +86,20 @@ def test_a_message_of_any_length_and_any_letters_fits_into_its_header() -> None:
     assert isinstance(message, bytes)
     assert len(message) <= 8_000
     assert "ä" in message.decode()
+
+
+def test_a_record_that_is_too_large_unpacked_leaves_key_and_position() -> None:
+    huge = record(HERE, key=b"\x00" * 8, value=b"x" * MAX_DEAD_LETTER_BYTES, headers=[("a", b"b")])
+    out = dead_letter(Dead(huge, TruncatedBody("it ends", HERE)), "warehouse")
+    assert (out.key, out.value) == (b"\x00" * 8, None)
+    assert header(out, "a") == []
+    assert header(out, "kafka_dlt-original-offset") == [struct.pack(">q", HERE.offset)]
+    assert "it ends; unpacked it has 8388618 bytes" in str(header(out, "kafka_dlt-exception-message"))
+
+
+def test_a_redriven_record_that_is_too_large_keeps_its_first_origin() -> None:
+    first = dead_letter(Dead(record(HERE), TruncatedBody("it ends", HERE)), "warehouse")
+    huge = record(RETRY, value=b"x" * MAX_DEAD_LETTER_BYTES, headers=[*first.headers], source="orders")
+    out = dead_letter(Dead(huge, TruncatedBody("it still ends", RETRY)), "warehouse")
+    assert out.value is None
+    assert header(out, "kafka_dlt-original-topic") == [b"orders"]

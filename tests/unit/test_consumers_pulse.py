@@ -111,6 +111,7 @@ def test_ready_needs_every_group_and_says_which_one_is_not(clock: Clock) -> None
         "joined": True,
         "partitions": 6,
         "outage": "the mail server does not answer",
+        "unknown_schema": [],
         "failure": None,
     }
 

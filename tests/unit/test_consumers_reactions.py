@@ -99,6 +99,14 @@ def test_a_customer_hears_by_each_way_that_the_order_names() -> None:
         assert part in mail.delivery.text
 
 
+def test_a_price_below_zero_is_written_as_it_is() -> None:
+    given = context()
+    notification.react(order(email="ada@customers.example", items=(Item("Voucher", 1, -1),)), given)
+    [effect] = given.effects
+    assert effect.delivery is not None
+    assert "1 x Voucher  -0.01 EUR" in effect.delivery.text
+
+
 @pytest.mark.parametrize(
     ("email", "phone", "names"), [(None, None, []), ("", "", []), ("a@b.example", None, ["email"])]
 )

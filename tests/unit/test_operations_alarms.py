@@ -1,7 +1,7 @@
 """Which conditions raise an alarm, and which do not."""
 
 from operations import alarms
-from operations.alarms import Lag, Letters
+from operations.alarms import Alarm, Lag, Letters
 from operations.groups import Group
 from operations.topic_plan import Difference
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, ORDERS, derived
@@ -58,3 +58,15 @@ def test_dead_letters_are_an_alarm_until_there_are_none() -> None:
 def test_counting_that_stopped_says_so() -> None:
     [raised] = alarms.of_dead_letters([Letters(DLQ, 10_000, 5, more=True)])
     assert raised.text.startswith("more than 10,000")
+
+
+def test_a_groups_own_alarm_is_told_with_its_group() -> None:
+    assert alarms.of_group("notification", "outage", "smtp", 5, "the mail server is down") == Alarm(
+        "outage", "smtp", 5, "notification: the mail server is down"
+    )
+
+
+def test_a_store_that_does_not_answer_is_an_alarm() -> None:
+    assert alarms.of_silent_stores([("sales", "the store x cannot be read: no")]) == [
+        Alarm("store", "sales", None, "the store x cannot be read: no")
+    ]

@@ -24,7 +24,7 @@ def test_what_a_group_writes_about_a_record_is_read_back(
     where = Position("orders", partition, offset)
     error = TruncatedBody(what, where)
     record = Record(where, "orders", timestamp, encode_key(7), b"x", [("mine", b"1")])
-    out = written(Dead(record, error), "sales", attempts=3)
+    out = written(Dead(record, error, 3), "sales")
     reason = dead_letter.parse(out.headers)
     assert reason.origin == where
     assert reason.timestamp == timestamp

@@ -116,8 +116,14 @@ def test_the_same_order_told_again_is_a_known_duplicate() -> None:
 def test_a_record_that_was_sent_again_is_no_phantom() -> None:
     world = draft([EVENT])
     [effect] = world.effects["warehouse"][7]
-    world.effects["warehouse"][7] = (effect._replace(place=place("warehouse.orders.retry", 2, 0)),)
-    world.passed["warehouse"][log_of(place("warehouse.orders.retry", 2, 0))] = 1
+    again = place("warehouse.orders.retry", 2, 4)
+    world.effects["warehouse"][7] = (effect._replace(place=again),)
+    world.redrive("warehouse", effect.place, again)
+    world.passed["warehouse"][log_of(again)] = 5
+    assert world.judged().ok
+    world.retried.clear()
+    assert world.judged().phantom == ("7",)
+    world.starts[log_of(again)] = 5
     assert world.judged().ok
 
 

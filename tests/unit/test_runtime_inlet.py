@@ -207,6 +207,8 @@ def test_a_group_that_moves_on_while_partitions_begin_is_joined_again(
     with pytest.raises(BrokerUnreachable, match="the group moved on while partitions began"):
         bench.read(lambda: bench.assign(P0))
     assert bench.inlet.owned == set()
+    with pytest.raises(BrokerUnreachable, match="the group moved on"):
+        bench.inlet.keep_alive(0)
 
 
 def test_a_partition_that_must_not_begin_stops_the_member(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,3 +264,33 @@ def test_a_reading_narrows_to_the_partitions_that_are_left() -> None:
     assert reading.first() == {P0: 1, P1: 2, P2: 9}
     left = reading.of({P1})
     assert (left.positions(), left.broken, left.metadata, left.rebalances) == ({P1: 6}, [], "m", 3)
+
+
+def test_a_partition_that_stands_still_is_read_from_its_place_once_its_time_is_over(bench: Bench) -> None:
+    bench.assign(P0, P1)
+    bench.read(Message(P0, 3), Message(P1, 4))
+    bench.inlet.suspend(P0, 3, seconds=600)
+    assert [(each.topic, each.partition, each.offset) for each in bench.client.seeks] == [(*P0, 3)]
+    bench.inlet.keep_alive(0)
+    assert bench.client.paused == {P0, P1}
+    bench.read()
+    assert bench.client.paused == {P0}, "what ends the pause of all does not end that of one"
+    bench.inlet.suspend(P0, 3, seconds=0)
+    bench.read()
+    assert (bench.client.paused, bench.inlet.pauses.until) == (set(), {})
+
+
+def test_a_partition_that_stood_still_and_came_back_is_read(bench: Bench) -> None:
+    bench.assign(P0)
+    bench.inlet.suspend(P0, 3, seconds=600)
+    bench.revoke(P0)
+    bench.assign(P0)
+    assert bench.inlet.pauses.until == {}
+
+
+def test_a_standstill_is_never_the_end(bench: Bench) -> None:
+    eof = KafkaError._PARTITION_EOF
+    bench.assign(P0, P1)
+    bench.read(Message(P0, 4, eof), Message(P1, 9, eof))
+    bench.inlet.suspend(P0, 3, seconds=600)
+    assert not bench.read().ended

@@ -108,7 +108,12 @@ def test_every_setting_says_what_it_means_and_is_shown_in_order() -> None:
 
 @pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "kafka"])
 def test_every_setting_can_be_set_in_the_environment(name: str) -> None:
-    words = {"group_protocol": "classic", "foreign_facts": "act", "currency": "USD"}
+    words = {
+        "group_protocol": "classic",
+        "foreign_facts": "act",
+        "currency": "USD",
+        "database_url": "postgresql://h/d",
+    }
     loaded = load({}, {f"CEV_{name.upper()}": words.get(name, "7")})
     assert loaded.sources == {name: f"environment CEV_{name.upper()}"}
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.settings import Loaded, load
+from schemas.errors import InvalidSetting
 
 SECRET = "hunter2-S3CRET"
 
@@ -30,6 +31,8 @@ def shown(loaded: Loaded, name: str) -> str | None:
         ("text_url", f"https://gateway.example/send?token={SECRET}", "https://gateway.example/********"),
         ("text_url", f"https://gateway.example/{SECRET}", "https://gateway.example/********"),
         ("text_url", "https://[gateway.example/", "https://[gateway.example/"),
+        ("database_url", f"postgres://u:{SECRET}@db:5433/shop", "postgresql://u:********@db:5433/********"),
+        ("database_url", f"postgresql+psycopg://{SECRET}@db/shop", "postgresql://********@db/********"),
         ("schema_registry_password", SECRET, "********"),
         ("schema_registry_url", f"http://u:{SECRET}@r:8081/apis/v7", "http://u:********@r:8081/apis/v7"),
         ("schema_registry_url", "http://r:8081/apis/v7", "http://r:8081/apis/v7"),
@@ -73,3 +76,21 @@ def test_a_password_never_shows_whatever_it_is_made_of(noise: str, name: str) ->
     assert masked is not None
     assert SECRET not in masked
     assert re.match(r"https://|\*", masked)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"mysql://shop:{SECRET}@db/shop",
+        f"postgresql://shop:a@{SECRET}@db/shop",
+        f"postgresql://shop:{SECRET}@db",
+        f"postgresql://[shop:{SECRET}@db/shop",
+        SECRET,
+    ],
+)
+def test_a_database_that_cannot_be_used_is_refused_in_one_line_without_its_address(value: str) -> None:
+    with pytest.raises(InvalidSetting) as told:
+        load({}, {"CEV_DATABASE_URL": value})
+    assert str(told.value).startswith("database_url (environment CEV_DATABASE_URL): ")
+    assert SECRET not in str(told.value)
+    assert "\n" not in str(told.value)

@@ -1,44 +1,51 @@
 """Bring a store to the newest schema version, in a process of its own.
 
-Alembic and what it loads stay out of the consumer's memory; a lock (SQLite's own write lock) lets one of
-several members that start together do the work while the others wait.
+Alembic and what it loads stay out of the consumer's memory; a lock (SQLite's own write lock, an advisory lock
+in PostgreSQL) lets one of several members that start together do the work while the others wait.
 
-I/O: database; it is run as `python -m consumers.runtime.stores.migrate URL`.
+I/O: database; it is run as `python -m consumers.runtime.stores.migrate` with the store on stdin, because what
+is on a command line, such as a password, is for everyone to read.
 """
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, event, inspect, text
-from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from schemas.errors import DependencyDown
+from schemas.errors import CommandEventError, DependencyDown, InvalidSetting
+from schemas.store_name import StoreName
 
-HEAD = "0001"
+HEAD = "0002"
 _DEADLINE_S = 60
 _LOCK_WAIT_S = 30
 
 
-def ensure(url: str) -> None:
+def ensure(name: StoreName) -> None:
     """Create or upgrade a store if it is not at the newest version.
 
     Args:
-        url: SQLAlchemy address of the store.
+        name: which store.
 
     Raises:
-        DependencyDown: the migration did not finish; the message carries its last words.
+        DependencyDown: the database does not answer, or the migration did not finish; the message carries
+            its last words.
+        InvalidSetting: the store's address cannot be read.
     """
-    parsed = make_url(url)
-    if parsed.database:
-        _make_folder(Path(parsed.database).parent)
-    if _version(parsed) == HEAD:
+    if name.path is not None:
+        _make_folder(name.path.parent)
+    if _version(name) == HEAD:
         return
     try:
-        done = subprocess.run(  # noqa: S603 - our own module under our own interpreter
-            [sys.executable, "-m", "consumers.runtime.stores.migrate", url],
+        done = subprocess.run(
+            [sys.executable, "-m", "consumers.runtime.stores.migrate"],
+            input=json.dumps([name.url, name.group]),
             capture_output=True,
             text=True,
             check=False,
@@ -46,11 +53,11 @@ def ensure(url: str) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise DependencyDown(
-            f"migrating {url} took longer than {_DEADLINE_S} s; is the store locked?"
+            f"migrating {name} took longer than {_DEADLINE_S} s; is the store locked?"
         ) from error
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise DependencyDown(f"migrating {url} failed: {last[0]}")
+        raise DependencyDown(f"migrating {name} failed: {name.masked(last[0])}")
 
 
 def _make_folder(folder: Path) -> None:
@@ -60,49 +67,96 @@ def _make_folder(folder: Path) -> None:
         raise DependencyDown(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
-def _version(url: URL) -> str | None:
-    if url.database is None or not Path(url.database).exists():
+def _version(name: StoreName) -> str | None:
+    if name.path is not None and not name.path.exists():
         return None
-    engine = create_engine(url, poolclass=NullPool)
+    engine = _engine(name)
     try:
         with engine.connect() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return None
             found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
             return None if found is None else str(found)
-    except OperationalError:
-        return None  # another member is just creating it: the migration waits for its lock
+    except OperationalError as error:
+        if name.path is not None:
+            return None  # another member is just creating it: the migration waits for its lock
+        raise DependencyDown(f"the store {name} does not answer: {name.masked(error.orig)}") from error
     except DatabaseError as error:
-        raise DependencyDown(f"the store {url} cannot be read: {error.orig}") from error
+        raise DependencyDown(f"the store {name} cannot be read: {name.masked(error.orig)}") from error
     finally:
         engine.dispose()
 
 
-def upgrade(url: str) -> None:
-    """Run the pending versions under the store's write lock."""
+def upgrade(name: StoreName) -> None:
+    """Run the pending versions under the store's lock."""
     from alembic import command  # noqa: PLC0415 - a quarter of a second that only this process pays
     from alembic.config import Config  # noqa: PLC0415 - the same
 
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _LOCK_WAIT_S})
-    event.listen(engine, "begin", _begin_immediate)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    engine = _engine(name)
+    alone = _in_schema(engine, name) if name.path is None else _in_file(engine)
+    with alone as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+def _engine(name: StoreName) -> Engine:
+    if name.path is not None:
+        return create_engine(name.url, poolclass=NullPool, connect_args={"timeout": _LOCK_WAIT_S})
+    from consumers.runtime.stores import postgres  # noqa: PLC0415 - a driver that SQLite does without
+
+    def connect() -> postgres.Raw:
+        # Changing a large table takes as long as it takes.
+        raw = postgres.connect(name, lock_wait_s=_LOCK_WAIT_S, statement_s=0)
+        raw.autocommit = False
+        return raw
+
+    return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+
+
+@contextmanager
+def _in_file(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as setup:
         raw = setup.connection.dbapi_connection
         assert raw is not None  # noqa: S101 - a pooled connection always has one while checked out
         raw.isolation_level = None
         raw.execute("PRAGMA journal_mode=WAL")
     event.listen(engine, "connect", lambda raw, _record: setattr(raw, "isolation_level", None))
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    engine.dispose()
-
-
-def _begin_immediate(connection: Connection) -> None:
     # A deferred BEGIN that reads and then writes fails at once when two members migrate together.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    with engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def _in_schema(engine: Engine, name: StoreName) -> Iterator[Connection]:
+    from consumers.runtime.stores.postgres import lock_key  # noqa: PLC0415 - as above
+
+    with engine.begin() as connection:
+        run = connection.exec_driver_sql
+        run("SELECT pg_advisory_xact_lock(%s)", (lock_key(name, "migrate"),))
+        encoding = run("SHOW server_encoding").scalar()
+        if encoding != "UTF8":
+            raise InvalidSetting(f"the database of {name} is encoded as {encoding}; a store needs UTF8")
+        schema = connection.dialect.identifier_preparer.quote(name.schema)
+        # With IF NOT EXISTS a role that may not make schemas would be refused though the schema is there.
+        if run("SELECT to_regnamespace(%s)", (schema,)).scalar() is None:
+            run(f"CREATE SCHEMA {schema}")
+        yield connection
+
+
+def _main() -> None:
+    url, group = json.load(sys.stdin)
+    name = StoreName(url, group)
+    try:
+        upgrade(name)
+    except DBAPIError as error:
+        sys.exit(name.masked(error.orig))
+    except CommandEventError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    upgrade(sys.argv[1])
+    _main()

@@ -2,31 +2,32 @@
 
 Promises: `write` is all or nothing, never moves progress backwards, and refuses an effect key that another
 member took in the meantime (`EffectTaken`) so that the batch is decided anew. A lock or a server that does
-not answer is `DependencyDown`: wait and try again, nothing was written.
+not answer is `DependencyDown`: wait and try again, nothing was written. What is peculiar to one database is
+in `sqlite` and `postgres`.
 
-I/O: database, and one lock file per slot beside it.
+I/O: database.
 """
 
-import fcntl
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any, NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 from uuid import uuid4
 
-from sqlalchemy import Connection, create_engine, event, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from consumers.runtime.stored_results import Stored, pack, unpack
-from consumers.runtime.stores import migrate, statements, tables
+from consumers.runtime.stores import database, migrate, setbacks, statements, tables
+from consumers.runtime.stores.database import Database
+from consumers.runtime.stores.setbacks import Notes, Setbacks
+from consumers.runtime.stores.sqlite import Sqlite
 from consumers.runtime.work import EffectRow, Known, Outgoing, Partition
 from schemas.errors import DependencyDown, ForeignStore, Position
+from schemas.store_name import StoreName
+from schemas.store_text import kept, plain, restored
 
-LOCK_WAIT_S = 5
-_SLOTS = 64
-_LOOKUP = 500
+LOCK_WAIT_S = 5.0
 
 
 class EffectTaken(Exception):
@@ -67,35 +68,29 @@ class Batch(NamedTuple):
     results_upto: Mapping[Partition, int] = {}
     finished: Sequence[tuple[int, str]] = ()
     withdrawn: Sequence[tuple[int, str]] = ()
+    notes: Notes | None = None
 
 
 class Store:
     """One group's store, used by one thread.
 
     Args:
-        url: SQLAlchemy address; created and migrated if need be.
-        group: the consumer group that owns it.
+        name: which; created and migrated if need be.
 
     Raises:
         DependencyDown: it cannot be opened or migrated.
+        InvalidSetting: its address cannot be read.
     """
 
-    def __init__(self, url: str, group: str) -> None:
-        migrate.ensure(url)
-        self.url = url
-        self.group = group
-        self._slot: IO[str] | None = None
-        self._engine = create_engine(
-            url, poolclass=StaticPool, connect_args={"timeout": LOCK_WAIT_S, "check_same_thread": False}
-        )
-        event.listen(self._engine, "connect", _set_up)
-        event.listen(self._engine, "begin", _begin)
+    def __init__(self, name: StoreName) -> None:
+        migrate.ensure(name)
+        self.name = name
+        self._database = _open(name)
+        self.setbacks = Setbacks(self._reading, self._writing)
 
     def close(self) -> None:
         """Give up the connection and the slot."""
-        self._engine.dispose()
-        if self._slot is not None:
-            self._slot.close()
+        self._database.close()
 
     def identity(self, cluster: str, at: int) -> Identity:
         """The store's identity; the first caller writes it.
@@ -103,37 +98,37 @@ class Store:
         Raises:
             ForeignStore: the store belongs to another group or cluster.
         """
+        group = self.name.group
         with self._writing() as connection:
+            self._database.alone(connection)
             row = connection.execute(select(tables.store)).first()
-            found = Identity(*row) if row else Identity(uuid4().hex, self.group, cluster, at)
+            found = Identity(*row) if row else Identity(uuid4().hex, group, cluster, at)
             if row is None:
                 connection.execute(tables.store.insert().values(tuple(found)))
-        if found.group != self.group:
-            raise ForeignStore(f"the store {self.url} belongs to group {found.group}, not {self.group}")
+        if found.group != group:
+            raise ForeignStore(f"the store {self.name} belongs to group {found.group}, not {group}")
         if found.cluster != cluster:
             raise ForeignStore(
-                f"the store {self.url} belongs to cluster {found.cluster}, this one is {cluster}; "
-                "use another --data-dir, or the cluster that the store was made with"
+                f"the store {self.name} belongs to cluster {found.cluster}, this one is {cluster}; "
+                "use another --data-dir or database, or the cluster that the store was made with"
             )
         return found
 
     def claim_slot(self) -> int:
         """A number below 64 that no other living member of this store has.
 
-        The lock belongs to the process and dies with it, so transactional ids stay stable and members never
-        fence each other (design §7, point 11).
+        The lock dies with the process, so transactional ids stay stable and members never fence each other
+        (design §7, point 11). In PostgreSQL it dies with the connection too: from then on every call takes
+        it again before anything else.
+
+        Raises:
+            DependencyDown: all are taken.
         """
-        base = Path(make_url(self.url).database or "store")
-        for slot in range(_SLOTS):
-            lock = base.with_name(f"{base.name}.slot-{slot}").open("w")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.close()
-                continue
-            self._slot = lock
-            return slot
-        raise DependencyDown(f"{_SLOTS} members use {self.url} already; stop one of them")
+        with self._guarded():
+            slot = self._database.claim_slot()
+        if slot is None:
+            raise DependencyDown(f"{database.SLOTS} members use {self.name} already; stop one of them")
+        return slot
 
     def progress(self, partitions: Iterable[Partition]) -> dict[Partition, Progress]:
         """Progress of those partitions that the store knows."""
@@ -157,19 +152,19 @@ class Store:
                 "started": int(started),
                 "updated_at": at,
             }
-            for (t, p), o in positions.items()
+            for (t, p), o in sorted(positions.items())
         ]
         with self._writing() as connection:
             connection.execute(statements.ANNOUNCE, rows)
 
     def known(self, order_ids: Iterable[int]) -> dict[tuple[int, str], Known]:
         """Effects that orders already have, by order id and effect."""
-        ids = list(set(order_ids))
+        ids = sorted(set(order_ids))
         found: dict[tuple[int, str], Known] = {}
         with self._reading() as connection:
-            for start in range(0, len(ids), _LOOKUP):
-                for row in connection.execute(statements.KNOWN, {"ids": ids[start : start + _LOOKUP]}):
-                    found[row[0], row[1]] = Known(row[2], row[3], Position(row[4], row[5], row[6]))
+            for row in self._database.known(connection, ids):
+                text = None if row[3] is None else restored(row[3])
+                found[row[0], restored(row[1])] = Known(row[2], text, Position(row[4], row[5], row[6]))
         return found
 
     def results(self, positions: Collection[Position]) -> list[tuple[Position, Outgoing]]:
@@ -179,7 +174,9 @@ class Store:
             for topic, number in sorted({each[:2] for each in positions}):
                 offsets = [each.offset for each in positions if each[:2] == (topic, number)]
                 span = {"t": topic, "p": number, "low": min(offsets), "high": max(offsets)}
-                rows += [Stored(*row) for row in connection.execute(statements.RESULTS, span)]
+                for row in connection.execute(statements.RESULTS, span):
+                    found = Stored(*row)
+                    rows.append(found._replace(records=restored(found.records)))
         return unpack(rows, positions)
 
     def write(self, batch: Batch) -> None:
@@ -196,18 +193,21 @@ class Store:
             raise EffectTaken from error
 
     def _write(self, connection: Connection, batch: Batch) -> None:
-        run = connection.exec_driver_sql
+        store = self._database
         # Sorted keys: neighbours in the tree are written together, and no two members deadlock.
         if batch.effects:
-            run(statements.INSERT_EFFECT, [tuple(row) for row in sorted(batch.effects, key=_effect_key)])
+            store.insert(connection, "effects", _rows(batch.effects))
         if batch.shadows:
-            run(statements.INSERT_SHADOW, [tuple(row) for row in sorted(batch.shadows, key=_effect_key)])
+            store.each(connection, statements.SHADOW, _rows(batch.shadows))
         if batch.results:
-            run(statements.INSERT_RESULT, [tuple(row) for row in pack(batch.results)])
+            packed = [row._replace(records=kept(row.records)) for row in pack(batch.results)]
+            store.insert(connection, "results", sorted(packed))
         if batch.finished:
-            run(statements.FINISH, sorted(batch.finished))
+            store.each(connection, statements.FINISH, _keys(batch.finished))
         if batch.withdrawn:
-            run(statements.WITHDRAW, sorted(batch.withdrawn))
+            store.each(connection, statements.WITHDRAW, _keys(batch.withdrawn))
+        if batch.notes is not None:
+            setbacks.write(connection, batch.notes, batch.at)
         for (topic, partition), position in sorted(batch.positions.items()):
             upto = batch.results_upto.get((topic, partition), 0)
             connection.execute(
@@ -221,17 +221,17 @@ class Store:
                     "updated_at": batch.at,
                 },
             )
-            run(statements.DROP_SENT, (topic, partition, upto))
+            store.each(connection, statements.DROP_SENT, [(topic, partition, upto)])
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self._guarded(), self._engine.begin() as connection:
+        with self._guarded(), self._database.writing() as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._guarded(), self._engine.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        with self._guarded(), self._database.reading() as connection:
+            yield connection
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -239,21 +239,34 @@ class Store:
             yield
         except IntegrityError:
             raise
-        except (OperationalError, DBAPIError) as error:
-            raise DependencyDown(f"the store {self.url} does not answer: {error.orig}") from error
+        except DBAPIError as error:
+            why = self.name.masked(error.orig)
+            raise DependencyDown(f"the store {self.name} does not answer: {why}") from error
 
 
-def _effect_key(row: EffectRow) -> tuple[int, str]:
-    return row.order_id, row.effect
+def _open(name: StoreName) -> Database:
+    if name.path is not None:
+        return Sqlite(name.path, lock_wait_s=LOCK_WAIT_S, slots=database.SLOTS)
+    from consumers.runtime.stores.postgres import Postgres  # noqa: PLC0415 - a driver that SQLite does without
+
+    return Postgres(name, lock_wait_s=LOCK_WAIT_S, slots=database.SLOTS)
 
 
-def _set_up(raw: Any, _record: object) -> None:
-    # The driver's own BEGIN is deferred: it would fail instead of waiting when two members write.
-    raw.isolation_level = None
-    raw.execute("PRAGMA journal_mode=WAL")
-    raw.execute("PRAGMA synchronous=FULL")
+def _rows(effects: Sequence[EffectRow]) -> list[tuple[Any, ...]]:
+    # By key alone: of two rows with one key the first one given stays the first.
+    return sorted(map(_row, effects), key=itemgetter(0, 1))
 
 
-def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _row(row: EffectRow) -> EffectRow:
+    if plain(f"{row.effect}{row.input}{row.detail}{row.message_id}"):
+        return row
+    return row._replace(
+        effect=kept(row.effect),
+        input=None if row.input is None else kept(row.input),
+        detail=None if row.detail is None else kept(row.detail),
+        message_id=kept(row.message_id),
+    )
+
+
+def _keys(keys: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    return sorted((order_id, kept(effect)) for order_id, effect in keys)

@@ -1,16 +1,14 @@
-"""The SQL of a store, written once.
+"""The SQL of a store, written once for both databases; question marks where it goes to the driver as it is.
 
 I/O: none of its own; it names SQLAlchemy's constructs.
 """
 
 from sqlalchemy import Insert, bindparam, case, text
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from consumers.runtime.stores import tables
+from consumers.runtime.stores.upsert import upsert
 
-INSERT_EFFECT = "INSERT INTO effects VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-INSERT_SHADOW = "INSERT OR IGNORE INTO shadow_decisions VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-INSERT_RESULT = "INSERT INTO results VALUES (?,?,?,?,?)"
+SHADOW = "INSERT INTO shadow_decisions VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 FINISH = "UPDATE effects SET outcome = 'done' WHERE order_id = ? AND effect = ? AND outcome = 'intended'"
 WITHDRAW = "DELETE FROM effects WHERE order_id = ? AND effect = ? AND outcome = 'intended'"
 DROP_SENT = "DELETE FROM results WHERE source_topic = ? AND source_partition = ? AND last_offset < ?"
@@ -51,10 +49,11 @@ def _advance() -> Insert:
 
 ANNOUNCE = _announce()
 ADVANCE = _advance()
-KNOWN = text(
-    "SELECT order_id, effect, outcome, input, source_topic, source_partition, source_offset "
-    "FROM effects WHERE order_id IN :ids"
-).bindparams(bindparam("ids", expanding=True))
+_KNOWN = (
+    "SELECT order_id, effect, outcome, input, source_topic, source_partition, source_offset FROM effects "
+)
+KNOWN_IN = text(f"{_KNOWN} WHERE order_id IN :ids").bindparams(bindparam("ids", expanding=True))
+KNOWN_ANY = text(f"{_KNOWN} WHERE order_id = ANY(CAST(:ids AS bigint[]))")
 RESULTS = text(
     "SELECT * FROM results WHERE source_topic = :t AND source_partition = :p "
     "AND first_offset <= :high AND last_offset >= :low ORDER BY first_offset"

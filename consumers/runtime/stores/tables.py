@@ -2,25 +2,47 @@
 
 `effects` is the guard: one row per effect key, never cleaned (design §7, point 2). `results` is bookkeeping:
 one row per batch and partition holds the result records as they were sent (see `stored_results`); rows below
-`progress.results_upto` are known to be committed in Kafka and are removed.
+`progress.results_upto` are known to be committed in Kafka and are removed. `attempts` counts what failed and
+is tried again, `held` and `parked` keep orders behind a dead-lettered record of theirs, `alarms` is what
+`cev status` shows of this group.
 
 I/O: none of its own; it names SQLAlchemy's types.
 """
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Dialect, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+from schemas.store_text import kept, restored
 
 metadata = MetaData()
+
+
+class AnyText(TypeDecorator[str]):
+    """Text from outside, NUL and all (`schemas.store_text`); statements that name columns need not know."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """What the store keeps."""
+        return None if value is None else kept(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the same
+        """What it was."""
+        return None if value is None else restored(value)
 
 
 def _effect_columns() -> list[Column[object]]:
     return [
         Column("order_id", BigInteger, primary_key=True, autoincrement=False),
-        Column("effect", Text, primary_key=True),
+        Column("effect", AnyText, primary_key=True),
         Column("outcome", Text, nullable=False),
-        Column("input", Text),
-        Column("detail", Text),
+        Column("input", AnyText),
+        Column("detail", AnyText),
         Column("via", Text, nullable=False),
-        Column("message_id", Text, nullable=False),
+        Column("message_id", AnyText, nullable=False),
         Column("source_topic", Text, nullable=False),
         Column("source_partition", Integer, nullable=False),
         Column("source_offset", BigInteger, nullable=False),
@@ -60,6 +82,56 @@ results = Table(
     Column("source_partition", Integer, primary_key=True, autoincrement=False),
     Column("first_offset", BigInteger, primary_key=True, autoincrement=False),
     Column("last_offset", BigInteger, nullable=False),
-    Column("records", Text, nullable=False),
+    Column("records", AnyText, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("error", AnyText, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+held = Table(
+    "held",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+parked = Table(
+    "parked",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", BigInteger, nullable=False, index=True),
+    Column("number", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("headers", AnyText),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("subject", AnyText, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    Column("text", AnyText, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,170 @@
+"""`cev relay`: publish an order service's outbox until told to stop (design §9).
+
+The first SIGTERM or SIGINT finishes the batch that is on its way; a second one ends at once.
+
+I/O: signals, stderr.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from threading import Event
+from typing import Annotated, Any
+
+import typer
+
+from cli import output
+from cli.common import World, command, settings, world
+from cli.output import log
+from cli.settings import Settings
+from cli.signals import stop_on_signals
+from cli.tables import cell
+from consumers.runtime import health
+from producers.relay import Relay, RelayPulse
+from producers.relay_log import RelayLog
+from producers.relay_queue import Queue
+from schemas.errors import UsageError
+from schemas.times import now_ms
+
+_LINE_EVERY_S = 5.0
+_DAY_MS = 86_400_000
+
+
+def register(app: typer.Typer) -> None:
+    """Put the command into the command line."""
+    command(app, "relay", example="cev relay --until-idle 0")(relay)
+
+
+def relay(
+    ctx: typer.Context,
+    *,
+    until_idle: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="Stop when no row waited for so long; 0: at once."),
+    ] = None,
+    retry_refused: Annotated[
+        bool, typer.Option("--retry-refused", help="Let rows wait again that Kafka did not take.")
+    ] = False,
+    as_json: output.JsonFlag = False,
+) -> None:
+    """Publish the rows of an order service's outbox (CEV_OUTBOX_URL) until SIGTERM.
+
+    One relay of an outbox works, others stand by and take over. It ends with 1 if Kafka refused rows for
+    good: they are kept, and later rows of the same orders wait behind them.
+    """
+    url = outbox_url(settings(ctx))
+    here = world(ctx)
+    queue = Queue(url)
+    outbox_id = queue.identity()
+    batches = RelayLog(here.cluster, outbox_id)
+    batches.check()
+    if retry_refused:
+        log.print(f"[dim]refused rows that wait again: {queue.offer_again():,}[/dim]")
+    stopping, pulse = Event(), RelayPulse()
+    stop_on_signals(stopping)
+    log.print(f"[bold]relay[/bold]  {cell(queue.where)}", soft_wrap=True)
+    began = time.monotonic()
+    work = Relay(
+        queue,
+        batches,
+        pulse,
+        stopping=stopping.is_set,
+        watch=Lines(pulse),
+        clean_after_ms=int(here.settings.clean_after_d * _DAY_MS),
+        until_idle_s=until_idle,
+    )
+    server = _serve(here, pulse)
+    work.run()
+    if server is not None:
+        server()
+    _report(pulse, outbox_id, seconds=time.monotonic() - began, as_json=as_json)
+
+
+def outbox_url(chosen: Settings) -> str:
+    """Where the outbox is.
+
+    Raises:
+        UsageError: no setting says it.
+    """
+    if chosen.outbox_url is None:
+        raise UsageError(
+            "no outbox is named: set CEV_OUTBOX_URL to the order service's database, "
+            "postgresql://user:password@host/database or sqlite:///path"
+        )
+    return chosen.outbox_url.get_secret_value()
+
+
+def answer(pulse: RelayPulse, path: str) -> tuple[int, dict[str, Any]]:
+    """What the health server says: ready is who publishes, or could take over at once; pure."""
+    if path == "/health/live":
+        return 200, {"live": True}
+    if path == "/health/ready":
+        body = {"ready": pulse.ready, "role": pulse.role, "outage": pulse.down, **_lag(pulse)}
+        return (200 if pulse.ready else 503), body
+    return 404, {"error": "there are /health/live and /health/ready"}
+
+
+def _serve(here: World, pulse: RelayPulse) -> Callable[[], None] | None:
+    if here.settings.health_port is None:
+        return None
+    server = health.listen(here.settings.health_port, partial(answer, pulse))
+    log.print(f"[dim]health on port {server.server_port}[/dim]")
+    return server.shutdown
+
+
+class Lines:
+    """What a relay says on stderr while it runs: every change at once, progress every five seconds."""
+
+    def __init__(self, pulse: RelayPulse, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pulse = pulse
+        self._clock = clock
+        self._due = clock() + _LINE_EVERY_S
+        self._role = pulse.role
+        self._down: str | None = None
+        self._told: tuple[int, int] = (0, 0)
+        self._refused = 0
+
+    def __call__(self) -> None:
+        """Say what is new."""
+        pulse = self._pulse
+        if pulse.role != self._role:
+            self._role = pulse.role
+            log.print(f"[bold]relay[/bold]  {pulse.role}")
+        if pulse.down != self._down:
+            self._down = pulse.down
+            said = f"[yellow]waits[/yellow]  {cell(pulse.down)}" if pulse.down else "[green]goes on[/green]"
+            log.print(f"[bold]relay[/bold]  {said}", soft_wrap=True)
+        if pulse.backlog.refused > self._refused:
+            log.print(
+                f"[bold]relay[/bold]  [red]rows refused for good: {pulse.backlog.refused:,}[/red]; "
+                "cev_outbox has their errors, later rows of their orders wait",
+                soft_wrap=True,
+            )
+        self._refused = pulse.backlog.refused
+        now, what = self._clock(), (pulse.published, pulse.backlog.rows)
+        if now >= self._due and what != self._told:
+            self._told, self._due = what, now + _LINE_EVERY_S
+            log.print(f"[bold]relay[/bold]  {_sentence(pulse)}")
+
+
+def _sentence(pulse: RelayPulse) -> str:
+    oldest = _lag(pulse)["oldest_age_s"]
+    age = f", the oldest for {oldest:,.0f} s" if oldest is not None else ""
+    return f"published {pulse.published:,}, {pulse.backlog.rows:,} wait{age}"
+
+
+def _lag(pulse: RelayPulse) -> dict[str, Any]:
+    rows, oldest_at, refused = pulse.backlog
+    age = round(max(0, now_ms() - oldest_at) / 1000, 1) if oldest_at is not None else None
+    return {"lag": rows, "oldest_age_s": age, "refused": refused}
+
+
+def _report(pulse: RelayPulse, outbox_id: str, *, seconds: float, as_json: bool) -> None:
+    if as_json:
+        document = {"outbox": outbox_id, "published": pulse.published, **_lag(pulse)}
+        output.emit({**document, "cleaned": pulse.cleaned, "seconds": round(seconds, 3)})
+    else:
+        output.console.print(_sentence(pulse))
+    if pulse.backlog.refused:
+        log.print(f"cev: rows refused for good: {pulse.backlog.refused:,}; cev_outbox keeps them")
+        raise typer.Exit(1)

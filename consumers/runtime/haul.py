@@ -1,0 +1,73 @@
+"""A batch in hand: what was read, what of it is settled, and what it owes Kafka.
+
+It lives from the reading to the commit, through as many passes as its failures need; none of it is stored,
+for what it forgets comes again from Kafka and from the store.
+"""
+
+from dataclasses import dataclass, field
+
+from consumers.runtime.reading import Reading
+from consumers.runtime.rollout import Cut
+from consumers.runtime.work import Dead, Item, Outgoing, Partition
+from schemas.errors import Position
+
+
+@dataclass(slots=True)
+class Haul:
+    """One batch.
+
+    Attributes:
+        reading: what was read.
+        positions: per partition, the offset to commit when everything is settled.
+        todo: what is not settled yet; None before the first look at it.
+        results: records to send, each with the position that they answer.
+        dead: dead letters to send, by position: a pass that is cut short and repeated finds them again.
+        cuts: partitions that stand still at an unknown schema, behind what is handled here.
+        stored: whether the store knows that everything is settled.
+        effects, duplicates, buried, discarded: counts.
+    """
+
+    reading: Reading
+    positions: dict[Partition, int]
+    todo: list[Item] | None = None
+    results: list[tuple[Position, Outgoing]] = field(default_factory=list)
+    dead: dict[Position, Dead] = field(default_factory=dict)
+    cuts: dict[Partition, Cut] = field(default_factory=dict)
+    stored: bool = False
+    effects: int = 0
+    duplicates: int = 0
+    buried: int = 0
+    discarded: int = 0
+
+    @classmethod
+    def of(cls, reading: Reading) -> "Haul":
+        """A reading that nobody has looked at yet."""
+        return cls(reading, reading.positions())
+
+    def cut(self, cuts: dict[Partition, Cut]) -> None:
+        """Leave records alone from these offsets on."""
+        self.cuts = cuts
+        if not cuts:
+            return
+        self.todo = [item for item in self.todo or [] if not _cut_off(item.record.position, cuts)]
+        first = self.reading.first()
+        for each, cut in cuts.items():
+            if cut.offset > first[each]:
+                self.positions[each] = cut.offset
+            else:
+                del self.positions[each]
+
+    def narrow(self, held: set[Partition]) -> None:
+        """Forget what belongs to partitions that are not ours any more."""
+        self.reading = self.reading.of(held)
+        self.positions = {each: at for each, at in self.positions.items() if each in held}
+        self.cuts = {each: cut for each, cut in self.cuts.items() if each in held}
+        self.results = [each for each in self.results if each[0][:2] in held]
+        self.dead = {where: each for where, each in self.dead.items() if where[:2] in held}
+        if self.todo is not None:
+            self.todo = [item for item in self.todo if item.record.position[:2] in held]
+
+
+def _cut_off(where: Position, cuts: dict[Partition, Cut]) -> bool:
+    cut = cuts.get(where[:2])
+    return cut is not None and where.offset >= cut.offset

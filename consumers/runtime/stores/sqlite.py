@@ -1,0 +1,99 @@
+"""A store in a SQLite file: one writer at a time, one lock file per slot beside it (design §8).
+
+I/O: database, and lock files.
+"""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import StaticPool
+
+from consumers.runtime.stores import statements
+
+_LOOKUP = 500
+
+
+class Sqlite:
+    """A SQLite file; see `Database`.
+
+    Args:
+        path: the file.
+        lock_wait_s: how long a write waits for another member's.
+        slots: how many members there may be.
+    """
+
+    def __init__(self, path: Path, *, lock_wait_s: float, slots: int) -> None:
+        self._path = path
+        self._slots = slots
+        self._slot: IO[str] | None = None
+        self.engine = create_engine(
+            f"sqlite:///{path}",
+            poolclass=StaticPool,
+            connect_args={"timeout": lock_wait_s, "check_same_thread": False},
+        )
+        event.listen(self.engine, "connect", _set_up)
+        event.listen(self.engine, "begin", _begin)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """See `Database`."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """See `Database`."""
+        with self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    def alone(self, connection: Connection) -> None:
+        """Nothing: `BEGIN IMMEDIATE` has seen to it."""
+
+    def insert(self, connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """See `Database`."""
+        marks = ",".join("?" * len(rows[0]))
+        connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", list(rows))  # noqa: S608 - a name and question marks
+
+    def each(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """See `Database`."""
+        connection.exec_driver_sql(sql, list(rows))
+
+    def known(self, connection: Connection, order_ids: Sequence[int]) -> Iterator[Sequence[Any]]:
+        """See `Database`."""
+        for start in range(0, len(order_ids), _LOOKUP):
+            yield from connection.execute(statements.KNOWN_IN, {"ids": order_ids[start : start + _LOOKUP]})
+
+    def claim_slot(self) -> int | None:
+        """See `Database`; the lock is the kernel's, so it dies with the process."""
+        for slot in range(self._slots):
+            lock = self._path.with_name(f"{self._path.name}.slot-{slot}").open("w")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                continue
+            self._slot = lock
+            return slot
+        return None
+
+    def close(self) -> None:
+        """See `Database`."""
+        self.engine.dispose()
+        if self._slot is not None:
+            self._slot.close()
+
+
+def _set_up(raw: Any, _record: object) -> None:
+    # The driver's own BEGIN is deferred: it would fail instead of waiting when two members write.
+    raw.isolation_level = None
+    raw.execute("PRAGMA journal_mode=WAL")
+    raw.execute("PRAGMA synchronous=FULL")
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,81 @@
+"""Between the fields of an Avro body and the messages of this program, and what no schema can say of them.
+
+A body that fits its schema may still be no message: its key names another order, a number does not fit into
+its type, a list is longer than any order's. No bytes are read or written here.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from schemas.commands import DispatchProduct
+from schemas.control import ModeChanged
+from schemas.errors import KeyMismatch, MalformedBody, Position, TooManyEntries
+from schemas.facts import Item, OrderPlaced
+from schemas.topics import Message
+
+MAX_ENTRIES = 10_000
+"""Items, or names in `shadow_of`, of one fact; our own door takes 1,000.
+
+Three bytes are an item and a hundred times as much in memory: a fetch of largest records would be gigabytes.
+"""
+
+_INT = range(-(2**31), 2**31)
+
+Build = Callable[[dict[str, Any], int, Position], Message]
+"""Given a body's fields, the number in the record's key and its position, makes the message."""
+
+
+def fields_of(message: Message) -> dict[str, Any]:
+    """A message as fastavro writes it."""
+    fields = message._asdict()
+    if isinstance(message, OrderPlaced):
+        fields["items"] = [item._asdict() for item in message.items]
+    return fields
+
+
+def builder_of(record: type[Message]) -> Build:
+    """What makes messages of a type.
+
+    It raises:
+        KeyMismatch: the key names another order, or epoch, than the value.
+        MalformedBody: a quantity is beyond 32 bits.
+        TooManyEntries: more than `MAX_ENTRIES` items, or names in `shadow_of`.
+    """
+    if record is DispatchProduct:
+        return _build_dispatch
+    return _build_order if record is OrderPlaced else _build_keyed(record)
+
+
+def _build_dispatch(fields: dict[str, Any], number: int, _where: Position) -> Message:
+    return DispatchProduct(number, **fields)
+
+
+def _build_order(fields: dict[str, Any], number: int, where: Position) -> Message:
+    _same(fields["order_id"], number, where)
+    items, shadow_of = fields["items"], fields["shadow_of"]
+    if len(items) > MAX_ENTRIES or len(shadow_of) > MAX_ENTRIES:
+        raise TooManyEntries(
+            f"{len(items):,} items and {len(shadow_of):,} names in shadow_of; {MAX_ENTRIES:,} are read", where
+        )
+    fields["items"] = items = tuple([Item(**item) for item in items])
+    for item in items:
+        # fastavro reads an Avro int like a long; other readers, and whoever counts in 32 bits, could not.
+        if item.quantity not in _INT:
+            raise MalformedBody(f"the quantity {item.quantity} is no Avro int", where)
+    fields["shadow_of"] = tuple(shadow_of)
+    return OrderPlaced(**fields)
+
+
+def _build_keyed(record: type[Message]) -> Build:
+    name = "epoch" if record is ModeChanged else "order_id"
+
+    def build(fields: dict[str, Any], number: int, where: Position) -> Message:
+        _same(fields[name], number, where)
+        return record(**fields)
+
+    return build
+
+
+def _same(in_value: int, in_key: int, where: Position) -> None:
+    if in_value != in_key:
+        raise KeyMismatch(f"the key says {in_key}, the value says {in_value}", where)

@@ -1,0 +1,34 @@
+"""What the contract tests of stores share: a store's name, on each database."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from schemas.store_name import StoreName
+from tests.postgres import STORE_KINDS
+from tests.stores import template
+
+
+@pytest.fixture(params=STORE_KINDS)
+def store_kind(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def name(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> StoreName:
+    """The store of a group `warehouse`; nobody has opened it yet."""
+    url = request.getfixturevalue("migrated_url") if store_kind == "postgres" else None
+    found = StoreName.at("warehouse", data_dir=tmp_path, database_url=url)
+    if found.path is not None:
+        found.path.parent.mkdir()
+        shutil.copyfile(template(), found.path)
+    return found
+
+
+@pytest.fixture
+def new(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> StoreName:
+    """The same where there is nothing at all."""
+    url = request.getfixturevalue("postgres_url") if store_kind == "postgres" else None
+    return StoreName.at("warehouse", data_dir=tmp_path, database_url=url)

@@ -1,0 +1,296 @@
+"""What is peculiar to a store in PostgreSQL: lost connections, locks of sessions, roles, passwords."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from consumers.runtime.stores import sql
+from consumers.runtime.stores.database import SlotTaken
+from consumers.runtime.stores.postgres import Postgres
+from consumers.runtime.stores.sql import Batch, Store
+from operations import effects
+from operations.stores import reading
+from schemas.errors import DependencyDown, InvalidSetting
+from schemas.store_name import StoreName
+from schemas.topics import ORDERS
+from tests import postgres as servers
+from tests.contract.test_store_contract import effect
+from tests.kafka_log import until
+from tests.postgres import PASSWORD, Server
+from tests.stores import INSIDE_A_WRITE, child, opened
+
+P0 = (ORDERS, 0)
+OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+@pytest.fixture
+def name(migrated_url: str) -> StoreName:
+    return StoreName(migrated_url, "warehouse")
+
+
+@pytest.fixture
+def store(name: StoreName) -> Iterator[Store]:
+    with opened(name) as made:
+        yield made
+
+
+def cut(server: Server, name: StoreName) -> None:
+    """Every connection to the store is ended by the server."""
+    server.run(f"SELECT pg_terminate_backend(pid) {OTHERS}", url=name.url)
+    until(lambda: not server.run(f"SELECT pid {OTHERS}", url=name.url), "the sessions are over")
+
+
+# -- a lost connection -------------------------------------------------------------------------------------
+
+
+def test_a_lost_connection_is_an_outage_once_and_replaced_by_the_next_call(
+    store: Store, name: StoreName, postgres: Server
+) -> None:
+    store.write(Batch(at=1, effects=[effect(1)], positions={P0: 1}))
+    for call in (
+        lambda: store.write(Batch(at=2, effects=[effect(2)], positions={P0: 2})),
+        lambda: store.known([1]),
+        lambda: store.begin({P0: 0}, 0, started=False),
+    ):
+        cut(postgres, name)
+        with pytest.raises(DependencyDown, match="does not answer"):
+            call()
+        assert store.known([1, 2]).keys() == {(1, "dispatch")}
+    store.write(Batch(at=2, effects=[effect(2)], positions={P0: 2}))
+    assert store.known([1, 2]).keys() == {(1, "dispatch"), (2, "dispatch")}
+
+
+def test_a_connection_that_is_lost_inside_a_write_leaves_nothing(
+    store: Store, name: StoreName, postgres: Server
+) -> None:
+    def lose(*_: object) -> None:
+        cut(postgres, name)
+
+    assert isinstance(store._database, Postgres)
+    event.listen(store._database.engine, "commit", lose)
+    with pytest.raises(DependencyDown):
+        store.write(Batch(at=1, effects=[effect(1)], positions={P0: 1}))
+    event.remove(store._database.engine, "commit", lose)
+    assert store.known([1]) == {}
+    assert store.progress([P0]) == {}
+
+
+def test_a_server_that_is_down_is_an_outage_in_one_line_without_the_password() -> None:
+    with servers.running() as server:
+        url = server.database()
+        with opened(StoreName(url, "sales")) as store:
+            store.write(Batch(at=1, effects=[effect(1)]))
+            server.stop(signal.SIGQUIT)
+            for _ in range(3):
+                with pytest.raises(DependencyDown) as told:
+                    store.known([1])
+                assert "\n" not in str(told.value)
+                assert PASSWORD not in str(told.value)
+            with pytest.raises(DependencyDown, match="does not answer"):
+                Store(StoreName(url, "sales"))
+            server.start()
+            assert store.known([1]).keys() == {(1, "dispatch")}, "what was written survived the crash"
+
+
+# -- slots -------------------------------------------------------------------------------------------------
+
+
+def test_a_slot_is_taken_again_with_the_next_connection(
+    store: Store, name: StoreName, postgres: Server
+) -> None:
+    assert store.claim_slot() == 0
+    cut(postgres, name)
+    with pytest.raises(DependencyDown):
+        store.known([1])
+    store.known([1])
+    with opened(name) as other:
+        assert other.claim_slot() == 1
+
+
+def test_a_slot_that_another_member_took_meanwhile_is_not_shared(
+    store: Store, name: StoreName, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql, "LOCK_WAIT_S", 0.3)
+    with opened(name) as mine:
+        assert mine.claim_slot() == 0
+        cut(postgres, name)
+        assert store.claim_slot() == 0, "its holder has no connection, and so no slot"
+        with pytest.raises(DependencyDown):
+            mine.known([1])
+        for _ in range(2):
+            with pytest.raises(SlotTaken, match="another member took slot 0") as told:
+                mine.write(Batch(at=1, effects=[effect(1)]))
+            assert PASSWORD not in str(told.value)
+    assert store.known([1]) == {}
+
+
+def test_slots_of_two_groups_in_one_database_are_their_own(name: StoreName) -> None:
+    with opened(name) as one, opened(replace(name, group="sales")) as two:
+        assert [one.claim_slot(), two.claim_slot()] == [0, 0]
+
+
+# -- a member that stands still ----------------------------------------------------------------------------
+
+
+def test_the_server_undoes_a_write_in_which_its_member_stands_still(
+    name: StoreName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = INSIDE_A_WRITE.replace(
+        "store = Store", "import consumers.runtime.stores.sql as sql\nsql.LOCK_WAIT_S = 0.5\nstore = Store"
+    )
+    monkeypatch.setattr(sql, "LOCK_WAIT_S", 0.3)
+    with child(impatient, name) as (holder, said), opened(name) as store:
+        assert said == "inside"
+        holder.send_signal(signal.SIGSTOP)
+
+        def written() -> bool:
+            try:
+                store.write(Batch(at=1, effects=[effect(2)], positions={P0: 7}))
+            except DependencyDown:
+                return False
+            return True
+
+        until(written, "the stopped member's locks are gone, though it still stands")
+        holder.send_signal(signal.SIGCONT)
+        _, told = holder.communicate("", timeout=60)
+        assert holder.returncode != 0
+        assert "DependencyDown" in told
+        assert store.known([2])[2, "dispatch"].input == "1 Streetford Road"
+
+
+# -- the database ------------------------------------------------------------------------------------------
+
+
+def test_each_group_has_a_schema_of_its_own(new_url: str, postgres: Server) -> None:
+    for group in ("warehouse", "a-b", "a" * 80, "a" * 81, 'odd"; DROP TABLE x'):
+        with opened(StoreName(new_url, group)) as store:
+            store.write(Batch(at=1, effects=[effect(1)]))
+    found = {each for (each,) in postgres.run("SELECT nspname FROM pg_namespace", url=new_url)}
+    assert {"cev_warehouse", "cev_a_b"} < found
+    assert len([each for each in found if each.startswith("cev_")]) == 5
+    tables = postgres.run("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", url=new_url)
+    assert tables == [(0,)], "alembic_version is in the group's schema too"
+
+
+@pytest.fixture
+def new_url(postgres_url: str) -> str:
+    return postgres_url
+
+
+def test_a_role_that_may_not_make_schemas_uses_one_that_is_there(new_url: str, postgres: Server) -> None:
+    postgres.run("CREATE ROLE modest LOGIN PASSWORD 'm0dest'", url=new_url)
+    try:
+        url = new_url.replace(f"cev:{PASSWORD}", "modest:m0dest")
+        with pytest.raises(DependencyDown, match="permission denied"):
+            Store(StoreName(url, "sales"))
+        postgres.run("CREATE SCHEMA cev_sales AUTHORIZATION modest", url=new_url)
+        with opened(StoreName(url, "sales")) as store:
+            store.write(Batch(at=1, effects=[effect(1)]))
+            assert store.known([1])
+    finally:
+        postgres.run("DROP OWNED BY modest", url=new_url)
+        postgres.run("DROP ROLE modest", url=new_url)
+
+
+def test_a_database_that_cannot_keep_every_character_is_refused(postgres: Server) -> None:
+    postgres.run("CREATE DATABASE narrow TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        with pytest.raises(DependencyDown, match="encoded as LATIN1; a store needs UTF8"):
+            Store(StoreName(postgres.url("narrow"), "sales"))
+    finally:
+        postgres.drop(postgres.url("narrow"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda url: url.replace(PASSWORD, "wr0ng-pass"), "password authentication failed"),
+        (lambda url: url.rpartition("/")[0] + "/nowhere", "does not exist"),
+        (lambda url: url.replace("127.0.0.1", "no-such-host.invalid"), "no-such-host"),
+    ],
+)
+def test_who_is_not_let_in_is_told_why_without_the_password(
+    name: StoreName, change: Callable[[str], str], words: str
+) -> None:
+    wrong = StoreName(change(name.url), "warehouse")
+    for call in (lambda: Store(wrong), lambda: list(effects.made(wrong))):
+        with pytest.raises(DependencyDown, match=words) as told:
+            call()
+        assert "\n" not in str(told.value)
+        assert PASSWORD not in str(told.value)
+        assert "wr0ng-pass" not in str(told.value)
+
+
+def test_a_parameter_that_nobody_knows_is_a_wrong_setting(name: StoreName) -> None:
+    wrong = StoreName(f"{name.url}?colour=red", "warehouse")
+    for call in (lambda: Store(wrong), lambda: list(effects.made(wrong))):
+        with pytest.raises(InvalidSetting, match="colour"):
+            call()
+
+
+def test_what_the_address_asks_for_is_done(name: StoreName, postgres: Server) -> None:
+    with opened(StoreName(f"{name.url}?application_name=mine&connect_timeout=9", "warehouse")) as store:
+        store.known([1])
+        assert ("mine",) in postgres.run("SELECT application_name FROM pg_stat_activity", url=name.url)
+
+
+def test_a_commit_is_on_the_disk_though_the_server_would_not_wait_for_it(store: Store) -> None:
+    with store._reading() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+
+
+# -- looking at it -----------------------------------------------------------------------------------------
+
+
+def looked_at(name: StoreName, sql: str) -> list[tuple[object, ...]]:
+    with reading(name) as seen:
+        assert seen is not None
+        return list(seen.rows(sql))
+
+
+def test_who_looks_sees_one_moment_and_may_change_nothing(store: Store, name: StoreName) -> None:
+    store.write(Batch(at=1, effects=[effect(1)]))
+    with reading(name) as seen:
+        assert seen is not None
+        assert [row[0] for row in seen.rows("SELECT order_id FROM effects")] == [1]
+        store.write(Batch(at=2, effects=[effect(2)]))
+        assert [row[0] for row in seen.rows("SELECT order_id FROM effects")] == [1]
+    with pytest.raises(DependencyDown, match="read-only transaction"):
+        looked_at(name, "SELECT lo_create(0)")
+
+
+def test_a_large_store_is_read_page_by_page(store: Store, name: StoreName) -> None:
+    store.write(Batch(at=1, effects=[effect(n) for n in range(20_000)]))
+    found = effects.made(name)
+    assert [next(found).order_id for _ in range(3)] == [0, 1, 2]
+    assert sum(1 for _ in found) == 19_997
+    assert list(effects.made(replace(name, group="nobody"))) == []
+
+
+def test_the_process_list_tells_no_password(postgres_url: str) -> None:
+    code = (
+        "import sys\nfrom schemas.store_name import StoreName\nfrom consumers.runtime.stores import migrate\n"
+        "migrate.ensure(StoreName(sys.stdin.read(), 'sales'))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    process.stdin.write(postgres_url)
+    process.stdin.close()
+    seen = 0
+    while process.poll() is None:
+        for each in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = each.read_bytes()
+            except OSError:
+                continue  # it has just ended
+            assert PASSWORD.encode() not in words or str(os.getpid()) in str(each)
+            seen += b"stores.migrate" in words
+    assert process.returncode == 0
+    assert seen

@@ -1,0 +1,217 @@
+"""What every store promises between processes: slots, migrations, and members that stand still or die."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+from consumers.runtime.stores import database, migrate, sql, tables
+from consumers.runtime.stores.sql import Batch, EffectTaken, Store
+from schemas.errors import DependencyDown, Position
+from schemas.store_name import StoreName
+from schemas.topics import ORDERS
+from tests.contract.test_store_contract import effect, result
+from tests.kafka_log import until
+from tests.stores import CLAIM, IDENTITY, INSIDE_A_WRITE, begun, child, opened, rows
+
+P0, P1 = (ORDERS, 0), (ORDERS, 1)
+
+
+def written(store: Store, batch: Batch) -> bool:
+    """Whether it could be written by now."""
+    try:
+        store.write(batch)
+    except DependencyDown:
+        return False
+    return True
+
+
+# -- migrations --------------------------------------------------------------------------------------------
+
+
+def test_the_migrated_tables_are_the_tables_of_the_code(new: StoreName) -> None:
+    migrate.ensure(new)
+    engine = migrate._engine(new)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+        found = inspect(connection)
+        for table in tables.metadata.sorted_tables:
+            columns = [each["name"] for each in found.get_columns(table.name)]
+            assert columns == [column.name for column in table.columns]
+            keys = found.get_pk_constraint(table.name)["constrained_columns"]
+            assert keys == [column.name for column in table.primary_key.columns]
+    engine.dispose()
+
+
+def test_the_newest_migration_is_the_one_that_the_code_asks_for(new: StoreName) -> None:
+    migrate.ensure(new)
+    assert rows(new, "SELECT version_num FROM alembic_version") == [(migrate.HEAD,)]
+
+
+def test_a_store_that_is_up_to_date_is_not_migrated_again(
+    name: StoreName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_a, **_k: pytest.fail("migrated again"))
+    migrate.ensure(name)
+
+
+def test_members_that_start_together_migrate_once_and_find_one_identity(new: StoreName) -> None:
+    children = [begun(IDENTITY, new) for _ in range(4)]
+    said = [each.communicate(timeout=120) for each in children]
+    assert [each.returncode for each in children] == [0] * 4, said
+    assert len({out for out, _ in said}) == 1
+    assert len(rows(new, "SELECT id FROM store")) == 1
+
+
+def test_a_store_of_a_newer_program_is_left_alone(name: StoreName) -> None:
+    with opened(name) as store, store._writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(DependencyDown, match="9999"):
+        Store(name)
+
+
+def test_what_a_migration_is_told_is_not_on_its_command_line(
+    new: StoreName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    real = subprocess.run
+
+    def run(words: list[str], **named: object) -> object:
+        seen.append(words)
+        return real(words, **named)  # type: ignore[call-overload]  # as it came
+
+    monkeypatch.setattr(subprocess, "run", run)
+    migrate.ensure(new)
+    assert seen == [[sys.executable, "-m", "consumers.runtime.stores.migrate"]]
+
+
+# -- slots -------------------------------------------------------------------------------------------------
+
+
+def test_a_slot_is_free_again_the_moment_its_process_is_killed(name: StoreName) -> None:
+    with child(CLAIM, name) as (first, slot), opened(name) as mine:
+        assert slot == "0"
+        assert mine.claim_slot() == 1
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+
+        def free() -> bool:
+            with opened(name) as next_one:
+                return next_one.claim_slot() == 0
+
+        until(free, "the slot is free")
+
+
+def test_a_member_that_stands_still_keeps_its_slot(name: StoreName) -> None:
+    with child(CLAIM, name) as (first, _), opened(name) as mine:
+        first.send_signal(signal.SIGSTOP)
+        assert mine.claim_slot() == 1
+
+
+def test_members_of_one_process_have_slots_of_their_own(name: StoreName) -> None:
+    with opened(name) as one, opened(name) as two:
+        assert [one.claim_slot(), two.claim_slot()] == [0, 1]
+
+
+def test_a_full_house_is_told(name: StoreName, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "SLOTS", 1)
+    with opened(name) as one, opened(name) as two:
+        one.claim_slot()
+        with pytest.raises(DependencyDown, match="1 members use"):
+            two.claim_slot()
+
+
+# -- members that stand still, die, or get in each other's way ---------------------------------------------
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["at work", "stopped"])
+def test_a_member_inside_a_write_holds_the_others_up_for_a_while_and_takes_nothing_with_it(
+    name: StoreName, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
+) -> None:
+    monkeypatch.setattr(sql, "LOCK_WAIT_S", 0.3)
+    with opened(name) as store:
+        store.write(Batch(at=1, effects=[effect(1)], positions={P0: 1}))
+        with child(INSIDE_A_WRITE, name) as (holder, said):
+            assert said == "inside"
+            if stopped:
+                holder.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            for batch in (Batch(at=2, effects=[effect(2, at=1)]), Batch(at=2, positions={P0: 2, P1: 2})):
+                with pytest.raises(DependencyDown, match=r"does not answer: .*lock"):
+                    store.write(batch)
+            assert time.monotonic() - began < 5
+            assert store.known([1, 2]).keys() == {(1, "dispatch")}, "readers do not wait for a writer"
+            assert store.progress([P0, P1]).keys() == {P0}
+            holder.kill()
+            holder.wait()
+        last = Batch(at=3, effects=[effect(2, at=1)], results=[result(1)], positions={P0: 2})
+        until(lambda: written(store, last), "the dead member's lock is gone")
+        assert store.known([2])[2, "dispatch"].input == "1 Streetford Road"
+        assert store.results([Position(ORDERS, 0, 1)]) == [result(1)]
+
+
+def test_a_member_that_goes_on_inside_its_write_is_followed(name: StoreName) -> None:
+    with opened(name) as store, child(INSIDE_A_WRITE, name) as (holder, _):
+        holder.send_signal(signal.SIGSTOP)
+        holder.send_signal(signal.SIGCONT)
+        assert holder.stdin is not None
+        going_on = threading.Timer(0.2, holder.stdin.close)
+        going_on.start()
+        with pytest.raises(EffectTaken):
+            store.write(Batch(at=2, effects=[effect(2, at=1)]))
+        going_on.join()
+        assert store.known([2])[2, "dispatch"].input == "half"
+
+
+STRESS = """
+import json, random, sys
+from consumers.runtime.stores.sql import Batch, EffectTaken, Store
+from consumers.runtime.work import EffectRow
+from schemas.errors import Position
+from schemas.store_name import StoreName
+name, seed = json.loads(sys.argv[1])
+store, dice = Store(StoreName(*name)), random.Random(seed)
+made = taken = 0
+for turn in range(30):
+    ids = dice.sample(range(150), 40)
+    mine = [each for each in ids if (each, "dispatch") not in store.known(ids)]
+    told = "intended", str(seed), None, "fact", "id", "orders", seed, turn, 1
+    rows = [EffectRow(n, "dispatch", *told) for n in mine]
+    parts = {("orders", n): turn for n in dice.sample(range(12), 12)}
+    undone = dice.sample(range(150), 10)
+    keys = [(n, "dispatch") for n in undone]
+    try:
+        store.write(Batch(at=1, effects=rows, shadows=rows, positions=parts, finished=keys))
+        made += len(rows)
+    except EffectTaken:
+        taken += 1
+    store.write(Batch(at=1, finished=[(n, "dispatch") for n in dice.sample(range(150), 20)], positions=parts))
+print(made, taken)
+"""
+
+
+def test_four_members_with_the_same_orders_in_any_order_neither_deadlock_nor_double(name: StoreName) -> None:
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", STRESS, json.dumps([[name.url, name.group], seed])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for seed in range(4)
+    ]
+    said = [each.communicate(timeout=240) for each in children]
+    assert [each.returncode for each in children] == [0] * 4, said
+    made = [tuple(map(int, out.split())) for out, _ in said]
+    found = rows(name, "SELECT order_id, input FROM effects")
+    assert sum(each for each, _ in made) == len(found) <= 150
+    assert len({order_id for order_id, _ in found}) == len(found)
+    with opened(name) as store:
+        assert {each.position for each in store.progress([(ORDERS, n) for n in range(12)]).values()} == {29}

@@ -1,0 +1,107 @@
+"""What a store keeps of failures, on SQLite and on PostgreSQL."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consumers.runtime.stores.setbacks import Notes
+from consumers.runtime.stores.sql import Batch, EffectTaken, Store
+from consumers.runtime.work import Alarm, EffectRow, Record, Setback, Tried
+from schemas.errors import Position
+from schemas.store_name import StoreName
+from schemas.topics import ORDERS
+from tests.consuming import record
+from tests.stores import opened
+
+P0 = (ORDERS, 0)
+
+
+@pytest.fixture
+def store(name: StoreName) -> Iterator[Store]:
+    with opened(name) as made:
+        yield made
+
+
+def here(offset: int, number: int = 0) -> Position:
+    return Position(ORDERS, number, offset)
+
+
+def note(store: Store, **notes: Any) -> None:
+    store.write(Batch(at=1, notes=Notes(**notes)))
+
+
+def setback(offset: int, times: int, *, at: int = 9, why: str = "not now") -> Setback:
+    return Setback(here(offset), Tried(times, at), why)
+
+
+def test_attempts_are_found_by_partition_and_never_go_down(store: Store) -> None:
+    note(store, setbacks=[setback(5, 2), setback(3, 1)])
+    note(store, setbacks=[setback(5, 1, at=20), setback(3, 2)])
+    assert store.setbacks.tries([P0]) == {here(5): Tried(2, 20), here(3): Tried(2, 9)}
+    assert store.setbacks.tries([(ORDERS, 1)]) == {}
+
+
+def test_attempts_that_are_passed_are_forgotten_in_their_partition_alone(store: Store) -> None:
+    other = Setback(here(1, number=1), Tried(1, 9), "x")
+    note(store, setbacks=[setback(5, 1), setback(7, 1), other])
+    note(store, passed={P0: 7})
+    assert store.setbacks.tries([P0, (ORDERS, 1)]) == {here(7): Tried(1, 9), other.position: Tried(1, 9)}
+
+
+def test_orders_are_held_moved_and_freed_and_a_later_hold_survives_the_freeing(store: Store) -> None:
+    note(store, held={7: here(1), -(2**63): here(2)})
+    assert store.setbacks.held([7, 8, -(2**63)]) == {7: here(1), -(2**63): here(2)}
+    note(store, held={7: here(4)})
+    assert store.setbacks.held([7]) == {7: here(4)}
+    note(store, freed=[7], held={7: here(6)})
+    assert store.setbacks.held([7]) == {7: here(6)}
+    note(store, freed=[7])
+    assert store.setbacks.held([7]) == {}
+
+
+def test_parked_records_come_back_whole_in_their_order_and_once(store: Store) -> None:
+    headers = [("a", b"\x00\xff"), ("a", None), ("traceparent", b"x"), ("ü\x00", b"")]
+    first = record(here(9), key=b"k" * 8, value=bytes(range(256)), headers=headers)
+    second = record(here(2, number=3), value=None, headers=[])
+    note(store, parked=[(7, first), (8, second)])
+    note(store, parked=[(7, second._replace(position=here(3))), (7, first)])
+    assert store.setbacks.parked(7) == [first, second._replace(position=here(3))]
+    assert store.setbacks.parked(8) == [second]
+    note(store, unparked=[first.position])
+    assert [each.position for each in store.setbacks.parked(7)] == [here(3)]
+
+
+def test_an_alarm_keeps_its_time_while_it_lasts_and_is_removed_alone(store: Store) -> None:
+    mail = Alarm("outage", "email", 5, "down")
+    store.setbacks.sound(mail)
+    store.setbacks.sound(mail._replace(since=9, text="still down"))
+    store.setbacks.sound(Alarm("unknown-schema", "orders:0", 6, "no schema 7"))
+    assert store.setbacks.alarms() == [
+        Alarm("outage", "email", 5, "still down"),
+        Alarm("unknown-schema", "orders:0", 6, "no schema 7"),
+    ]
+    store.setbacks.hush("outage", "email")
+    assert [each.name for each in store.setbacks.alarms()] == ["unknown-schema"]
+
+
+def test_notes_are_written_with_the_rest_of_their_batch_or_not_at_all(store: Store) -> None:
+    row = EffectRow(7, "sale", "counted", None, None, "fact", "id", ORDERS, 0, 5, 1)
+    store.write(Batch(at=1, effects=[row]))
+    with pytest.raises(EffectTaken):
+        store.write(Batch(at=1, effects=[row], notes=Notes(setbacks=[setback(6, 1)], held={7: here(6)})))
+    assert (store.setbacks.tries([P0]), store.setbacks.held([7])) == ({}, {})
+
+
+@given(why=st.text(), name=st.text(), value=st.none() | st.binary())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_words_and_headers_of_any_kind_are_kept(
+    store: Store, why: str, name: str, value: bytes | None
+) -> None:
+    note(store, setbacks=[setback(5, 1, why=f"{why}\ud800\x00" * 90)])
+    kept = Record(here(1), ORDERS, 1, value, value, [(name, value)])
+    note(store, parked=[(7, kept)])
+    assert store.setbacks.parked(7) == [kept]
+    note(store, unparked=[here(1)])

@@ -1,0 +1,250 @@
+"""Records that fail for a while, on a real broker: bounded attempts, order per key, nobody else held up."""
+
+import signal
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from consumers.registry import named
+from consumers.runtime.policy import Patience
+from consumers.runtime.reaction import BrokenReaction, Context, Effect, Reaction
+from schemas.facts import Fact
+from schemas.framing import encode_key
+from schemas.topics import ORDERS
+from tests.kafka_log import until
+from tests.postgres import STORE_KINDS
+from tests.running import Shop
+
+QUICK = Patience(first_ms=20, longest_ms=100)
+SLOW = Patience(first_ms=600_000, longest_ms=600_000, chance=lambda: 1.0)
+COUNTING = """
+import os
+import consumers.sales
+from consumers.runtime.options import Options
+from consumers.runtime.policy import Patience
+whole = consumers.sales.react
+def broken(message, context):
+    if message.order_id == 7:
+        with open(os.environ["TALLY"], "a") as tally:
+            tally.write("x")
+        raise TimeoutError("not now")
+    return whole(message, context)
+consumers.sales.react = broken
+Patience.__init__.__kwdefaults__.update(first_ms={first}, longest_ms=5000)
+"""
+
+
+class Calls:
+    """Sales, failing at some orders as often as it is told; counts every call."""
+
+    def __init__(self, **fails: int) -> None:
+        self.fails = {int(name.removeprefix("order_")): times for name, times in fails.items()}
+        self.seen: list[tuple[int, int]] = []
+
+    def reaction(self, **more: Any) -> Reaction:
+        return replace(named("sales"), react=self._react, **more)
+
+    def _react(self, message: Any, given: Context) -> list[Fact]:
+        order_id = message.order_id
+        self.seen.append((order_id, message.placed_at))
+        if self.fails.get(order_id, 0) > 0:
+            self.fails[order_id] -= 1
+            raise TimeoutError("not now")
+        given.record(Effect(f"sale {message.placed_at}", "counted", input=None))
+        return []
+
+    def of(self, order_id: int) -> list[int]:
+        return [at for each, at in self.seen if each == order_id]
+
+
+def letters(shop: Shop, group: str = "sales") -> list[dict[str, Any]]:
+    return [dict(seen.headers) for seen in shop.read(f"{group}.orders.dlq")]
+
+
+def test_a_reaction_that_fails_for_a_while_recovers_and_keeps_the_order_of_its_orders(shop: Shop) -> None:
+    calls = Calls(order_7=2)
+    for at in (1, 2, 3):
+        shop.fact(7, placed_at=at)
+        shop.fact(8, placed_at=at)
+    pulse = shop.handled(calls.reaction(), patience=QUICK)
+    assert calls.of(7) == [1, 1, 1, 2, 3]
+    assert calls.of(8) == [1, 2, 3], "what was settled is not asked again"
+    assert (pulse.effects, pulse.dead) == (6, 0)
+    assert letters(shop) == []
+
+
+@pytest.mark.parametrize("store_kind", STORE_KINDS)
+def test_out_of_attempts_is_a_dead_letter_that_says_how_many_and_the_order_goes_on(shop: Shop) -> None:
+    calls = Calls(order_7=5)
+    for at in (1, 2, 3):
+        shop.fact(7, placed_at=at)
+    assert shop.handled(calls.reaction(), patience=QUICK).dead == 1
+    assert calls.of(7) == [1, 1, 1, 1, 1, 2, 3]
+    [letter] = letters(shop)
+    assert letter["attempts"] == b"5"
+    assert letter["kafka_dlt-exception-fqcn"] == b"schemas.errors.ReactionFailed"
+    assert b"TimeoutError: not now" in letter["kafka_dlt-exception-message"]
+    assert sorted(shop.rows("sales", "SELECT effect FROM effects")) == [("sale 2",), ("sale 3",)]
+    shop.fact(9)
+    shop.handled(calls.reaction(), patience=QUICK)
+    shop.handled(calls.reaction(), patience=QUICK)
+    assert shop.rows("sales", "SELECT * FROM attempts") == [], "what is passed is forgotten"
+
+
+def test_good_records_have_their_effects_before_the_wait_is_over_and_nothing_is_committed(shop: Shop) -> None:
+    calls = Calls(order_7=1)
+    for order_id in range(20):
+        shop.fact(order_id, placed_at=1)
+    running = shop.member(calls.reaction(), patience=SLOW)
+    until(lambda: len(shop.outcomes("sales")) == 19, "everybody else")
+    assert shop.rows("sales", 'SELECT "count" FROM attempts') == [(1,)]
+    low = shop.lag("sales", [ORDERS])
+    assert low > 0
+    assert shop.members("sales") == 1
+    before = time.monotonic()
+    running.stop()
+    assert time.monotonic() - before < 10, "a drain does not wait for ten minutes"
+    assert shop.lag("sales", [ORDERS]) == low
+
+
+def test_attempts_are_counted_across_a_kill_and_another_member(shop: Shop) -> None:
+    tally = shop.data_dir / "tally"
+    shop.fact(7)
+    for order_id in range(10, 20):
+        shop.fact(order_id)
+    slow, quick = COUNTING.format(first=3_000), COUNTING.format(first=20)
+    child = shop.cev("consume", "sales", code=slow, TALLY=str(tally))
+    until(lambda: tally.exists() and len(tally.read_text()) >= 2, "it tried twice")
+    child.send_signal(signal.SIGKILL)
+    child.wait(10)
+    tried = shop.rows("sales", 'SELECT "count" FROM attempts')[0][0]
+    assert tried in (1, 2)
+    code, told = shop.ran("consume", "sales", "--until-idle", "0.3", code=quick, TALLY=str(tally))
+    assert code == 0, told
+    [letter] = letters(shop)
+    assert letter["attempts"] == b"5"
+    assert len(tally.read_text()) <= 6, "only the attempt that was under way at the kill is not counted"
+    assert len(shop.outcomes("sales")) == 10
+
+
+def test_two_members_do_not_multiply_attempts(shop: Shop) -> None:
+    calls = Calls(order_7=100)
+    for order_id in range(30):
+        shop.fact(order_id, placed_at=1)
+    patience = Patience(first_ms=500, longest_ms=500)
+    first = shop.member(calls.reaction(), patience=patience)
+    until(lambda: calls.of(7), "the first one tried")
+    second = shop.member(calls.reaction(), patience=patience)
+    until(lambda: letters(shop), "it is given up")
+    until(lambda: shop.lag("sales", [ORDERS]) == 0, "everything is passed")
+    first.stop()
+    second.stop()
+    assert len(calls.of(7)) == 5
+    assert [letter["attempts"] for letter in letters(shop)] == [b"5"]
+    assert Counter(shop.outcomes("sales").values()) == {"counted": 29}
+
+
+def test_a_redriven_record_counts_on_keeps_its_first_origin_and_can_still_come_through(shop: Shop) -> None:
+    calls = Calls(order_7=10)
+    shop.fact(7, placed_at=1)
+    shop.handled(calls.reaction(), patience=QUICK)
+    for total in (b"5", b"10"):
+        letter = max(shop.read("sales.orders.dlq"), key=lambda seen: int(seen.header("attempts") or 0))
+        assert letter.header("attempts") == total
+        assert letter.header("kafka_dlt-original-topic") == ORDERS.encode()
+        shop.raw("sales.orders.retry", letter.key, letter.value, [*letter.headers, ("redrive-id", b"r")])
+        shop.handled(calls.reaction(), patience=QUICK)
+    assert len(shop.read("sales.orders.dlq")) == 2
+    assert shop.rows("sales", "SELECT effect, source_topic FROM effects") == [
+        ("sale 1", "sales.orders.retry")
+    ]
+
+
+def redrive(shop: Shop, group: str, topic: str) -> None:
+    """Put every dead letter of a topic on the retry topic, as the operator's command does."""
+    for letter in shop.read(f"{group}.{topic}.dlq"):
+        headers = [*letter.headers, ("redrive-id", b"r"), ("redrive-of", f"{letter.topic}:0:0".encode())]
+        shop.raw(f"{group}.{topic}.retry", letter.key, letter.value, headers)
+
+
+def test_a_redriven_command_dispatches_once_whatever_the_mode(shop: Shop) -> None:
+    warehouse = named("warehouse")
+    down = [True]
+
+    def react(message: Any, given: Context) -> Any:
+        if down and message.order_id in (7, 8):
+            raise TimeoutError("not now")
+        return warehouse.react(message, given)
+
+    shop.command(7)
+    shop.command(8)
+    by = replace(warehouse, react=react)
+    assert shop.handled(by, patience=replace(QUICK, attempts=1)).dead == 2
+    down.clear()
+    shop.fact(8)
+    redrive(shop, "warehouse", "dispatch_products")
+    assert shop.handled(by).dead == 0
+    redrive(shop, "warehouse", "dispatch_products")
+    shop.handled(by)
+    assert sorted(shop.results()) == [(7, "ProductDispatched"), (8, "ProductDispatched")]
+
+
+def test_a_reaction_that_breaks_its_contract_stops_its_group_at_once_and_passes_nothing(shop: Shop) -> None:
+    def react(_message: Any, _given: Context) -> list[Fact]:
+        raise BrokenReaction("it returns commands")
+
+    shop.fact(7)
+    failure = shop.member(replace(named("sales"), react=react)).failed()
+    assert isinstance(failure, BrokenReaction)
+    assert (letters(shop), shop.lag("sales", [ORDERS])) == ([], 1)
+    assert shop.rows("sales", "SELECT * FROM attempts") == []
+
+
+# -- parking -----------------------------------------------------------------------------------------------
+
+
+def marker(shop: Shop, order_id: int) -> None:
+    ruling = [("redrive-id", b"r"), ("redrive-of", b"sales.orders.dlq:0:0"), ("discard-by", b"ann@host")]
+    shop.raw("sales.orders.retry", encode_key(order_id), None, [*ruling, ("discard-why", b"a joke")])
+
+
+@pytest.mark.parametrize("store_kind", STORE_KINDS)
+@pytest.mark.parametrize("how", ["redriven", "discarded"])
+def test_an_order_is_parked_behind_its_dead_letter_and_released_by_what_is_decided(
+    shop: Shop, how: str
+) -> None:
+    calls = Calls(order_7=5)
+    by = calls.reaction(parks=True)
+    for at in (1, 2):
+        shop.fact(7, placed_at=at)
+        shop.fact(8, placed_at=at)
+    shop.handled(by, patience=QUICK)
+    assert calls.of(7) == [1] * 5
+    assert shop.rows("sales", "SELECT order_id FROM held") == [(7,)]
+    shop.fact(7, placed_at=3)
+    shop.handled(by, patience=QUICK)
+    assert shop.rows("sales", "SELECT order_id FROM parked ORDER BY number") == [(7,), (7,)]
+    assert shop.lag("sales", [ORDERS]) == 0, "their offsets pass"
+    if how == "redriven":
+        redrive(shop, "sales", "orders")
+    else:
+        marker(shop, 7)
+    pulse = shop.handled(by, patience=QUICK)
+    assert calls.of(7)[5:] == ([1, 2, 3] if how == "redriven" else [2, 3])
+    assert pulse.discarded == (how == "discarded")
+    made = shop.rows("sales", "SELECT DISTINCT source_topic FROM effects WHERE order_id = 7")
+    assert made == [("sales.orders.retry",)]
+    assert shop.rows("sales", "SELECT * FROM held") == shop.rows("sales", "SELECT * FROM parked") == []
+    shop.fact(7, placed_at=4)
+    shop.handled(by)
+    assert calls.of(7)[-1] == 4
+
+
+def test_a_marker_is_passed_over_where_nobody_parks(shop: Shop) -> None:
+    marker(shop, 7)
+    pulse = shop.handled("sales")
+    assert (pulse.discarded, pulse.dead, pulse.effects) == (1, 0, 0)
+    assert shop.read("sales.orders.dlq") == []

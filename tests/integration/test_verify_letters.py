@@ -1,0 +1,82 @@
+"""The reconciliation while operators decide about dead letters, against real groups."""
+
+from dataclasses import replace
+from typing import Any
+
+from broker.client import Cluster
+from consumers.registry import all_topics, named
+from operations.dead_letters import Filter
+from operations.redrive import Redrive, Ruling
+from operations.verify import reading
+from operations.verify.evidence import READS
+from operations.verify.judge import judge
+from operations.verify.verdict import Verdict
+from schemas.codec import Codec
+from tests.kafka_log import HOME
+from tests.letters import put_aside
+from tests.running import Shop
+
+PARKING = replace(named("warehouse"), parks=True)
+
+
+def verdict(shop: Shop) -> Verdict:
+    stores = {group: shop.name(group) for group in READS}
+    found = judge(reading.gather(shop.cluster, Codec(), stores, lambda _text: None))
+    assert found.ok, found
+    return found
+
+
+def decide(shop: Shop, how: Any, **wanted: Any) -> int:
+    cluster = Cluster(bootstrap=shop.bootstrap)
+    return Redrive(cluster, all_topics(), Filter(**wanted), Ruling(how, "ada@here", "why")).run().done
+
+
+def test_an_order_is_dead_then_unseen_then_dead_again_and_at_last_dispatched(shop: Shop) -> None:
+    put_aside(shop, 1)
+    assert (verdict(shop).dead, verdict(shop).accepted) == (1, 1)
+    decide(shop, "redriven")
+    found = verdict(shop)
+    assert (found.dead, found.unseen) == (0, ("1",))
+    assert not reading.wait(shop.cluster, 0, lambda _text: None)
+    shop.handled("warehouse")
+    assert verdict(shop).dead == 1
+    decide(shop, "redriven")
+    shop.handled("warehouse", act_on_foreign=True)
+    found = verdict(shop)
+    # The other groups have not looked at the fact.
+    assert (found.dead, found.dispatched, found.discarded) == (0, 1, 0)
+
+
+def test_a_discarded_order_counts_as_such_before_and_after_its_group_has_seen_it(shop: Shop) -> None:
+    put_aside(shop, 2)
+    decide(shop, "discarded", order_id=1)
+    assert (verdict(shop).discarded, verdict(shop).dead) == (1, 1)
+    shop.handled("warehouse")
+    assert (verdict(shop).discarded, verdict(shop).dead) == (1, 1)
+
+
+def test_what_is_parked_is_dead_with_the_letter_in_front_of_it_and_released_with_it(shop: Shop) -> None:
+    shop.fact(1, mode_epoch=0)
+    shop.handled(PARKING)
+    shop.command(1)
+    shop.command(2)
+    shop.handled(PARKING)
+    found = verdict(shop)
+    assert (found.accepted, found.dead, found.dispatched) == (2, 1, 1)
+    decide(shop, "discarded")
+    shop.handled(PARKING)
+    found = verdict(shop)
+    assert (found.dead, found.discarded, found.dispatched, found.different) == (0, 0, 2, ())
+    assert {order_id for order_id, _ in shop.results()} == {1, 2}
+
+
+def test_a_redriven_letter_and_what_was_parked_behind_it_make_one_dispatch(shop: Shop) -> None:
+    shop.fact(1, mode_epoch=0)
+    shop.handled(PARKING)
+    shop.command(1, HOME)
+    shop.handled(PARKING)
+    assert decide(shop, "redriven") == 1
+    shop.handled(PARKING, act_on_foreign=True)
+    found = verdict(shop)
+    assert (found.dead, found.dispatched) == (0, 1)
+    assert shop.results() == [(1, "ProductDispatched")]

@@ -1,0 +1,101 @@
+"""Decisions as they are written down, and the set of what is decided."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operations import decision
+from operations.decided import Decided
+from operations.decision import Decision, Run
+from schemas.errors import Position
+
+DLQ = "warehouse.orders.dlq"
+WHERE = Position(DLQ, 3, 41)
+RUN = Run("f00", "ada@here", "the schema is there now")
+
+positions = st.tuples(st.integers(0, 9), st.integers(0, 2**50) | st.integers(0, 9_000))
+headers = st.lists(
+    st.tuples(
+        st.sampled_from([*decision.RESERVED, "ce_id", "kafka_dlt-original-topic"]) | st.text(max_size=5),
+        st.binary(max_size=8) | st.none(),
+    ),
+    max_size=8,
+)
+
+
+@given(st.lists(positions, max_size=40), st.lists(positions, max_size=10))
+def test_the_set_holds_what_was_added_and_nothing_else(
+    added: list[tuple[int, int]], others: list[tuple[int, int]]
+) -> None:
+    decided, wanted = Decided(), set()
+    for where in added:
+        assert decided.add(*where) == (where not in wanted)
+        wanted.add(where)
+    assert len(decided) == len(wanted)
+    assert all((where in decided) == (where in wanted) for where in [*added, *others])
+
+
+@given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 20_000)), max_size=30))
+def test_the_set_gives_back_everything_in_order(wanted: set[tuple[int, int]]) -> None:
+    decided = Decided()
+    for where in wanted:
+        decided.add(*where)
+    assert list(decided) == sorted(wanted)
+
+
+@given(headers)
+def test_a_redriven_record_keeps_its_headers_and_says_what_it_is(
+    before: list[tuple[str, bytes | None]],
+) -> None:
+    after = decision.redriven(before, WHERE, RUN)
+    kept = [each for each in before if each[0] not in decision.RESERVED]
+    assert after[: len(kept)] == kept
+    assert decision.decides(after, DLQ) == (3, 41)
+    assert decision.parse(after, 7) == Decision("redriven", "ada@here", RUN.why, 7, "f00")
+
+
+@given(headers)
+def test_no_header_of_a_sender_makes_a_redriven_record_a_marker(
+    before: list[tuple[str, bytes | None]],
+) -> None:
+    assert not decision.is_discard(decision.redriven(before, WHERE, RUN))
+
+
+@given(headers)
+def test_a_marker_says_who_and_why_and_where_the_record_first_came_from(
+    before: list[tuple[str, bytes | None]],
+) -> None:
+    after = decision.discarded(before, WHERE, RUN)
+    assert decision.is_discard(after)
+    assert decision.decides(after, DLQ) == (3, 41)
+    assert decision.parse(after, 7) == Decision("discarded", "ada@here", RUN.why, 7, "f00")
+    origin = [each for each in before if each[0].startswith("kafka_dlt-original-")]
+    assert [each for each in after if each[0].startswith("kafka_dlt-")] == origin
+
+
+def test_a_redrive_without_a_reason_has_none() -> None:
+    assert decision.parse(decision.redriven([], WHERE, RUN._replace(why="")), 7).why is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"sales.orders.dlq:3:41",
+        b"warehouse.orders.dlq:3",
+        b"warehouse.orders.dlq:-1:4",
+        b"warehouse.orders.dlq:3:41 ",
+        b"warehouse.orders.dlq:3:" + b"9" * 30,
+        b"\xff:1:2",
+        b"x",
+        b"",
+        None,
+    ],
+)
+def test_what_is_not_a_position_of_this_topic_decides_nothing(text: bytes | None) -> None:
+    assert decision.decides([("redrive-of", text)], DLQ) is None
+
+
+@given(headers)
+def test_reading_what_anybody_wrote_never_fails(before: list[tuple[str, bytes | None]]) -> None:
+    decision.decides(before, DLQ)
+    decision.parse(before, 0)

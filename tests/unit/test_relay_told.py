@@ -1,0 +1,98 @@
+"""What a relay says on stderr and to probes, and which alarms an outbox raises; nothing is touched."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cli import relay
+from cli.relay import Lines, answer
+from cli.settings import load
+from operations.outbox import STALE_MS, alarms
+from producers.relay import RelayPulse
+from producers.relay_queue import Backlog
+from schemas.errors import UsageError
+from schemas.times import now_ms
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    text = io.StringIO()
+    monkeypatch.setattr(relay, "log", Console(file=text, width=200, highlight=False))
+    return text
+
+
+def test_every_change_is_said_once_and_progress_every_five_seconds(said: io.StringIO) -> None:
+    now = 0.0
+    pulse = RelayPulse()
+    lines = Lines(pulse, clock=lambda: now)
+    for change in (
+        {},
+        {"role": "leading"},
+        {},
+        {"down": "no broker answered"},
+        {},
+        {"down": None},
+        {"backlog": Backlog(3, now_ms() - 7000, 1)},
+        {},
+        {"published": 1200},
+    ):
+        vars(pulse).update(change)
+        lines()
+    assert [line.strip() for line in said.getvalue().splitlines()] == [
+        "relay  leading",
+        "relay  waits  no broker answered",
+        "relay  goes on",
+        "relay  rows refused for good: 1; cev_outbox has their errors, later rows of their orders wait",
+    ]
+    now = 5.0
+    lines()
+    lines()
+    assert said.getvalue().splitlines()[4:] == ["relay  published 1,200, 3 wait, the oldest for 7 s"]
+
+
+def test_what_the_database_says_cannot_forge_a_line(said: io.StringIO) -> None:
+    pulse = RelayPulse()
+    lines = Lines(pulse)
+    pulse.down = "\x1b[2J[red]x[/red]"
+    lines()
+    assert "\x1b" not in said.getvalue()
+    assert "[red]x[/red]" in said.getvalue()
+
+
+def test_probes_hear_who_leads_who_stands_by_and_what_is_down() -> None:
+    pulse = RelayPulse()
+    assert answer(pulse, "/health/live") == (200, {"live": True})
+    assert answer(pulse, "/health/ready")[0] == 503
+    for role in ("leading", "standing by"):
+        pulse.role = role
+        status, body = answer(pulse, "/health/ready")
+        assert (status, body["ready"], body["role"]) == (200, True, role)
+    pulse.down = "no broker answered"
+    status, body = answer(pulse, "/health/ready")
+    assert (status, body["outage"]) == (503, "no broker answered")
+    assert answer(pulse, "/elsewhere")[0] == 404
+
+
+def test_without_a_setting_it_says_which() -> None:
+    with pytest.raises(UsageError, match="CEV_OUTBOX_URL") as fault:
+        relay.outbox_url(load(environment={}).settings)
+    assert fault.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("backlog", "names"),
+    [
+        (Backlog(0, None, 0), []),
+        (Backlog(5, 1_000_000 - STALE_MS, 0), []),
+        (Backlog(5, 1_000_000 - STALE_MS - 1, 0), ["outbox-waits"]),
+        (Backlog(5, 1_000_000, 1), ["outbox-refused"]),
+        (Backlog(5, 0, 2), ["outbox-refused"]),
+    ],
+)
+def test_an_outbox_raises_an_alarm_when_orders_wait_too_long_or_were_refused(
+    backlog: Backlog, names: list[str]
+) -> None:
+    found = alarms(backlog, 1_000_000)
+    assert [each.name for each in found] == names
+    assert all(each.subject == "outbox" and each.since == backlog.oldest_at for each in found)

@@ -1,0 +1,133 @@
+"""What happens to a record that fails: attempts and waits are bounded, whatever the dice say."""
+
+import inspect
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.runtime import policy
+from consumers.runtime.policy import (
+    OUTAGES,
+    GiveUp,
+    Patience,
+    TryAgain,
+    Wait,
+    may_recover,
+    unknown_schema,
+)
+from schemas import errors
+from schemas.errors import (
+    BrokerUnreachable,
+    NoRegistry,
+    Position,
+    PutOff,
+    ReactionFailed,
+    RecordError,
+    RegistryUnreachable,
+    Setback,
+    TruncatedBody,
+    UnknownFingerprint,
+    UnknownSchemaId,
+)
+
+HERE = Position("orders", 0, 7)
+NOW = 1_800_000_000_000
+
+patiences = st.builds(
+    Patience,
+    attempts=st.integers(1, 12),
+    first_ms=st.integers(0, 100_000),
+    longest_ms=st.integers(0, 100_000),
+    chance=st.floats(0, 1).map(lambda drawn: lambda: drawn),
+)
+record_errors = st.sampled_from(
+    [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, RecordError)]
+)
+setbacks = st.sampled_from([Setback, ReactionFailed, PutOff, UnknownSchemaId])
+outages = st.sampled_from([BrokerUnreachable, RegistryUnreachable])
+
+
+def waits_of(patience: Patience, error: RecordError) -> tuple[list[int], int]:
+    """Every wait of a record that fails until it is given up, and how often it was tried."""
+    waits: list[int] = []
+    tried = 0
+    while True:
+        verdict = patience.verdict(error, tried, NOW)
+        assert not isinstance(verdict, Wait)
+        if isinstance(verdict, GiveUp):
+            return waits, verdict.attempts
+        waits.append(verdict.at - NOW)
+        tried = verdict.attempts
+
+
+@given(patiences, setbacks)
+def test_a_setback_is_tried_so_often_and_no_longer_than_the_bound(
+    patience: Patience, kind: type[RecordError]
+) -> None:
+    waits, attempts = waits_of(patience, kind("it broke", HERE))
+    assert attempts == patience.attempts
+    assert len(waits) == attempts - 1
+    assert sum(waits) <= patience.total_ms
+    for number, wait in enumerate(waits):
+        assert 0 <= wait <= min(patience.longest_ms, patience.first_ms * 2**number)
+
+
+@given(patiences, record_errors, st.integers(0, 20))
+def test_poison_is_given_up_at_once_and_nothing_is_tried_more_often_than_allowed(
+    patience: Patience, kind: type[RecordError], before: int
+) -> None:
+    verdict = patience.verdict(kind("it broke", HERE), before, NOW)
+    if isinstance(verdict, TryAgain):
+        assert issubclass(kind, Setback | UnknownSchemaId)
+        assert not issubclass(kind, NoRegistry)
+        assert verdict.attempts == before + 1 < patience.attempts
+        assert verdict.at >= NOW
+    else:
+        assert verdict == GiveUp(before + 1)
+
+
+@given(patiences, outages, st.integers(0, 10_000))
+def test_an_outage_waits_for_ever_and_is_never_given_up(
+    patience: Patience, kind: type[errors.Unreachable], before: int
+) -> None:
+    verdict = patience.verdict(kind("down"), before, NOW)
+    assert isinstance(verdict, Wait)
+    assert NOW <= verdict.at <= NOW + patience.longest_ms
+
+
+@given(st.integers(0, 10_000))
+def test_waits_for_an_outage_grow_to_a_quarter_of_a_minute(before: int) -> None:
+    assert OUTAGES.wait_ms(before) == min(15_000, 250 * 2**before)
+
+
+def test_the_bound_of_the_docstring_is_the_bound_of_the_defaults() -> None:
+    assert Patience().total_ms == 15_000
+    assert "at most\n1 + 2 + 4 + 8 = 15 seconds" in (policy.__doc__ or "")
+
+
+def test_jitter_is_full() -> None:
+    drawn = iter([0.0, 0.5, 1.0])
+    patience = Patience(chance=lambda: next(drawn))
+    assert [patience.wait_ms(3) for _ in range(3)] == [0, 4_000, 8_000]
+
+
+@pytest.mark.parametrize(
+    ("kind", "recovers"),
+    [
+        (UnknownSchemaId, True),
+        (NoRegistry, False),
+        (UnknownFingerprint, False),
+        (TruncatedBody, False),
+        (PutOff, True),
+        (ReactionFailed, True),
+    ],
+)
+def test_what_may_work_the_next_time(kind: type[RecordError], recovers: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert may_recover(kind("x", HERE)) is recovers
+
+
+def test_an_unknown_schema_has_the_same_words_wherever_it_lies() -> None:
+    first, second = (UnknownSchemaId("no schema 7", HERE._replace(offset=n)) for n in (1, 2))
+    assert unknown_schema(first) == unknown_schema(second) == "no schema 7"
+    assert unknown_schema(TruncatedBody("x", HERE)) is None
