@@ -159,8 +159,14 @@ def _decide(
         wanted = wanted._replace(positions=redrive.chosen(here.cluster, all_topics(), positions))
     run = Redrive(here.cluster, all_topics(), wanted, ruling)
     doing = "redriving" if ruling.how == "redriven" else "discarding"
-    with progress(doing, lambda: run.tally.total, lambda: run.tally.walked):
-        tally = run.run()
+    try:
+        with progress(doing, lambda: run.tally.total, lambda: run.tally.walked):
+            tally = run.run()
+    except KeyboardInterrupt:
+        if not ruling.dry_run:
+            said = f"stopped after {run.tally.done:,} were {ruling.how}"
+            output.log.print(f"{said}; the same command again goes on from there")
+        raise
     if as_json:
         output.emit(dlq_output.tally_fields(tally, ruling, run.id))
     else:

@@ -1,7 +1,8 @@
 """Deleting what nobody needs any more from command, dead-letter and retry topics (design §5, "Kept").
 
 Promises: never facts, results or the control topic; never a record younger than the limit, one that its owner
-has not committed, a dead letter that nobody decided, or a decision about a letter that is still there. Only
+has not committed, a dead letter that nobody decided or the command that it is about, or a decision about a
+letter that is still there. Only
 beginnings of logs are deleted, below what groups have committed, so no group loses an offset. A rehearsal
 deletes nothing. Killed half-way, the same command goes on.
 
@@ -21,9 +22,9 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import DeletedRecords  # type: ignore[attr-defined]  # public, imported without __all__
 
 from broker.client import Cluster
-from operations import decisions, groups
+from operations import dead_letter, decisions, groups
 from operations.admin import Admin, Edges, Partition, partitions_of
-from operations.clean_plan import YOUNG, Prefix, bound, letter_stays, retry_stays
+from operations.clean_plan import YOUNG, Prefix, bound, command_stays, letter_stays, retry_stays
 from operations.decided import Decided
 from operations.logs import Entry, scan
 from schemas.errors import TopicMissing
@@ -151,7 +152,21 @@ class Clean:
         if topic.kind is Kind.RETRY:
             letters = dead_letters(topic.owner, topic.source or "")
             return lambda entry: retry_stays(entry, letters, self._lows)
-        return lambda _entry: None
+        waiting = self._undecided(topic)
+        return lambda entry: command_stays(entry, waiting)
+
+    def _undecided(self, topic: Topic) -> Decided:
+        """Where on a command topic the records lie whose dead letters nobody has decided."""
+        name = dead_letters(topic.owner, topic.name)
+        letters = [each for each in self._catalogue if each.name == name]
+        edges = self._admin.edges(partitions_of(self._admin.topics(), [name])) if letters else {}
+        found = Decided()
+        for letter in letters:
+            for entry in decisions.undecided(self._admin, letter, edges):
+                origin = dead_letter.parse(entry.headers).origin
+                if origin is not None and origin.topic == topic.name:
+                    found.add(origin.partition, origin.offset)
+        return found
 
     def _delete(self, todo: Mapping[Partition, int]) -> None:
         for each, offset in todo.items():

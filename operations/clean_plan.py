@@ -2,7 +2,8 @@
 
 A log is only ever cut from its beginning, so the question is where the first record lies that must stay:
 
-    command       the first that its owner has not committed
+    command       the first that its owner has not committed; or whose dead letter nobody has decided, because
+                  without it nobody would count that order any more
     dead letter   the first that nobody has decided, or whose decision is young
     retry         the first that its owner has not committed; or whose dead letter is still there, because
                   without it that letter would look undecided and could be redriven twice; or that discards a
@@ -94,6 +95,16 @@ def bound(low: int, end: int, handled: int | None, young: int | None, *, owned: 
         limits.append(Bound(young, YOUNG))
     # The end of the log comes first: nothing stops a partition that may be cleaned as a whole.
     return min((each._replace(offset=max(each.offset, low)) for each in limits), key=lambda each: each.offset)
+
+
+def command_stays(entry: Entry, undecided: Decided) -> str | None:
+    """Why a handled command must stay; None if it may go.
+
+    Args:
+        entry: the command.
+        undecided: where the records lie whose dead letters nobody has decided.
+    """
+    return UNDECIDED if (entry.position.partition, entry.position.offset) in undecided else None
 
 
 def letter_stays(entry: Entry, decided: Decided, old: Decided) -> str | None:

@@ -13,6 +13,7 @@ column counts up by one, without a cache; SQLite: one writer at a time).
 I/O: database (creates tables).
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +23,21 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from schemas.errors import DependencyDown, InvalidSetting
+from schemas.store_name import StoreName, postgres
 
 TABLE: Final = "cev_outbox"
 RELAY_TABLE: Final = "cev_outbox_relay"
 READING: Final = "cev_reading"
 """Set in a connection's `info` while it only reads: then it takes no lock that a writer would wait for."""
+_LIVENESS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Parameters of libpq that an address may overrule: a server's host that is gone is noticed."""
+_SERVERS = ("postgresql", "postgres", "postgresql+psycopg")
 LOCK_WAIT_S: Final = 5
 """How long a statement may wait for somebody else's lock."""
 
@@ -121,7 +132,11 @@ def engine_of(url: str) -> Engine:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin)
     else:
-        engine = create_engine(address, poolclass=NullPool, connect_args={"connect_timeout": LOCK_WAIT_S})
+        engine = create_engine(
+            address,
+            poolclass=NullPool,
+            connect_args={key: value for key, value in _LIVENESS.items() if key not in address.query},
+        )
         event.listen(engine, "connect", _set_up_postgres)
     return engine
 
@@ -140,13 +155,28 @@ def sqlite_file(engine: Engine) -> Path | None:
     return path
 
 
+def shown(engine: Engine) -> str:
+    """Where an outbox is, without a password; what follows the question mark may hold one too."""
+    address = engine.url.set(drivername=engine.dialect.name, query={})
+    return address.render_as_string(hide_password=True)
+
+
+def masked(url: str) -> Callable[[object], str]:
+    """What a database says, on one line and without the address's password."""
+    return StoreName(url, "outbox").masked
+
+
 def _address(url: str) -> URL:
+    scheme = url.strip().partition("://")[0]
+    if scheme in _SERVERS:
+        try:
+            return make_url(postgres(url)).set(drivername="postgresql+psycopg")
+        except ValueError as error:
+            raise InvalidSetting(f"outbox_url {error}") from None
     try:
         found = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise InvalidSetting("outbox_url is no address like postgresql://… or sqlite:///…") from None
-    if found.drivername in ("postgresql", "postgres"):
-        return found.set(drivername="postgresql+psycopg")
     if found.drivername == "sqlite" and found.database and found.database != ":memory:":
         return found
     raise InvalidSetting("outbox_url names neither PostgreSQL (postgresql://…) nor a file (sqlite:///…)")

@@ -47,6 +47,8 @@ _LOOK_S = 2.0
 _CLEAN_S = 10.0
 _BACKOFF_S = (0.2, 5.0)
 _SLICE_S = 0.1
+_STUCK_S = 60.0
+"""Longer than any turn that ends: claiming and a batch have their own limits."""
 
 
 @dataclass
@@ -59,6 +61,7 @@ class RelayPulse:
         down: what does not answer; None while all is well.
         backlog: what is not published, looked at every two seconds.
         cleaned: rows that it deleted.
+        turned_at: when it was last seen at work, of the monotonic clock; None before that.
     """
 
     role: str = "starting"
@@ -66,11 +69,17 @@ class RelayPulse:
     down: str | None = None
     backlog: Backlog = field(default_factory=lambda: Backlog(0, None, 0))
     cleaned: int = 0
+    turned_at: float | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether something neither answers nor fails, such as a database that was stopped."""
+        return self.turned_at is not None and time.monotonic() - self.turned_at > _STUCK_S
 
     @property
     def ready(self) -> bool:
         """Whether it does its work, or could take over at once."""
-        return self.role != "starting" and self.down is None
+        return self.role != "starting" and self.down is None and not self.stuck
 
 
 class Relay:
@@ -135,6 +144,7 @@ class Relay:
             self._watch()
 
     def _turn(self) -> None:
+        self._pulse.turned_at = time.monotonic()
         self._guarded(self._work)
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -206,8 +216,10 @@ class Relay:
 
     def _refused(self, batch: Batch, refused: dict[int, str]) -> None:
         if len(batch.rows) > 1:
-            # The row alone must be at fault, and not the company that it was sent in.
-            self._suspects.update(refused)
+            # The row alone must be at fault, and not the company that it was sent in. What its order has
+            # before it in this batch goes before it again.
+            orders = {row.order_id for row in batch.rows if row.id in refused}
+            self._suspects.update(row.id for row in batch.rows if row.order_id in orders)
             return
         for row_id, why in refused.items():
             self._queue.refuse(row_id, f"Kafka does not take it: {why}")

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from producers import relay_sql
 from producers.outbox_rows import UnreadableRow, unpack
-from producers.outbox_tables import READING, RELAY_TABLE, engine_of, sqlite_file
+from producers.outbox_tables import READING, RELAY_TABLE, engine_of, masked, shown, sqlite_file
 from producers.relay_log import Batch, Row
 from schemas.errors import DependencyDown, Failed, Fenced
 from schemas.times import now_ms
@@ -57,10 +57,11 @@ class Queue:
 
     def __init__(self, url: str) -> None:
         self._engine = engine_of(url)
+        self._masked = masked(url)
         self._connection: Connection | None = None
         self._lock: IO[str] | None = None
         self._leader = ""
-        self.where = self._engine.url.render_as_string(hide_password=True)
+        self.where = shown(self._engine)
 
     def identity(self) -> str:
         """The outbox's id, for ever the same.
@@ -234,8 +235,9 @@ class Queue:
         except (SQLAlchemyError, OSError) as error:
             self.close()
             why = error.orig if isinstance(error, DBAPIError) else error
-            text_of = " ".join(str(why).split())
-            raise DependencyDown(f"the outbox in {self.where} does not answer: {text_of}") from error
+            raise DependencyDown(
+                f"the outbox in {self.where} does not answer: {self._masked(why)}"
+            ) from error
 
 
 class _Unreadable(Exception):

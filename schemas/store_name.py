@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 _FILE = "sqlite:///"
@@ -107,6 +107,18 @@ def postgres(url: str) -> str:
     misread = parts.netloc.count("@") > 1 or ("@" not in parts.netloc and "@" in parts.path)
     if misread or parts.fragment or "#" in rest:
         raise ValueError("has a user or password with a sign that must be escaped: @ is %40, / %2F, # %23")
+    if not _port_is_number(parts):
+        raise ValueError("has a port that is no number from 0 to 65535")
     if not parts.path.strip("/") and "dbname" not in dict(parse_qsl(parts.query)):
         raise ValueError("names no database: it goes behind the host, postgresql://user@host:5432/database")
     return address
+
+
+def _port_is_number(parts: SplitResult) -> bool:
+    if "," in parts.netloc:
+        return True  # several hosts, which only libpq can read
+    try:
+        parts.port  # noqa: B018 - reading it is the check
+    except ValueError:
+        return False
+    return True

@@ -7,6 +7,8 @@ import os
 import smtplib
 import ssl
 import threading
+import time
+from contextlib import suppress
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -21,6 +23,8 @@ _DOMAIN = "command-event.invalid"
 _TRANSIENT, _PERMANENT = 400, 500
 _CLOSING = 421
 _TOO_LARGE = 552
+_DRAFT_S = 36 * 3600
+"""Age at which a maildir's drafts are given up (maildir(5))."""
 _MAX_ADDRESS = 320
 """RFC 5321 §4.5.3.1: 64 for the local part, 255 for the domain. The standard library's parser needs time that
 grows with the square of an address's length: a long one would stop the group."""
@@ -166,6 +170,14 @@ class Maildir:
         self._sender = sender
         for name in ("tmp", "new", "cur"):
             (folder / name).mkdir(parents=True, exist_ok=True)
+        self._tidy(folder / "tmp", time.time() - _DRAFT_S)
+
+    def _tidy(self, drafts: Path, before: float) -> None:
+        """Remove what killed processes left half-written; whoever reads maildirs does the same."""
+        for draft in drafts.iterdir():
+            with suppress(OSError):
+                if draft.stat().st_mtime < before:
+                    draft.unlink()
 
     @property
     def describe(self) -> str:
@@ -176,7 +188,8 @@ class Maildir:
         """Write a mail's file; see `Channel.deliver`."""
         letter = _letter(delivery, key, self._sender, where)
         name = key.replace("/", ".")
-        draft = self._folder / "tmp" / name
+        # A zombie and its heir may write the same mail at once: each has a draft of its own (maildir(5)).
+        draft = self._folder / "tmp" / f"{name}.{os.getpid()}.{threading.get_ident()}"
         try:
             with draft.open("wb") as file:
                 file.write(bytes(letter))

@@ -99,12 +99,7 @@ class Inlet:
         self.pauses.end(self.owned, time.monotonic())
         metadata = self._consumer.consumer_group_metadata()
         before = self._rebalances
-        messages, self._stash = self._stash, []
-        if not messages:
-            first = self._consumer.poll(timeout_s)
-            messages = [] if first is None else [first]
-        if messages:
-            messages += self._consumer.consume(limit, 0)
+        messages = self._take(limit, timeout_s)
         if self._rebalances != before:
             # The rebalance was served in this very call: what came with it belongs to the new assignment.
             metadata = self._consumer.consumer_group_metadata()
@@ -212,6 +207,18 @@ class Inlet:
         """Leave the group."""
         self._consumer.close()
 
+    def _take(self, limit: int, timeout_s: float) -> list[Message]:
+        taken, self._stash = self._stash, []
+        if not taken:
+            first = self._consumer.poll(timeout_s)
+            taken = [] if first is None else [first]
+        if not taken:
+            return []
+        since = self._rebalances
+        more = self._consumer.consume(limit, 0)
+        # A partition may leave and come back within that call: another member may have passed what we took.
+        return [each for each in taken if self._revoked.get(_partition(each), 0) <= since] + more
+
     def _look_around(self) -> str | None:
         """With nothing to read: is anybody there, and are we a spare member? Says what is down, or None."""
         try:
@@ -263,7 +270,7 @@ class Inlet:
 
     def _forget(self, partitions: set[Partition]) -> None:
         """Drop what was polled of these; of any other it would be lost, for it is not read twice."""
-        self._stash = [each for each in self._stash if (each.topic(), each.partition()) not in partitions]
+        self._stash = [each for each in self._stash if _partition(each) not in partitions]
         for each in partitions:
             self.ends.pop(each, None)
 
@@ -271,6 +278,10 @@ class Inlet:
         # Said again until we leave: whoever waits out an outage would go on without the partitions.
         if self._failure is not None:
             raise self._failure
+
+
+def _partition(message: Message) -> Partition:
+    return message.topic() or "", message.partition() or 0
 
 
 def _commit_error(error: KafkaError) -> Exception:

@@ -19,8 +19,8 @@ Decided here, where the design leaves it open: an effect whose result fact is mi
 passed its source is `lost`; a result fact without an effect is `different` for an order that there is, and
 `phantom` for one that there is not; a record that cannot be read is no order, but without a dead letter it is
 `lost` too, by its position; a fact that owes no mail and no text counts as `no_contact`, not as `notified`; a
-record that an operator discarded is not compared with the others of its order any more; a shadow fact alone,
-where the log of commands was cut, is `aged`: what decided it may be gone.
+record that an operator discarded for a group is not compared in what concerns that group any more; a shadow
+fact alone, where the log of commands was cut, is `aged`: what decided it may be gone.
 """
 
 from collections.abc import Iterable
@@ -45,6 +45,8 @@ LETTERS = {"dispatched": "d", "rejected": "r", "expired": "x"}
 """One letter per terminal outcome, as `Answer.outcomes` has them."""
 
 _WAREHOUSE = "warehouse"
+_MINDS = {"address": _WAREHOUSE, "email": "notification", "phone": "notification", "sale": "sales"}
+"""Whose business each content is: what one group discarded is still the others' to compare."""
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -64,9 +66,10 @@ def judge(evidence: Evidence) -> Verdict:
 
 def _judge_dispatch(evidence: Evidence, found: Findings, order_id: int) -> None:
     records = (*evidence.commands.get(order_id, ()), *evidence.facts.get(order_id, ()))
-    standing = [record for record in records if not _discarded(evidence, record)]
-    if any(_disagree(standing, content) for content in ("address", "email", "phone", "sale")):
-        found.different.add(order_id)
+    for content, group in _MINDS.items():
+        standing = [record for record in records if record.place not in evidence.discarded[group]]
+        if _disagree(standing, content):
+            found.different.add(order_id)
     effect = _named(evidence, _WAREHOUSE, order_id, "dispatch")
     # A shadow fact alone: its command is missing, so nobody will ever decide.
     deciding = [record for record in records if record.decides] or list(records)
@@ -212,10 +215,6 @@ def _fate(evidence: Evidence, group: str, where: Place) -> int:
     if where in evidence.discarded[group]:
         return DISCARDED
     return LOST if _passed(evidence, group, where) else UNSEEN
-
-
-def _discarded(evidence: Evidence, record: Seen) -> bool:
-    return any(record.place in places for places in evidence.discarded.values())
 
 
 def _command_may_be_gone(evidence: Evidence, deciding: Iterable[Seen]) -> bool:

@@ -6,6 +6,7 @@ dead-letter topic (design §7, points 6 and 7).
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,3 +171,33 @@ def test_an_address_of_no_mail_server_is_a_fault_of_the_setting(url: str) -> Non
 def test_an_address_of_no_gateway_is_a_fault_of_the_setting(url: str) -> None:
     with pytest.raises(InvalidSetting, match="text_url"):
         HttpText(url)
+
+
+def test_a_mail_that_two_members_write_at_once_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = Maildir(tmp_path, FROM)
+    synced = os.fsync
+
+    def meanwhile(file: int) -> None:
+        monkeypatch.setattr(os, "fsync", synced)
+        heir = threading.Thread(target=channel.deliver, args=(LETTER, "k", WHERE))
+        heir.start()
+        heir.join(10)
+        synced(file)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    channel.deliver(LETTER, "k", WHERE)
+    [mail] = (tmp_path / "new").iterdir()
+    assert LETTER.text.encode() in mail.read_bytes()
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_drafts_that_were_left_two_days_ago_are_removed_and_younger_ones_stay(tmp_path: Path) -> None:
+    Maildir(tmp_path, FROM)
+    old, young = tmp_path / "tmp" / "old", tmp_path / "tmp" / "young"
+    old.touch()
+    young.touch()
+    os.utime(old, (0, 0))
+    Maildir(tmp_path, FROM)
+    assert list((tmp_path / "tmp").iterdir()) == [young]

@@ -24,7 +24,7 @@ from producers.relay_queue import BATCH_ROWS, NotLeading, Queue
 from producers.request import OrderRequest
 from schemas.codec import Codec
 from schemas.control import Mode, ModeChanged
-from schemas.errors import DependencyDown, Failed, InvalidOrder, Position
+from schemas.errors import DependencyDown, Failed, InvalidOrder, InvalidSetting, Position
 from schemas.facts import OrderPlaced
 from schemas.times import now_ms
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
@@ -393,6 +393,18 @@ def test_a_database_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
         assert "s3cret" not in str(fault.value)
         assert "\n" not in str(fault.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_form_of_an_address_shows_its_password() -> None:
+    for query in ("password=s3cret", "sslpassword=s3cret", "nosuch=s3cret"):
+        queue = Queue(f"postgresql://u@127.0.0.1:1/shop?{query}")
+        with pytest.raises(DependencyDown) as fault:
+            queue.identity()
+        assert "s3cret" not in f"{queue.where} {fault.value}"
+    for url in ("postgresql://u:se@s3cret@h/shop", "postgresql://u:s3cret@h", "mysql://u:s3cret@h/shop"):
+        with pytest.raises(InvalidSetting) as wrong:
+            Queue(url)
+        assert "s3cret" not in str(wrong.value)
 
 
 @pytest.mark.parametrize("service", ["postgresql"], indirect=True)

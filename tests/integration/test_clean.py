@@ -64,6 +64,20 @@ def test_handled_commands_go_up_to_the_first_young_one_and_the_group_goes_on(sho
     assert (found.ok, found.accepted, found.aged, found.dispatched) == (True, 3, 2, 5)
 
 
+def test_a_command_whose_dead_letter_is_undecided_stays_and_is_counted(shop: Shop) -> None:
+    command(shop, 1, age_ms=0)
+    shop.producer.produce(DISPATCH_PRODUCTS, b"junk", encode_key(2), partition=0)
+    command(shop, 3, age_ms=0)
+    shop.handled("warehouse")
+    done = clean(shop)[DISPATCH_PRODUCTS]
+    assert done.deleted == 1
+    assert clean_plan.reasons(done.partitions.values()) == [clean_plan.UNDECIDED]
+    found = verdict(shop)
+    assert (found.ok, found.unreadable, found.accepted, found.aged) == (True, 1, 1, 1)
+    decide(shop, "discarded", group="warehouse")
+    assert clean(shop)[DISPATCH_PRODUCTS].deleted == 2
+
+
 def test_what_is_for_ever_stays(shop: Shop) -> None:
     shop.command(1)
     shop.fact(2)

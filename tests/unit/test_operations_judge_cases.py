@@ -91,6 +91,21 @@ def test_an_effect_whose_record_was_cleaned_is_aged_and_not_a_phantom() -> None:
     assert (verdict.ok, verdict.accepted, verdict.aged, verdict.dispatched) == (True, 0, 1, 1)
 
 
+def test_what_one_group_discarded_is_still_compared_for_the_others() -> None:
+    world = draft([EVENT])
+    (first,) = world.facts[7]
+    second = first._replace(place=first.place + (1 << 24), address=123)
+    world.facts[7] = (first, second)
+    for group in ("warehouse", "notification", "sales"):
+        world.passed[group][log_of(second.place)] = offset_of(second.place) + 1
+    world.dead["warehouse"].add(second.place)
+    world.discarded["sales"].add(second.place)
+    assert world.judged().different == ("7",)
+    world.dead["warehouse"].clear()
+    world.discarded["warehouse"].add(second.place)
+    assert world.judged().ok
+
+
 def test_a_conflict_that_is_a_dead_letter_is_different_and_not_lost() -> None:
     world = draft([COMMAND])
     [command] = world.commands[7]

@@ -190,14 +190,19 @@ class World:
         self.db, self.kafka, self.plan, self.now = Database(), Kafka(), Plan(faults), 0.0
         self.db.rows.update(enumerate(entries, 1))
 
-    def relay(self, until_idle_s: float | None = 0, stopping: Callable[[], bool] | None = None) -> RelayPulse:
+    def relay(
+        self,
+        until_idle_s: float | None = 0,
+        stopping: Callable[[], bool] | None = None,
+        log: type[Log] = Log,
+    ) -> RelayPulse:
         """Run a relay to its end, however it ends."""
         pulse = RelayPulse()
-        queue, log = Queue(self.db, self.plan), Log(self.kafka, self.db, self.plan)
+        queue = Queue(self.db, self.plan)
         limit = self.now + 10_000
         relay = Relay(
             queue,
-            log,
+            log(self.kafka, self.db, self.plan),
             pulse,
             stopping=stopping or (lambda: self.now > limit),
             clean_after_ms=0,
@@ -257,6 +262,23 @@ def test_a_refused_row_is_kept_and_holds_up_its_own_order_alone(
     assert set(world.db.errors) == set(first_bad.values())
     assert sorted(world.kafka.log) == sorted(set(world.db.rows) - set(first_bad.values()) - held)
     assert all("too large" in why for why in world.db.errors.values())
+
+
+def test_rows_that_were_refused_for_their_company_do_not_overtake_their_order() -> None:
+    world = World([Entry(1), Entry(2), Entry(1)])
+    publish = Log.publish
+
+    class Picky(Log):
+        def publish(self, batch: Batch) -> dict[int, str]:
+            if len(batch.rows) > 1:
+                self.me = ""
+                return {batch.rows[-1].id: "the batch is too large"}
+            return publish(self, batch)
+
+    world.relay(log=Picky)
+    assert world.db.errors == {}
+    assert world.kafka.log.index(1) < world.kafka.log.index(3)
+    assert sorted(world.kafka.log) == [1, 2, 3]
 
 
 @given(st.lists(st.lists(st.integers(1, 6), max_size=3), max_size=6))

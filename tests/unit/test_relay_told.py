@@ -1,6 +1,7 @@
 """What a relay says on stderr and to probes, and which alarms an outbox raises; nothing is touched."""
 
 import io
+import time
 
 import pytest
 from rich.console import Console
@@ -71,6 +72,10 @@ def test_probes_hear_who_leads_who_stands_by_and_what_is_down() -> None:
     pulse.down = "no broker answered"
     status, body = answer(pulse, "/health/ready")
     assert (status, body["outage"]) == (503, "no broker answered")
+    pulse.down, pulse.turned_at = None, time.monotonic() - 30
+    assert answer(pulse, "/health/ready")[0] == 200
+    pulse.turned_at -= 60
+    assert answer(pulse, "/health/ready")[0] == 503
     assert answer(pulse, "/elsewhere")[0] == 404
 
 

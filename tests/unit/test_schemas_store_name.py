@@ -70,6 +70,8 @@ def test_what_libpq_takes_besides_is_taken(given: str) -> None:
         ("postgresql://u:s3 cret@h/d", "control character"),
         ("postgresql://u:s3\ncret@h/d", "control character"),
         ("postgresql://u:s3cret@h", "names no database"),
+        ("postgresql://u:s3cret@h:notaport/d", "a port that is no number"),
+        ("postgresql://u:s3cret@h:70000/d", "a port that is no number"),
         ("postgresql://u:s3cret@h/", "names no database"),
         ("postgresql://[u:s3cret@h/d", "cannot be read"),
     ],
