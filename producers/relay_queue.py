@@ -154,7 +154,7 @@ class Queue:
             return Backlog(*connection.execute(relay_sql.BACKLOG).one())
 
     def close(self) -> None:
-        """Give up the connection, and the lead with it."""
+        """Give up the connection, and the lead with it: a server lets another one have it a moment later."""
         self._leader = ""
         if self._connection is not None:
             with suppress(SQLAlchemyError):

@@ -40,24 +40,32 @@ class Shell:
             start_new_session=True,
         )
 
-    def run(self, text: str, seconds: float) -> tuple[str, int]:
+    def run(self, text: str, seconds: float, *, apart: bool = False) -> tuple[str, int]:
         """Run one command to its end, or into the background if it says so.
 
+        Args:
+            text: the command.
+            seconds: how long it may take.
+            apart: its two streams come by different ways and so in no order: keep them apart.
+
         Returns:
-            What it printed, stdout and stderr together, and its exit code.
+            What it printed, stdout and stderr together as they came, or stderr after stdout if they are kept
+            apart; and its exit code.
 
         Raises:
             TimeoutError: it took longer, or ended the session; the message carries what it printed.
         """
         self._count += 1
-        kept = self._outputs / f"{self._count}.out"
+        kept, errors = (self._outputs / f"{self._count}.{kind}" for kind in ("out", "err"))
         assert self._bash.stdin is not None
         # What a background job says later belongs to the command that started it: a file each, not one pipe.
-        line = f'eval {shlex.quote(text)} </dev/null >{shlex.quote(str(kept))} 2>&1; echo "ended $?"\n'
+        where = f">{shlex.quote(str(kept))} 2>{shlex.quote(str(errors)) if apart else '&1'}"
+        line = f'eval {shlex.quote(text)} </dev/null {where}; echo "ended $?"\n'
         self._bash.stdin.write(line.encode())
         self._bash.stdin.flush()
         said = self._answer(time.monotonic() + seconds)
-        output = kept.read_text("utf-8", errors="replace") if kept.exists() else ""
+        printed = [each.read_text("utf-8", errors="replace") for each in (kept, errors) if each.exists()]
+        output = "".join(printed)
         if not said.startswith("ended "):
             raise TimeoutError(f"`{text}` was not done after {seconds:g} s ({said!r}); it printed:\n{output}")
         return output, int(said.split()[1])

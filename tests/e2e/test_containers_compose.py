@@ -57,9 +57,9 @@ class Reader:
 
     def run(self, text: str) -> tuple[str, int]:
         """Type one command, with the project's ports in place of the document's."""
-        return self._shell.run(
-            _PORT.sub(lambda found: f"127.0.0.1:{self._project.ports[int(found[1])]}", text), UP_S
-        )
+        here = _PORT.sub(lambda found: f"127.0.0.1:{self._project.ports[int(found[1])]}", text)
+        # The engine carries the two streams of a command in a container one by one: their order is lost.
+        return self._shell.run(here, UP_S, apart="docker compose exec" in text)
 
     def read(self, block: Block) -> None:
         """Type a block; what does not come as the document shows it fails the test."""
