@@ -13,7 +13,7 @@ I/O: Kafka (writes a retry topic).
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -33,6 +33,8 @@ from producers.kafka_errors import (
     silent,
     unreachable,
 )
+from producers.order_writes import Deadline
+from producers.resuming import resumed
 from schemas.errors import BrokerUnreachable, CommandEventError, DeadlinePassed, Fenced, NotAcknowledged
 from schemas.topics import Topic
 
@@ -104,7 +106,7 @@ class Writer:
             BrokerUnreachable: no answer in time.
         """
         try:
-            self._patiently(self._producer.init_transactions)
+            resumed(self._producer.init_transactions, Deadline(self._timeout_s))
         except CLIENT_FAULTS as error:
             raise self._meaning(fault_of(error)) from error
 
@@ -121,7 +123,7 @@ class Writer:
                 self._produce(record)
             # Without it the broker answers CONCURRENT_TRANSACTIONS and librdkafka backs off.
             self._producer.flush(_FLUSH_S)
-            self._patiently(self._producer.commit_transaction)
+            resumed(self._producer.commit_transaction, Deadline(self._timeout_s))
         except CLIENT_FAULTS as error:
             raise self._meaning(fault_of(error)) from error
 
@@ -167,17 +169,6 @@ class Writer:
         if error is None:
             where = (message.topic() or "", message.partition() or 0)
             self._ends[where] = max((message.offset() or 0) + 1, self._ends.get(where, 0))
-
-    def _patiently(self, step: Callable[[float], object]) -> None:
-        until = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                step(max(until - time.monotonic(), 0.1))
-            except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() >= until:
-                    raise
-            else:
-                return
 
     def _meaning(self, fault: KafkaError) -> CommandEventError:
         if fenced(fault):

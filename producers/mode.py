@@ -9,12 +9,11 @@ I/O: Kafka (reads order_mode, in a thread).
 """
 
 import threading
-from types import TracebackType
-from typing import Self
 
 import structlog
 
 from broker.client import Cluster
+from producers.closing import Closing
 from producers.mode_log import ModeLog, in_force
 from schemas.codec import Codec
 from schemas.control import INITIAL, Mode, ModeChanged
@@ -43,7 +42,7 @@ def mode_of(change: ModeChanged) -> Mode:
         ) from None
 
 
-class ModeFollower:
+class ModeFollower(Closing):
     """Knows the mode in force. A context manager; thread-safe.
 
     Args:
@@ -83,14 +82,6 @@ class ModeFollower:
         if self._refused is not None:
             raise self._refused
         return self._current
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop following; the last known mode stays readable."""

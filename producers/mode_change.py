@@ -13,12 +13,11 @@ the latest, and has written nothing.
 I/O: Kafka (reads and writes order_mode).
 """
 
-import time
 import uuid
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, Producer
 
 from broker.client import Cluster
 from producers.kafka_errors import (
@@ -31,6 +30,8 @@ from producers.kafka_errors import (
     unreachable,
 )
 from producers.mode_log import ModeLog, in_force
+from producers.order_writes import Deadline
+from producers.resuming import resumed
 from schemas.codec import Codec
 from schemas.control import INITIAL, Mode, ModeChanged
 from schemas.envelope import Envelope, new_traceparent, to_headers
@@ -129,24 +130,13 @@ class ModeWriter:
             )
             # librdkafka #4849: an abort or commit right after produce can fail for good; wait for the report.
             self._producer.flush(_FLUSH_S)
-            self._commit()
+            resumed(self._producer.commit_transaction, Deadline(self._timeout_s))
         except CLIENT_FAULTS as error:
             raise self._meaning(fault_of(error)) from error
         # A commit is confirmed before its marker is on the topic: until then a reader sees the old mode, and
         # `mode set` followed by `order place` would place in it.
         if self._log is not None:
             self._log.until_epoch(change.epoch, self._timeout_s)
-
-    def _commit(self) -> None:
-        until = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                self._producer.commit_transaction(max(until - time.monotonic(), 0.1))
-            except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() >= until:
-                    raise
-            else:
-                return
 
     def _meaning(self, fault: KafkaError) -> CommandEventError:
         if fenced(fault):

@@ -9,13 +9,12 @@ I/O: Kafka (reads order_mode).
 
 import time
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from broker.client import Cluster
+from producers.closing import Closing
 from producers.kafka_errors import AUTO_OFFSET_RESET, PARTITION_EOF, partitions_of, unreachable
 from schemas.codec import Codec
 from schemas.control import INITIAL, ModeChanged
@@ -32,7 +31,7 @@ class UnreadableMode(Refused):
     """The mode cannot be known: placing in a guessed one would break the switch."""
 
 
-class ModeLog:
+class ModeLog(Closing):
     """The control topic as a stream of mode changes.
 
     Args:
@@ -62,14 +61,6 @@ class ModeLog:
         except BaseException:
             self._consumer.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the connection."""

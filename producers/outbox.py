@@ -18,12 +18,12 @@ I/O: Kafka (follows order_mode), and the caller's database connection.
 """
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
 from sqlalchemy import text
 
 from broker.client import Cluster, check_kafka
+from producers.closing import Closing
 from producers.mode import ModeFollower
 from producers.order_writes import Desk
 from producers.outbox_rows import pack
@@ -78,7 +78,7 @@ class KnowsMode(Protocol):
         """Stop following."""
 
 
-class Outbox:
+class Outbox(Closing):
     """Puts orders into the caller's transactions. A context manager; thread-safe.
 
     Args:
@@ -110,14 +110,6 @@ class Outbox:
         cluster = Cluster(bootstrap=bootstrap, registry=registry, kafka=kafka or {})
         codec = Codec(Registry(registry) if registry else None)
         return cls(ModeFollower(cluster, codec), codec, currency=currency)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop following the mode."""

@@ -12,10 +12,10 @@ Promises: an order is placed in the mode in force, which is followed live; what 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import TracebackType
 from typing import Self, TypeVar
 
 from broker.client import Cluster, check_kafka
+from producers.closing import Closing
 from producers.kafka_errors import answers, partitions_of, unconfirmed
 from producers.mode import ModeFollower
 from producers.order_writes import Deadline, Desk, Placed, Write
@@ -35,7 +35,7 @@ _POLL_S = 0.01
 _PROBE_S = 2.0
 
 
-class OrderPlacer:
+class OrderPlacer(Closing):
     """Places orders on one cluster. A context manager; thread-safe.
 
     Args:
@@ -102,14 +102,6 @@ class OrderPlacer:
         cluster = Cluster(bootstrap=bootstrap, registry=registry, kafka=kafka or {})
         codec = Codec(Registry(registry) if registry else None)
         return cls(cluster, codec, currency=currency, deadline_s=deadline_s)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop following the mode. Nothing is in flight: `place` waits for its answer."""

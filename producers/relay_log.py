@@ -21,6 +21,7 @@ from broker.client import Cluster
 from producers.kafka_errors import CLIENT_FAULTS, LIBRARY_LOG, fault_of, fenced, partitions_of
 from producers.order_writes import Deadline, Encoded
 from producers.publisher import unless_set
+from producers.resuming import resumed
 from schemas.errors import BrokerUnreachable, Fenced
 from schemas.topics import DISPATCH_PRODUCTS, ORDER_MODE, ORDERS
 
@@ -140,7 +141,7 @@ class RelayLog:
                 place = TopicPartition(*_PLACE, 0, batch.name)
                 group = consumer.consumer_group_metadata()
                 producer.send_offsets_to_transaction([place], group, max(deadline.left, 0.1))
-                _commit(producer, deadline)
+                resumed(producer.commit_transaction, deadline)
         except CLIENT_FAULTS as error:
             raise self._meaning(fault_of(error)) from error
         return refused
@@ -233,14 +234,3 @@ def _produce(
             return fault
         else:
             return None
-
-
-def _commit(producer: Producer, deadline: Deadline) -> None:
-    while True:
-        try:
-            producer.commit_transaction(max(deadline.left, 0.1))
-        except KafkaException as error:
-            if not error.args[0].retriable() or deadline.passed:
-                raise
-        else:
-            return

@@ -21,6 +21,7 @@ from broker.client import TRANSACTION_TIMEOUT_MS, Cluster
 from producers.kafka_errors import CLIENT_FAULTS, LIBRARY_LOG, TIMED_OUT, fault_of, silent, undelivered
 from producers.order_writes import Deadline, Encoded, Write
 from producers.publisher import unless_set
+from producers.resuming import resumed
 from schemas.errors import NotAcknowledged
 from schemas.topics import ORDERS
 
@@ -73,7 +74,7 @@ class Transactions:
                 drafts.append((write, draft))
             # Without it the broker answers CONCURRENT_TRANSACTIONS and librdkafka backs off: 3 times slower.
             producer.flush(deadline.left)
-            self._commit(producer, deadline)
+            resumed(producer.commit_transaction, deadline)
         except CLIENT_FAULTS as error:
             fault = fault_of(error)
             self._recover(fault)
@@ -121,16 +122,6 @@ class Transactions:
                 if deadline.passed:
                     raise KafkaException(KafkaError(TIMED_OUT)) from error
                 producer.poll(_SPACE_S)
-            else:
-                return
-
-    def _commit(self, producer: Producer, deadline: Deadline) -> None:
-        while True:
-            try:
-                producer.commit_transaction(max(deadline.left, 0.1))
-            except KafkaException as error:
-                if not error.args[0].retriable() or deadline.passed:
-                    raise
             else:
                 return
 

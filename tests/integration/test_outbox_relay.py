@@ -237,7 +237,7 @@ def produce(producer, *rest):
     len(done) > 2 and (producer.flush(5), die())
     return real(producer, *rest)
 m._produce = produce""",
-    "in Kafka, before the commit": "import producers.relay_log as m\nm._commit = die",
+    "in Kafka, before the commit": "import producers.relay_log as m\nm.resumed = die",
     "after Kafka, before the rows are marked": """
 from producers.relay_log import RelayLog as C
 real = C.publish
@@ -311,13 +311,13 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_first_is_killed(
 STOPS = """
 import os, signal
 import producers.relay_log as m
-real, done = m._commit, []
+real, done = m.resumed, []
 def commit(*a):
     if not done:
         done.append(1)
         os.kill(os.getpid(), signal.SIGSTOP)
     return real(*a)
-m._commit = commit
+m.resumed = commit
 """
 
 
