@@ -20,6 +20,7 @@ from broker.discovery import find
 from cli import logs
 from cli.output import log, safe
 from cli.settings import Loaded, Settings, load
+from cli.start import INTERRUPTED
 from cli.version import VersionFlag
 from schemas.codec import Codec
 from schemas.registry import Registry
@@ -39,7 +40,6 @@ _FLAGS = {
         typer.Option(metavar="URL", help="Confluent-compatible schema registry.", rich_help_panel=_PANEL),
     ],
 }
-_INTERRUPTED = 130
 _UNREACHABLE = 3
 
 
@@ -87,7 +87,7 @@ def _ending(call: Callable[[], R]) -> R:
     try:
         return call()
     except KeyboardInterrupt:
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     except KafkaException as error:
         _say(f"Kafka did not do it: {error.args[0]}")
         raise typer.Exit(_UNREACHABLE) from error

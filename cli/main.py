@@ -29,8 +29,6 @@ COMMANDS: dict[str, str] = {
 }
 """Each command's word, and the module that has it: with `register`, or as a group named `app`."""
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells count
-
 
 def _cev(*, version: VersionFlag = False) -> None:
     """The Command Event pattern and its refactoring on a real Kafka."""
@@ -63,8 +61,5 @@ def build(words: Sequence[str]) -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; the process ends with an exit code of design §9."""
-    try:
-        build(sys.argv[1:])(prog_name="cev")
-    except KeyboardInterrupt:  # while the modules of the command are loaded
-        sys.exit(_INTERRUPTED)
+    """Run the command that the process was given; raises SystemExit with an exit code of design §9."""
+    build(sys.argv[1:])(prog_name="cev")

@@ -53,8 +53,8 @@ def relay(
     good: they are kept, and later rows of the same orders wait behind them.
     """
     url = outbox_url(settings(ctx))
+    queue = Queue(url)  # connects later: a wrong setting is said first, whatever runs
     here = world(ctx)
-    queue = Queue(url)
     outbox_id = queue.identity()
     batches = RelayLog(here.cluster, outbox_id)
     batches.check()

@@ -419,13 +419,15 @@ def test_what_is_missing_at_the_start_is_said_in_one_line(shop: Shop, tmp_path: 
     empty = tmp_path / "empty.sqlite3"
     empty.touch()
     with opened_file(tmp_path) as service:
+        foreign, nobody = {"CEV_OUTBOX_URL": "mysql://u:s3cret@h/d"}, {"CEV_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
         cases = [
             (2, {}, "CEV_OUTBOX_URL"),
-            (2, {"CEV_OUTBOX_URL": "mysql://u:s3cret@h/d"}, "PostgreSQL"),
+            (2, foreign, "PostgreSQL"),
+            (2, {**foreign, **nobody}, "PostgreSQL"),
             (3, {"CEV_OUTBOX_URL": nowhere}, "none.sqlite3"),
             (3, {"CEV_OUTBOX_URL": "postgresql://u:s3cret@127.0.0.1:1/shop"}, "does not answer"),
             (1, {"CEV_OUTBOX_URL": f"sqlite:///{empty}"}, "producers.outbox.create"),
-            (3, {"CEV_OUTBOX_URL": service.url, "CEV_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "no broker"),
+            (3, {"CEV_OUTBOX_URL": service.url, **nobody}, "no broker"),
         ]
         children = [shop.cev("relay", **environment) for _, environment, _ in cases]
         for child, (code, _, words) in zip(children, cases, strict=True):
