@@ -23,7 +23,7 @@ def acted_on(mode: Mode) -> str:
     return ORDERS if mode is Mode.EVENT else DISPATCH_PRODUCTS
 
 
-def nobody_acts(cluster: Cluster, mode: Mode, *, timeout_s: float = 3.0) -> str | None:
+def nobody_acts(cluster: Cluster, mode: Mode, *, timeout_s: float = 10.0) -> str | None:
     """A warning if no live member of the warehouse reads what a mode dispatches on; None if one does.
 
     A broker that does not answer in time is a warning too, not an error.

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import docker
 
+from broker.ports import any_free
 from tests.images import ROOT, images, program
-from tests.receivers import free_port
 
 UP_S = 300.0
 # What a shell needs for `docker compose` to mean `docker-compose` where only that is installed.
@@ -48,13 +48,16 @@ class Compose:
     def __init__(self, words: Sequence[str]) -> None:
         self._words = words
         self.project = f"cev{uuid.uuid4().hex[:10]}"
-        self.ports = {9092: free_port(), 8080: free_port(), 8025: free_port(), 5432: free_port()}
+        # Built by now with the same arguments: for compose's own build every layer is there.
+        program()
+        named = images()
+        self.ports = dict(zip((9092, 8080, 8025, 5432), any_free(4), strict=True))
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("CEV_", "COMPOSE_"))
         }
         self.environment = {
             **kept,
-            **images(),
+            **named,
             "COMMAND_EVENT_IMAGE": f"command-event:{self.project}",
             "COMPOSE_PROJECT_NAME": self.project,
             "COMPOSE_FILE": str(ROOT / "docker-compose.yml"),
@@ -64,8 +67,6 @@ class Compose:
             "POSTGRES_PORT": str(self.ports[5432]),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        # Built by now with the same arguments: for compose's own build every layer is there.
-        program()
 
     def run(self, *words: str, seconds: float = 120) -> str:
         """What compose prints."""

@@ -168,8 +168,8 @@ class World:
         self._client = client
         self.network = Network(docker_network_kw={"labels": LABELS}).create()
         self.volume = client.volumes.create(f"{RUN}-stores", labels=LABELS).name
-        self.port = free_port()
         names = images()
+        self.port = free_port()
         self.kafka = Container(names["KAFKA_IMAGE"], "kafka", self.network, {9092: self.port})
         self.registry = Container(names["REGISTRY_IMAGE"], "registry", self.network, {8080: None})
         self.mail = Container(names["MAIL_IMAGE"], "mail", self.network, {8025: None})

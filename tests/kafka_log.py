@@ -29,6 +29,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, its
 
 from broker.client import Cluster
 from consumers.registry import REACTIONS, all_topics
+from operations.admin import Admin
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import Position
@@ -38,6 +39,7 @@ from schemas.times import now_ms
 from schemas.topics import BY_NAME, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message
 
 PATIENCE_S = 40.0
+_SETTLE_S = 2.0
 HOME = "1 Streetford Road"
 
 
@@ -49,6 +51,22 @@ def until(happened: Callable[[], Any], what: str, seconds: float = PATIENCE_S) -
             return found
         time.sleep(0.03)
     raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+def _partitions(topic: str) -> int:
+    return BY_NAME[topic].partitions if topic in BY_NAME else 6
+
+
+def edges(consumer: Consumer, where: TopicPartition, seconds: float) -> tuple[int, int]:
+    """The lowest and the next offset of a partition.
+
+    Raises:
+        KafkaException: no answer in time.
+    """
+    found = consumer.get_watermark_offsets(where, timeout=seconds)
+    if found is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"the edges of {where.topic} were not told"))
+    return found
 
 
 _NOT_YET = (
@@ -88,6 +106,7 @@ class Log:
         # A broker holds an empty fetch for half a second by default; tests ask about empty topics a lot.
         self.cluster = Cluster(bootstrap=bootstrap, kafka={"fetch.wait.max.ms": "20"})
         self.admin = AdminClient(self.cluster.admin())
+        self._ends = Admin(self.cluster, timeout_s=PATIENCE_S)
         self.producer = Producer(self.cluster.producer(linger_ms=0))
 
     def command(self, order_id: int, address: str | None = HOME, **headers: str) -> None:
@@ -127,14 +146,15 @@ class Log:
 
     def read(self, topic: str) -> list[Seen]:
         """Every record of a topic that is committed."""
+        self._settle(topic)
         consumer = Consumer(self.cluster.reader())
-        partitions = BY_NAME[topic].partitions if topic in BY_NAME else 6
+        partitions = _partitions(topic)
         # Asked to find the beginning itself, librdkafka waits half a second before it asks a leader.
         every = [TopicPartition(topic, n) for n in range(partitions)]
-        lows = [consumer.get_watermark_offsets(each, timeout=PATIENCE_S)[0] for each in every]
+        lows = [edges(consumer, each, PATIENCE_S)[0] for each in every]
         consumer.assign([TopicPartition(topic, n, low) for n, low in enumerate(lows)])
         found: list[Seen] = []
-        left, deadline = partitions, time.monotonic() + PATIENCE_S
+        left, deadline = set(range(partitions)), time.monotonic() + PATIENCE_S
         while left:
             assert time.monotonic() < deadline, f"{topic} does not end"
             message = consumer.poll(1.0)
@@ -147,9 +167,21 @@ class Log:
                 found.append(Seen(*where, message.key(), message.value(), headers))
             else:
                 assert error.code() == KafkaError._PARTITION_EOF, error
-                left -= 1
+                left.discard(message.partition())  # an end that moves is told again
         consumer.close()
         return sorted(found, key=lambda seen: seen[:3])
+
+    def _settle(self, topic: str) -> None:
+        """Let markers come that are on their way: a commit is confirmed before they are written (KIP-98).
+
+        Of a transaction that stays open nothing comes; so this waits for a moment and not for all of them.
+        """
+        where = [(topic, n) for n in range(_partitions(topic))]
+        deadline = time.monotonic() + _SETTLE_S
+        while time.monotonic() < deadline:
+            if all(each.stable == each.high for each in self._ends.edges(where).values()):
+                return
+            time.sleep(0.01)
 
     def committed(self, group: str, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """A group's committed offsets."""
@@ -164,7 +196,7 @@ class Log:
         consumer = Consumer(self.cluster.reader(group_id=group))
         wanted = [TopicPartition(topic, n) for topic in topics for n in range(6)]
         try:
-            return consumer.committed(wanted, timeout=10)
+            return consumer.committed(wanted, timeout=PATIENCE_S)
         finally:
             consumer.close()
 
@@ -179,7 +211,7 @@ class Log:
         found = {}
         try:
             for each in [TopicPartition(topic, n) for topic in topics for n in range(6)]:
-                found[each.topic, each.partition] = consumer.get_watermark_offsets(each, timeout=10)
+                found[each.topic, each.partition] = edges(consumer, each, PATIENCE_S)
         finally:
             consumer.close()
         return found

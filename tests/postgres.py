@@ -26,7 +26,6 @@ cannot reach the original. Promise: whatever happened, leaving `running` ends it
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -42,6 +41,7 @@ import psycopg
 from consumers.registry import REACTIONS
 from consumers.runtime.stores import migrate
 from schemas.store_name import StoreName
+from tests.receivers import free_port
 
 STORE_KINDS = ("sqlite", "postgres")
 _USER = "cev"
@@ -62,7 +62,7 @@ class Server:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._data = folder / "data"
         self._settings = {**_FAST, **settings}
         self._program = _program(folder)
@@ -225,10 +225,3 @@ def _package() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from tests.kafka_log import edges
+
 _TIMEOUT_S = 20
 
 
@@ -23,10 +25,7 @@ def ends(bootstrap: str, topic: str) -> dict[int, int]:
     client = _reader(bootstrap)
     try:
         found = client.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
-        return {
-            number: client.get_watermark_offsets(TopicPartition(topic, number), timeout=_TIMEOUT_S)[1]
-            for number in found
-        }
+        return {number: edges(client, TopicPartition(topic, number), _TIMEOUT_S)[1] for number in found}
     finally:
         client.close()
 

@@ -1,13 +1,12 @@
 """The outside world for tests: a real mail server and a real text gateway on loopback.
 
-I/O: sockets on 127.0.0.1, ports that the system chooses.
+I/O: sockets on 127.0.0.1, ports that are free.
 
 Both can be told to refuse (`refuse`: a status code for what comes next) and to go down and come up again on
 the same port.
 """
 
 import json
-import socket
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -16,15 +15,15 @@ from typing import TYPE_CHECKING, Any, cast
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from broker.ports import any_free
+
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
 
 def free_port() -> int:
     """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return any_free(1)[0]
 
 
 class MailServer:
@@ -53,7 +52,13 @@ class MailServer:
         return [str(mail["Message-ID"]).strip("<>").split("@")[0] for mail in self.mails]
 
     def up(self) -> None:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller = Controller(
+            self,
+            hostname="127.0.0.1",
+            port=self.port,
+            ready_timeout=60,
+            server_hostname="mail.test",  # else the name of this host is looked up for each connection
+        )
         self._controller.start()
 
     def down(self) -> None:

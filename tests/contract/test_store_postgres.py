@@ -143,7 +143,7 @@ def test_the_server_undoes_a_write_in_which_its_member_stands_still(
     name: StoreName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     impatient = INSIDE_A_WRITE.replace(
-        "store = Store", "import consumers.runtime.stores.sql as sql\nsql.LOCK_WAIT_S = 0.5\nstore = Store"
+        "store = Store", "import consumers.runtime.stores.sql as sql\nsql.LOCK_WAIT_S = 2\nstore = Store"
     )
     monkeypatch.setattr(sql, "LOCK_WAIT_S", 0.3)
     with child(impatient, name) as (holder, said), opened(name) as store:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 from consumers.runtime.stores import migrate
 from consumers.runtime.stores.sql import Store
@@ -73,6 +74,32 @@ def test_a_migration_keeps_others_out_from_its_first_look(
     monkeypatch.setattr("alembic.command.upgrade", look)
     migrate.upgrade(name)
     assert could == [False]
+
+
+def test_a_migration_waits_for_who_writes_to_a_file_that_is_not_a_wal_file_yet(
+    name: StoreName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert name.path is not None
+    name.path.parent.mkdir()
+    with other_writer(name) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr("consumers.runtime.stores.migrate.time.sleep", lambda _: other.commit())
+        migrate.upgrade(name)
+    with other_writer(name) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert other.execute("SELECT version_num FROM alembic_version").fetchone() == (migrate.HEAD,)
+
+
+def test_a_migration_waits_no_longer_than_its_deadline(
+    name: StoreName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert name.path is not None
+    name.path.parent.mkdir()
+    monkeypatch.setattr(migrate, "_LOCK_WAIT_S", 0.2)
+    with other_writer(name) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="locked"):
+            migrate.upgrade(name)
 
 
 def test_a_file_that_is_no_database_is_an_outage_in_one_line(name: StoreName) -> None:

@@ -160,7 +160,8 @@ def members(cev: Program, group: str) -> int:
 
 
 def test_a_second_sigterm_ends_at_once(here: Here, endless_gateway: str) -> None:
-    cev = here.cev.beside(CEV_TEXT_URL=endless_gateway)
+    # So long that only the second signal can end it.
+    cev = here.cev.beside(CEV_TEXT_URL=endless_gateway, CEV_DRAIN_S="300")
     with cev.started("consume", "warehouse", "notification", "sales") as consuming:
         consuming.joined("warehouse", "notification", "sales")
         assert f"text      gateway {endless_gateway}" in consuming.said
@@ -170,7 +171,7 @@ def test_a_second_sigterm_ends_at_once(here: Here, endless_gateway: str) -> None
         consuming.process.send_signal(signal.SIGTERM)
         until(lambda: not members(cev, "sales"), 30, "who has nothing in flight leaves at the first SIGTERM")
         assert consuming.process.poll() is None, "what is in flight is waited for"
-        assert consuming.end(seconds=3) == 1
+        assert consuming.end(seconds=30) == 1
     here.cev.ok("consume", "notification", "--until-idle", "0.5")
     assert states(cev, order) == {"email": "done", "text": "done"}
 

@@ -88,6 +88,7 @@ def poison(bootstrap: str) -> None:
     assert producer.flush(20) == 0
 
 
+@pytest.mark.timeout(600)
 def test_every_example_can_be_typed_as_it_stands(tmp_path: Path) -> None:
     planned = {"up", *(name for name, _ in BETWEEN), *LONG, "down"}
     assert planned == set(COMMANDS) - {OF_ITS_OWN}, "a new command's example belongs into the plan"

@@ -72,7 +72,7 @@ def records(world: World, *topics: str) -> list[Seen]:
     ]
     consumer.assign(open_)
     found: list[Seen] = []
-    left, deadline = len(open_), time.monotonic() + 60
+    left, deadline = {(each.topic, each.partition) for each in open_}, time.monotonic() + 60
     while left:
         assert time.monotonic() < deadline, f"{topics} do not end"
         message = consumer.poll(1)
@@ -86,7 +86,7 @@ def records(world: World, *topics: str) -> list[Seen]:
             found.append(Seen(str(topic), int.from_bytes(key, "big", signed=True), value))
         else:
             assert error.code() == KafkaError._PARTITION_EOF, error
-            left -= 1
+            left.discard((message.topic(), message.partition()))
     consumer.close()
     return found
 

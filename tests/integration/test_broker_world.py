@@ -25,6 +25,7 @@ from broker.client import Cluster
 from broker.deadline import Deadline, wait_until
 from broker.embedded import Running, down, running, up
 from broker.errors import DifferentWorldError, PortInUseError, StartError
+from broker.ports import any_free
 from broker.process import is_alive
 from broker.state import State, load_state, new_world, save_world
 from tests.embedded import World, world
@@ -149,7 +150,7 @@ def test_an_up_that_is_interrupted_leaves_nothing_running(
 
 def test_what_a_killed_up_had_started_is_ended_by_down(data_dir: Path) -> None:
     starting = subprocess.Popen([sys.executable, "-c", UP, str(data_dir)], stdout=subprocess.DEVNULL)
-    assert wait_until(lambda: load_state(data_dir) is not None, Deadline.after(30))
+    assert wait_until(lambda: load_state(data_dir) is not None, Deadline.after(100))
     starting.kill()
     starting.wait()
     half = state_of(data_dir)
@@ -185,9 +186,9 @@ def test_only_loopback_listens_and_a_topic_does_not_make_itself(cluster: World) 
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_port_in_use_is_named_and_nothing_is_left(data_dir: Path, place: int) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        number = any_free(1)[0]
+        taken.bind(("127.0.0.1", number))
         taken.listen()
-        number = taken.getsockname()[1]
         with pytest.raises(PortInUseError, match=rf"port {number} .*--port 0") as caught:
             up(data_dir, port=number - place)
     assert ("controller" in str(caught.value)) is bool(place)

@@ -14,6 +14,7 @@ from schemas.errors import ConflictingOrder, Failed, NullKey, Position, RecordEr
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS, Topic, derived
 from tests.embedded import World
+from tests.kafka_log import until
 
 
 class Letters:
@@ -46,6 +47,8 @@ def letters(cluster: World) -> Letters:
     made.put(ORDERS, 7, ConflictingOrder)
     made.put(ORDERS, 8, ConflictingOrder)
     made.put(DISPATCH_PRODUCTS, None, NullKey)
+    # A marker is written a moment after its commit is confirmed.
+    until(lambda: len(made.listed()) == 3, "all are committed")
     return made
 
 

@@ -15,6 +15,7 @@ from operations.logs import firsts, scan
 from schemas.errors import BrokerUnreachable
 from schemas.topics import Kind, Topic
 from tests.embedded import World
+from tests.kafka_log import until
 
 
 @pytest.fixture
@@ -70,9 +71,9 @@ def test_markers_and_aborted_records_are_passed_over(here: Cluster, topic: str) 
         producer.commit_transaction(20)
     with transaction(here, topic, b"taken back") as producer:
         producer.abort_transaction(20)
-    edges = edges_of(here, topic)
-    assert edges[topic, 0].high == 4
-    assert values(here, edges) == [b"kept"]
+    # Markers are written a moment after a transaction's end is confirmed.
+    until(lambda: edges_of(here, topic)[topic, 0][1:] == (4, 4), "both markers are there")
+    assert values(here, edges_of(here, topic)) == [b"kept"]
 
 
 def test_an_open_transaction_holds_the_end_back(here: Cluster, topic: str) -> None:

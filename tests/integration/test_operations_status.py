@@ -12,12 +12,14 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from broker.client import Cluster
 from operations import status, topics
+from operations.alarms import Alarm
 from operations.status import Reader, Status
 from schemas.codec import Codec
 from schemas.store_name import StoreName
 from schemas.times import now_ms
 from schemas.topics import CATALOGUE, ORDER_MODE, Kind, Topic, derived
 from tests.embedded import World
+from tests.kafka_log import until
 
 DEADLINE_S = 30
 
@@ -148,9 +150,13 @@ def test_dead_letters_are_counted_without_markers(scene: Scene) -> None:
         producer.begin_transaction()
         producer.produce(scene.dlq.name, b"x", partition=0)
         producer.commit_transaction(20)
-    [alarm] = scene.look().alarms
+
+    def told() -> Alarm | None:
+        # A marker is written a moment after its commit is confirmed.
+        return next((each for each in scene.look().alarms if each.text.startswith("2 to decide")), None)
+
+    alarm = until(told, "both are committed")
     assert (alarm.name, alarm.subject) == ("dead-letters", scene.dlq.name)
-    assert alarm.text.startswith("2 to decide")
     assert alarm.since is not None
 
 

@@ -19,6 +19,7 @@ from schemas.errors import BrokerUnreachable, Failed
 from schemas.registry import Registry, subject
 from schemas.topics import CATALOGUE, ORDERS, Kind, Topic
 from tests.embedded import World
+from tests.kafka_log import until
 
 
 def fresh(partitions: int = 2, kind: Kind = Kind.FACT) -> Topic:
@@ -30,6 +31,19 @@ def alter(admin: Admin, topic: Topic, name: str, value: str) -> None:
     resource.add_incremental_config(ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET))
     for future in admin.client.incremental_alter_configs([resource]).values():
         future.result(10)
+    # The controller has it when it answers, the broker a moment later.
+    until(lambda: configured(admin, topic, name) == value, f"{name} is {value}")
+
+
+def configured(admin: Admin, topic: Topic, name: str) -> str:
+    [told] = admin.client.describe_configs([ConfigResource(ResourceType.TOPIC, topic.name)]).values()
+    return str(told.result(10)[name].value)
+
+
+def differing(here: Cluster, topic: Topic) -> list[str]:
+    """The settings of a topic that are not as the catalogue wants them."""
+    [described] = topics.describe(here, [topic])
+    return [each.what for each in described.differs]
 
 
 @pytest.fixture
@@ -67,8 +81,7 @@ def test_shorter_retention_is_lengthened_and_larger_limits_are_only_reported(her
     made = topics.create(here, [topic])
     assert [(each.what, each.found) for each in made.mended] == [("retention.ms", "1000000")]
     assert [each.what for each in made.differs] == ["max.message.bytes"]
-    [described] = topics.describe(here, [topic])
-    assert [each.what for each in described.differs] == ["max.message.bytes"]
+    until(lambda: differing(here, topic) == ["max.message.bytes"], "what was mended differs no more")
 
 
 def test_another_partition_count_is_reported_and_left_alone(here: Cluster) -> None:

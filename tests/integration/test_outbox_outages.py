@@ -70,7 +70,7 @@ def test_orders_are_accepted_without_a_broker_and_published_when_it_is_back(
         service.accept(outbox, 4)
         embedded.up(own.data_dir, port=port)
         until(lambda: pulse.published == 4, "it goes on by itself", 3 * PATIENCE_S)
-        assert pulse.ready
+        until(lambda: pulse.ready, "it is ready again")
         assert pulse.backlog.refused == 0
     assert on_topic(own) == Counter([1, 2, 3, 4])
 

@@ -104,7 +104,7 @@ def test_a_member_that_is_told_to_stop_commits_nothing_that_it_has_not_finished(
     child = shop.cev("consume", "warehouse", code=HANGS, CEV_DRAIN_S="0.3")
     shop.until_outcomes("warehouse", 1)
     child.send_signal(signal.SIGTERM)
-    _, told = child.communicate(timeout=30)
+    _, told = child.communicate(timeout=60)
     assert "the drain deadline of 0.3 s passed" in told
     assert shop.lag("warehouse", [DISPATCH_PRODUCTS]) == 20
     assert shop.results() == []
@@ -126,7 +126,7 @@ def test_waiting_for_a_receiver_that_is_down_burns_no_core(shop: Shop) -> None:
     gateway.refuse = None
     until(lambda: len(set(gateway.keys)) == 50, "all texts arrive")
     child.send_signal(signal.SIGTERM)
-    _, told = child.communicate(timeout=30)
+    _, told = child.communicate(timeout=60)
     gateway.down()
     assert child.returncode == 0, told
 

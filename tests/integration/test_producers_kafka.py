@@ -17,7 +17,7 @@ from producers import OrderPlacer, OrderRequest, Placed
 from producers.audience import nobody_acts
 from producers.await_result import ResultWatch
 from producers.bulk import Bulk
-from producers.load import Load
+from producers.load import Load, Loaded
 from producers.mode import ModeFollower
 from producers.mode_change import TRANSACTIONAL_ID, ModeWriter, set_mode
 from producers.mode_log import read_history, read_mode
@@ -170,7 +170,7 @@ def test_a_running_producer_follows_the_mode_within_seconds(own: Cluster) -> Non
     with ModeFollower(own, Codec()) as follower:
         for wanted in (Mode.EVENT, Mode.SHADOW, Mode.COMMAND):
             change = mode(own, wanted)
-            assert until(partial(_follows, follower, change), 3)
+            assert until(partial(_follows, follower, change), 30)
 
 
 def test_a_mode_is_visible_to_every_reader_when_setting_it_returns(own: Cluster) -> None:
@@ -308,25 +308,30 @@ def test_a_shadow_order_waits_for_no_input_to_be_written(own: Cluster) -> None:
 
 def test_orders_keep_flowing_while_the_mode_is_flipped(own: Cluster) -> None:
     mode(own, Mode.COMMAND)
-    stop = threading.Event()
+    stop, flipped = threading.Event(), threading.Event()
 
     def flip() -> None:
         while not stop.is_set():
             for wanted in (Mode.SHADOW, Mode.EVENT, Mode.COMMAND):
                 mode(own, wanted)
+            flipped.set()
 
-    flipper = threading.Thread(target=flip)
-    flipper.start()
-    try:
-        with OrderPlacer(own, Codec()) as placer:
-            loaded = Load(placer, rate=400).run(sample_orders(1), 1200)
-    finally:
-        stop.set()
-        flipper.join(60)
-    assert (loaded.placed, loaded.failed) == (1200, 0)
-    assert sum(loaded.modes.values()) == 1200
-    assert set(loaded.modes) == set(Mode)
-    assert loaded.seconds == pytest.approx(3, abs=1)
+    loads: list[Loaded] = []
+    with OrderPlacer(own, Codec()) as placer:
+        flipper = threading.Thread(target=flip)
+        flipper.start()
+        try:
+            while len(loads) < 3 or not flipped.is_set():
+                assert len(loads) < 60, "the modes are not flipped"
+                loads.append(Load(placer, rate=400).run(sample_orders(1), 400))
+        finally:
+            stop.set()
+            flipper.join(60)
+    assert [(each.placed, each.failed, sum(each.modes.values())) for each in loads] == [(400, 0, 400)] * len(
+        loads
+    )
+    assert {each for loaded in loads for each in loaded.modes} == set(Mode)
+    assert min(each.seconds for each in loads) > 0.95, "no faster than the rate"
 
 
 def test_a_bulk_that_is_run_again_names_the_same_orders(own: Cluster) -> None:

@@ -159,7 +159,7 @@ def test_a_process_that_is_killed_again_and_again_under_load_does_everything_onc
     shop.flush()
     until(lambda: shop.lag("warehouse", READS) == 0, "everything is read")
     child.send_signal(signal.SIGTERM)
-    _, told = child.communicate(timeout=30)
+    _, told = child.communicate(timeout=60)
     assert child.returncode == 0, told
     assert shop.outcomes("warehouse") == dict.fromkeys(range(written), "dispatched")
     assert Counter(shop.results()) == once(range(written))
@@ -196,7 +196,7 @@ def test_a_member_that_was_stopped_and_goes_on_commits_nothing_that_another_one_
     assert all(after[each] >= offset for each, offset in done.items()), "an offset went back"
     heir.stop()
     zombie.send_signal(signal.SIGTERM)
-    _, told = zombie.communicate(timeout=30)
+    _, told = zombie.communicate(timeout=60)
     assert zombie.returncode == 0, told
     if group == "warehouse":
         assert Counter(shop.results()) == once(range(40))

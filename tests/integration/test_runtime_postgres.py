@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import psycopg
 import pytest
@@ -169,14 +170,21 @@ def test_a_member_whose_slot_was_taken_with_its_connection_begins_again_with_ano
     shop.until_outcomes("sales", 1)
     assert running.pulse.slot == 0
     url, others = str(shop.database_url), "datname = current_database() AND pid <> pg_backend_pid()"
-    with opened(shop.name("sales")) as thief:
+    with ExitStack() as stack:
 
         def taken() -> bool:
-            postgres.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}", url=url)
-            try:
-                return thief.claim_slot() == 0
-            except DependencyDown:
-                return False  # it was the thief's own connection
+            # With a deadline the server waits until the session, and so its lock, is really gone.
+            ended = f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {others}"
+            postgres.run(ended, url=url)
+            with ExitStack() as trying:
+                thief = trying.enter_context(opened(shop.name("sales")))
+                try:
+                    if thief.claim_slot() != 0:
+                        return False
+                except DependencyDown:
+                    return False
+                stack.push(trying.pop_all())
+            return True
 
         until(taken, "another member has the slot")
         shop.fact(2)

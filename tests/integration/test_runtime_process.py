@@ -8,7 +8,7 @@ import subprocess
 import time
 from dataclasses import replace
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -38,7 +38,7 @@ def ask(port: int, path: str) -> tuple[int, dict[str, Any]] | None:
     except HTTPError as error:
         with error:
             return error.code, json.loads(error.read())
-    except (URLError, ConnectionError):
+    except OSError:  # nobody listens, or no answer in time
         return None
 
 
@@ -47,7 +47,7 @@ def status(port: int) -> int | None:
     return found[0] if found else None
 
 
-def ended(child: "subprocess.Popen[str]", seconds: float = 30) -> tuple[int, str]:
+def ended(child: "subprocess.Popen[str]", seconds: float = 60) -> tuple[int, str]:
     _, told = child.communicate(timeout=seconds)
     return child.returncode, told
 
@@ -118,8 +118,14 @@ def test_a_second_signal_ends_at_once(shop: Shop) -> None:
     child.send_signal(signal.SIGTERM)
     with pytest.raises(subprocess.TimeoutExpired):
         child.wait(0.5)
-    child.send_signal(signal.SIGTERM)
-    assert child.wait(5) == 1
+
+    def ends() -> bool:
+        # Two signals are one for a process that did not run in between.
+        child.send_signal(signal.SIGTERM)
+        return child.poll() is not None
+
+    until(ends, "a further signal ends it, and not the drain's deadline of 30 s", 20)
+    assert child.returncode == 1
 
 
 def test_a_drain_that_takes_too_long_is_given_up_and_told(shop: Shop) -> None:
@@ -127,7 +133,7 @@ def test_a_drain_that_takes_too_long_is_given_up_and_told(shop: Shop) -> None:
     child = shop.cev("consume", "warehouse", code=HANGING, CEV_DRAIN_S="0.5")
     until(lambda: shop.outcomes("warehouse"), "a batch hangs")
     child.send_signal(signal.SIGTERM)
-    code, told = ended(child, 10)
+    code, told = ended(child, 25)
     assert (code, "the drain deadline of 0.5 s passed" in told) == (1, True)
 
 
@@ -163,7 +169,7 @@ def test_a_mail_server_that_is_down_fills_no_dead_letters_and_loses_no_membershi
     assert shop.lag("notification", [ORDERS]) == 10, "nothing is committed that was not delivered"
     server.up()
     until(lambda: len(server.mails) == 10 and shop.lag("notification", [ORDERS]) == 0, "the mails arrive")
-    assert running.pulse.down is None
+    until(lambda: running.pulse.down is None, "the outage is over")
     running.stop()
     server.down()
     assert sorted(server.ids()) == sorted(f"notification.{n}.email" for n in range(10))

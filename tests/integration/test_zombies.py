@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
+from consumers.runtime.stores import sql
 from tests.burial import bury
 from tests.day import DAYS, QUICK
 from tests.faults import Point
@@ -75,7 +76,7 @@ def test_a_member_that_stood_still_while_another_took_over_commits_nothing_twice
     until(lambda: zombie.poll() is not None or shop.members(stop.group) == 2, "the stopped one is back")
     for each in (zombie, heir):
         each.send_signal(signal.SIGTERM)
-        _, told = each.communicate(timeout=30)
+        _, told = each.communicate(timeout=60)
         assert each.returncode == 0, told
         if each is zombie and stop.group != "notification":
             assert "the group moved on" in told or "fenced" in told, "it tried to commit, and was refused"
@@ -86,9 +87,11 @@ def test_a_member_that_stood_still_while_another_took_over_commits_nothing_twice
 @both_stores
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGCONT])
 def test_a_member_that_stands_still_inside_a_write_delays_the_others_and_costs_nothing(
-    shop: Shop, ending: signal.Signals
+    shop: Shop, ending: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = DAYS["warehouse"]
+    # The server ends the zombie's write after twice the zombie's own wait: the heir has given up before.
+    monkeypatch.setattr(sql, "LOCK_WAIT_S", 2.0)
     heir = shop.member("warehouse")
     until(lambda: heir.pulse.owned, "one member is there")
     point = Point("inside a write", "store.insert effects:after")
@@ -103,7 +106,7 @@ def test_a_member_that_stands_still_inside_a_write_delays_the_others_and_costs_n
     until(lambda: heir.pulse.failure or shop.lag("warehouse", day.reads) == 0, "they go on")
     if ending == signal.SIGCONT:
         zombie.send_signal(signal.SIGTERM)
-        _, told = zombie.communicate(timeout=30)
+        _, told = zombie.communicate(timeout=60)
         assert zombie.returncode == 0, told
     heir.stop()
     day.check(shop)

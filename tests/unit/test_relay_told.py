@@ -13,7 +13,6 @@ from operations.outbox import STALE_MS, alarms
 from producers.relay import RelayPulse
 from producers.relay_queue import Backlog
 from schemas.errors import UsageError
-from schemas.times import now_ms
 
 
 @pytest.fixture
@@ -23,8 +22,11 @@ def said(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return text
 
 
-def test_every_change_is_said_once_and_progress_every_five_seconds(said: io.StringIO) -> None:
+def test_every_change_is_said_once_and_progress_every_five_seconds(
+    said: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = 0.0
+    monkeypatch.setattr(relay, "now_ms", lambda: 1_795_000_000_000)
     pulse = RelayPulse()
     lines = Lines(pulse, clock=lambda: now)
     for change in (
@@ -34,7 +36,7 @@ def test_every_change_is_said_once_and_progress_every_five_seconds(said: io.Stri
         {"down": "no broker answered"},
         {},
         {"down": None},
-        {"backlog": Backlog(3, now_ms() - 7000, 1)},
+        {"backlog": Backlog(3, 1_794_999_993_000, 1)},
         {},
         {"published": 1200},
     ):

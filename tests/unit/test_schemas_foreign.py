@@ -98,10 +98,10 @@ def test_a_bomb_is_refused_by_its_schema_and_the_error_says_why(schema: Any, wor
 def test_a_record_with_a_bomb_is_one_bad_record_and_costs_no_time(schema: Any, tail: bytes) -> None:
     registry = FakeRegistry()
     value = framed(registry.add(schema), BODY + tail)
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(UnknownType, match="cannot be used"):
         Codec(registry).decode(DISPATCH_PRODUCTS, key_of(1), value, WHERE)
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 HARMLESS: dict[str, Any] = {

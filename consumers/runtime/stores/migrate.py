@@ -8,8 +8,10 @@ is on a command line, such as a password, is for everyone to read.
 """
 
 import json
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ from schemas.store_name import StoreName
 HEAD = "0002"
 _DEADLINE_S = 60
 _LOCK_WAIT_S = 30
+_LOOK_S = 0.05
 
 
 def ensure(name: StoreName) -> None:
@@ -122,12 +125,27 @@ def _in_file(engine: Engine) -> Iterator[Connection]:
         raw = setup.connection.dbapi_connection
         assert raw is not None  # noqa: S101 - a pooled connection always has one while checked out
         raw.isolation_level = None
-        raw.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(setup)
     event.listen(engine, "connect", lambda raw, _record: setattr(raw, "isolation_level", None))
     # A deferred BEGIN that reads and then writes fails at once when two members migrate together.
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     with engine.begin() as connection:
         yield connection
+
+
+def _write_ahead(connection: Connection) -> None:
+    """Make the file a WAL file; while another one writes, SQLite refuses this at once instead of waiting."""
+    until = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        except OperationalError as error:
+            busy = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() >= until:
+                raise
+            time.sleep(_LOOK_S)
+        else:
+            return
 
 
 @contextmanager
