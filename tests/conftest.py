@@ -1,5 +1,6 @@
 """What several test tiers share, one a session: a real broker, its registry, a real PostgreSQL."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,9 @@ from hypothesis import HealthCheck, settings
 
 from tests import postgres as servers
 from tests.embedded import World, world
+
+# A shell that starts this in the background has it ignore SIGINT, and whatever it starts as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says something about the machine; what must be fast is measured in benchmarks/.
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
