@@ -23,6 +23,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from broker.client import Cluster
 from operations.admin import Admin, Partition
 from operations.decisions import retry_of
+from producers.deadline import Deadline
 from producers.kafka_errors import (
     CLIENT_FAULTS,
     LIBRARY_LOG,
@@ -33,7 +34,6 @@ from producers.kafka_errors import (
     silent,
     unreachable,
 )
-from producers.order_writes import Deadline
 from producers.resuming import resumed
 from schemas.errors import BrokerUnreachable, CommandEventError, DeadlinePassed, Fenced, NotAcknowledged
 from schemas.topics import Topic

@@ -14,8 +14,8 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from broker.client import Cluster
+from producers.deadline import Deadline
 from producers.kafka_errors import partitions_of
-from producers.order_writes import Deadline
 from producers.partition import partition_of
 from schemas.codec import Codec
 from schemas.errors import Position, UndecodableMessage

@@ -20,6 +20,7 @@ from typing import NamedTuple, Self
 from confluent_kafka import KafkaError, Producer
 
 from broker.client import Cluster
+from producers.deadline import Deadline
 from producers.kafka_errors import (
     CLIENT_FAULTS,
     LIBRARY_LOG,
@@ -30,7 +31,6 @@ from producers.kafka_errors import (
     unreachable,
 )
 from producers.mode_log import ModeLog, in_force
-from producers.order_writes import Deadline
 from producers.resuming import resumed
 from schemas.codec import Codec
 from schemas.control import INITIAL, Mode, ModeChanged

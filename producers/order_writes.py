@@ -3,7 +3,6 @@
 I/O: none of its own; it takes the Kafka client's reports.
 """
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -142,20 +141,3 @@ class Desk:
         )
         encoded = tuple([Encoded(r.topic, r.key, encode(r.topic, r.message), r.headers) for r in records])  # type: ignore[arg-type]  # pairs of a narrower type, and lists are invariant
         return Write(number, mode, change.epoch, encoded)
-
-
-class Deadline:
-    """A moment in the future, in the monotonic clock."""
-
-    def __init__(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds until then; never negative."""
-        return max(self._until - time.monotonic(), 0.0)
-
-    @property
-    def passed(self) -> bool:
-        """Whether it is over."""
-        return time.monotonic() >= self._until

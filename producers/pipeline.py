@@ -12,12 +12,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 from broker.client import Cluster
+from producers.closing import Closing
+from producers.deadline import Deadline
 from producers.kafka_errors import answers, unconfirmed, unreachable
-from producers.order_writes import Deadline, Desk, Placed, Write
+from producers.order_writes import Desk, Placed, Write
 from producers.publisher import Publisher
 from producers.request import OrderRequest
 from producers.transactions import Transactions
@@ -42,7 +43,7 @@ _GRACE_S = 5.0
 _PROBE_S = 2.0
 
 
-class Pipeline(Generic[T]):
+class Pipeline(Closing, Generic[T]):
     """Places a stream of orders. A context manager: leaving it waits for every outcome.
 
     Args:
@@ -71,14 +72,6 @@ class Pipeline(Generic[T]):
         self._stop = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="placing", daemon=True)
         self._heart.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def lost(self) -> CommandEventError | None:

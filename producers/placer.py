@@ -16,9 +16,10 @@ from typing import Self, TypeVar
 
 from broker.client import Cluster, check_kafka
 from producers.closing import Closing
+from producers.deadline import Deadline
 from producers.kafka_errors import answers, partitions_of, unconfirmed
 from producers.mode import ModeFollower
-from producers.order_writes import Deadline, Desk, Placed, Write
+from producers.order_writes import Desk, Placed, Write
 from producers.pipeline import Outcome, Pipeline
 from producers.publisher import Publisher
 from producers.request import OrderRequest

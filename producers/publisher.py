@@ -13,8 +13,9 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from broker.client import Cluster
+from producers.deadline import Deadline
 from producers.kafka_errors import CLIENT_FAULTS, FATAL, LIBRARY_LOG, MSG_TIMED_OUT, undelivered
-from producers.order_writes import Deadline, Encoded, Write
+from producers.order_writes import Encoded, Write
 
 _SPACE_S = 0.05
 _QUEUE_KBYTES = 65_536

@@ -18,8 +18,9 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from broker.client import Cluster
+from producers.deadline import Deadline
 from producers.kafka_errors import CLIENT_FAULTS, LIBRARY_LOG, fault_of, fenced, partitions_of
-from producers.order_writes import Deadline, Encoded
+from producers.order_writes import Encoded
 from producers.publisher import unless_set
 from producers.resuming import resumed
 from schemas.errors import BrokerUnreachable, Fenced

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaException
 
-from producers.order_writes import Deadline
+from producers.deadline import Deadline
 
 _SHORTEST_S = 0.1
 

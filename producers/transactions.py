@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from broker.client import TRANSACTION_TIMEOUT_MS, Cluster
+from producers.deadline import Deadline
 from producers.kafka_errors import CLIENT_FAULTS, LIBRARY_LOG, TIMED_OUT, fault_of, silent, undelivered
-from producers.order_writes import Deadline, Encoded, Write
+from producers.order_writes import Encoded, Write
 from producers.publisher import unless_set
 from producers.resuming import resumed
 from schemas.errors import NotAcknowledged

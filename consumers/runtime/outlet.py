@@ -16,7 +16,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from broker.client import Cluster
 from consumers.runtime.inlet import STALE, StaleBatch
 from consumers.runtime.work import Outgoing
+from producers.deadline import Deadline
 from producers.kafka_errors import CLIENT_FAULTS, LIBRARY_LOG, fault_of, fenced
+from producers.resuming import resumed
 from schemas.errors import BrokerUnreachable, Fenced
 
 _STEP_S = 10.0
@@ -98,20 +100,14 @@ class Outlet:
                 raise BrokerUnreachable(f"records were not acknowledged within {_DEADLINE_S:.0f} s")
 
     def _step(self, call: Callable[[], object]) -> None:
-        deadline = time.monotonic() + _DEADLINE_S
-        while True:
-            try:
-                call()
-            except KafkaException as error:
-                # librdkafka: a retriable error of a transactional call is resumed by the same call.
-                if not error.args[0].retriable() or time.monotonic() > deadline:
-                    if error.args[0].retriable():
-                        raise BrokerUnreachable(
-                            f"the transaction coordinator does not answer: {error.args[0].str()}"
-                        ) from error
-                    raise
-            else:
-                return
+        try:
+            resumed(lambda _: call(), Deadline(_DEADLINE_S))
+        except KafkaException as error:
+            if error.args[0].retriable():
+                raise BrokerUnreachable(
+                    f"the transaction coordinator does not answer: {error.args[0].str()}"
+                ) from error
+            raise
 
     def _undo(self, cause: Exception) -> Exception:
         error = None if isinstance(cause, BrokerUnreachable) else fault_of(cause)
