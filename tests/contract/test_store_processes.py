@@ -142,11 +142,11 @@ def test_a_member_inside_a_write_holds_the_others_up_for_a_while_and_takes_nothi
             assert said == "inside"
             if stopped:
                 holder.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
             for batch in (Batch(at=2, effects=[effect(2, at=1)]), Batch(at=2, positions={P0: 2, P1: 2})):
-                began = time.monotonic()
                 with pytest.raises(DependencyDown, match=r"does not answer: .*lock"):
                     store.write(batch)
-                assert time.monotonic() - began < 4.5, "it waits as long as it was told, and not 5 s"
+            assert time.monotonic() - began < 5
             assert store.known([1, 2]).keys() == {(1, "dispatch")}, "readers do not wait for a writer"
             assert store.progress([P0, P1]).keys() == {P0}
             holder.kill()
@@ -178,8 +178,10 @@ from consumers.runtime.work import EffectRow
 from schemas.errors import Position
 from schemas.store_name import StoreName
 name, seed = json.loads(sys.argv[1])
-sql.LOCK_WAIT_S = 60  # SQLite lets the luckiest write first, not who waits longest
-store, dice = Store(StoreName(*name)), random.Random(seed)
+where, dice = StoreName(*name), random.Random(seed)
+if where.path is not None:
+    sql.LOCK_WAIT_S = 60  # SQLite lets the luckiest write first, not who waits longest
+store = Store(where)
 made = taken = 0
 for turn in range(30):
     ids = dice.sample(range(150), 40)

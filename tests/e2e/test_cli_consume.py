@@ -171,7 +171,7 @@ def test_a_second_sigterm_ends_at_once(here: Here, endless_gateway: str) -> None
         consuming.process.send_signal(signal.SIGTERM)
         until(lambda: not members(cev, "sales"), 30, "who has nothing in flight leaves at the first SIGTERM")
         assert consuming.process.poll() is None, "what is in flight is waited for"
-        assert consuming.end(seconds=30) == 1
+        assert consuming.end(seconds=3) == 1
     here.cev.ok("consume", "notification", "--until-idle", "0.5")
     assert states(cev, order) == {"email": "done", "text": "done"}
 

@@ -178,8 +178,7 @@ def test_rows_from_a_slow_pipe_are_placed_as_they_come(cev: Cev) -> None:
 def test_a_load_is_steady_and_counts_by_mode(cev: Cev) -> None:
     (told,) = cev.json("order", "load", "--count", "100", "--rate", "50", "--seed", "1")
     assert (told["placed"], told["failed"], told["modes"]) == (100, 0, {"shadow": 100})
-    # Less than the rate's 2 s is wrong; more, a slow broker may take: the pace itself has a test without one.
-    assert told["seconds"] > 1.9
+    assert 1.9 < told["seconds"] < 4
     (fast,) = cev.json("order", "load", "--count", "500", "--rate", "0")
     assert fast["placed"] == 500
 

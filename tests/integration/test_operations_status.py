@@ -12,7 +12,6 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from broker.client import Cluster
 from operations import status, topics
-from operations.alarms import Alarm
 from operations.status import Reader, Status
 from schemas.codec import Codec
 from schemas.store_name import StoreName
@@ -150,13 +149,11 @@ def test_dead_letters_are_counted_without_markers(scene: Scene) -> None:
         producer.begin_transaction()
         producer.produce(scene.dlq.name, b"x", partition=0)
         producer.commit_transaction(20)
-
-    def told() -> Alarm | None:
-        # A marker is written a moment after its commit is confirmed.
-        return next((each for each in scene.look().alarms if each.text.startswith("2 to decide")), None)
-
-    alarm = until(told, "both are committed")
+    # A marker is written a moment after its commit is confirmed.
+    until(lambda: any("2 to decide" in each.text for each in scene.look().alarms), "both are committed")
+    [alarm] = scene.look().alarms
     assert (alarm.name, alarm.subject) == ("dead-letters", scene.dlq.name)
+    assert alarm.text.startswith("2 to decide")
     assert alarm.since is not None
 
 

@@ -170,7 +170,7 @@ def test_a_running_producer_follows_the_mode_within_seconds(own: Cluster) -> Non
     with ModeFollower(own, Codec()) as follower:
         for wanted in (Mode.EVENT, Mode.SHADOW, Mode.COMMAND):
             change = mode(own, wanted)
-            assert until(partial(_follows, follower, change), 30)
+            assert until(partial(_follows, follower, change), 3)
 
 
 def test_a_mode_is_visible_to_every_reader_when_setting_it_returns(own: Cluster) -> None:
@@ -321,17 +321,17 @@ def test_orders_keep_flowing_while_the_mode_is_flipped(own: Cluster) -> None:
         flipper = threading.Thread(target=flip)
         flipper.start()
         try:
-            while len(loads) < 3 or not flipped.is_set():
-                assert len(loads) < 60, "the modes are not flipped"
-                loads.append(Load(placer, rate=400).run(sample_orders(1), 400))
+            while not loads or not flipped.is_set():
+                assert len(loads) < 20, "the modes are not flipped"
+                loads.append(Load(placer, rate=400).run(sample_orders(1), 1200))
         finally:
             stop.set()
             flipper.join(60)
-    assert [(each.placed, each.failed, sum(each.modes.values())) for each in loads] == [(400, 0, 400)] * len(
-        loads
-    )
+    for loaded in loads:
+        assert (loaded.placed, loaded.failed) == (1200, 0)
+        assert sum(loaded.modes.values()) == 1200
+        assert loaded.seconds == pytest.approx(3, abs=1)
     assert {each for loaded in loads for each in loaded.modes} == set(Mode)
-    assert min(each.seconds for each in loads) > 0.95, "no faster than the rate"
 
 
 def test_a_bulk_that_is_run_again_names_the_same_orders(own: Cluster) -> None:
