@@ -6,6 +6,9 @@
 
 A partition may be paused for both reasons; it is read again when neither is left.
 
+librdkafka keeps a pause of ours across a rebalance: a partition that went while it was paused comes back
+paused. So what comes is told which it is, each time.
+
 I/O: Kafka (pauses and resumes on the consumer that it is given).
 """
 
@@ -42,8 +45,9 @@ class Pauses:
     def came(self, partitions: Collection[Partition]) -> None:
         """These are newly ours."""
         self.went(partitions)
-        if self._all and partitions:
-            self._consumer.pause(_named(partitions))
+        if partitions:
+            change = self._consumer.pause if self._all else self._consumer.resume
+            change(_named(partitions))
 
     def went(self, partitions: Collection[Partition]) -> None:
         """These are not ours any more, and neither is what stood still in them."""

@@ -300,7 +300,17 @@ def test_a_partition_that_stood_still_and_came_back_is_read(bench: Bench) -> Non
     bench.inlet.suspend(P0, 3, seconds=600)
     bench.revoke(P0)
     bench.assign(P0)
-    assert bench.inlet.pauses.until == {}
+    assert (bench.client.paused, bench.inlet.pauses.until) == (set(), {})
+
+
+def test_a_partition_that_went_while_everything_was_paused_is_read_when_it_comes_back(bench: Bench) -> None:
+    bench.assign(P0, P1)
+    bench.inlet.keep_alive(0)
+    bench.revoke(P0)
+    bench.read()
+    assert bench.client.paused == {P0}, "the client keeps the pause of what it has not any more"
+    bench.assign(P0)
+    assert bench.client.paused == set()
 
 
 def test_a_standstill_is_never_the_end(bench: Bench) -> None:

@@ -1,0 +1,75 @@
+"""Pauses on a real broker: a client keeps them across a rebalance; what comes back is read all the same."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from broker.client import GroupProtocol
+from consumers.runtime.inlet import Inlet
+from consumers.runtime.work import Partition
+from schemas.topics import BY_NAME, ORDERS
+from tests.kafka_log import until
+from tests.running import Shop
+
+PARTITIONS = BY_NAME[ORDERS].partitions
+
+
+def _wait(inlet: Inlet) -> None:
+    inlet.keep_alive(0)
+
+
+def _stand_still(inlet: Inlet) -> None:
+    for topic, number in inlet.owned:
+        inlet.suspend((topic, number), inlet.edges((topic, number))[0], seconds=600)
+
+
+def _begin(inlet: Inlet, partitions: list[Partition]) -> dict[Partition, int]:
+    return {each: inlet.edges(each)[0] for each in partitions}
+
+
+@pytest.fixture
+def members(shop: Shop, protocol: GroupProtocol) -> Iterator[Callable[[], Inlet]]:
+    cluster = replace(shop.cluster, group_protocol=protocol)
+    with ExitStack() as left:
+
+        def member() -> Inlet:
+            inlet = Inlet(cluster, "sales", {ORDERS: ORDERS}, _begin, "store-1")
+            left.enter_context(closing(inlet))
+            inlet.subscribe()
+            return inlet
+
+        yield member
+
+
+@pytest.mark.parametrize("protocol", get_args(GroupProtocol))
+@pytest.mark.parametrize("pause", [_wait, _stand_still])
+def test_a_partition_that_went_while_it_was_paused_is_read_when_it_comes_back(
+    shop: Shop, members: Callable[[], Inlet], pause: Callable[[Inlet], None]
+) -> None:
+    mine = members()
+    until(lambda: mine.read(1, 0.05).ended and len(mine.owned) == PARTITIONS, "everything is mine")
+    pause(mine)
+    other = members()
+
+    def shared() -> bool:
+        mine.keep_alive(0.05)
+        other.read(1, 0.05)
+        return len(mine.owned) == len(other.owned) == PARTITIONS // 2
+
+    until(shared, "half of it goes")
+    went = set(other.owned)
+    mine.read(1, 0.05)  # whatever ends, ends without them
+    other.close()
+    for number in range(PARTITIONS):
+        shop.raw(ORDERS, b"key", b"value", partition=number)
+    shop.flush()
+    seen = set[Partition]()
+
+    def read() -> bool:
+        seen.update(each.position[:2] for each in mine.read(100, 0.05).records)
+        return seen >= went
+
+    until(read, "it is mine again, and read")
