@@ -1,7 +1,7 @@
 """A batch in hand: what was read, what of it is settled, and what it owes Kafka.
 
-It lives from the reading to the commit, through as many passes as its failures need; none of it is stored,
-for what it forgets comes again from Kafka and from the store.
+It lives from the reading to the commit, through as many passes as its failures need, and takes on what is
+read while they wait. None of it is stored, for what it forgets comes again from Kafka and from the store.
 """
 
 from dataclasses import dataclass, field
@@ -17,9 +17,10 @@ class Haul:
     """One batch.
 
     Attributes:
-        reading: what was read.
-        positions: per partition, the offset to commit when everything is settled.
-        todo: what is not settled yet; None before the first look at it.
+        reading: everything that was read.
+        fresh: of it, what nobody has looked at yet; None if there is nothing new.
+        positions: per partition, the offset to commit when everything is settled; of what was looked at.
+        todo: what is not settled yet.
         results: records to send, each with the position that they answer.
         dead: dead letters to send, by position: a pass that is cut short and repeated finds them again.
         cuts: partitions that stand still at an unknown schema, behind what is handled here.
@@ -28,8 +29,9 @@ class Haul:
     """
 
     reading: Reading
-    positions: dict[Partition, int]
-    todo: list[Item] | None = None
+    fresh: Reading | None
+    positions: dict[Partition, int] = field(default_factory=dict)
+    todo: list[Item] = field(default_factory=list)
     results: list[tuple[Position, Outgoing]] = field(default_factory=list)
     dead: dict[Position, Dead] = field(default_factory=dict)
     cuts: dict[Partition, Cut] = field(default_factory=dict)
@@ -42,30 +44,42 @@ class Haul:
     @classmethod
     def of(cls, reading: Reading) -> "Haul":
         """A reading that nobody has looked at yet."""
-        return cls(reading, reading.positions())
+        return cls(reading, reading)
 
-    def cut(self, cuts: dict[Partition, Cut]) -> None:
-        """Leave records alone from these offsets on."""
-        self.cuts = cuts
-        if not cuts:
+    def take_on(self, more: Reading) -> None:
+        """Read on: this belongs to the batch too. Not behind a cut, for what lies there must wait."""
+        self.reading = self.reading.and_then(more)
+        self.fresh = more if self.fresh is None else self.fresh.and_then(more)
+        self.stored = False
+
+    def looked(self, items: list[Item], cuts: dict[Partition, Cut]) -> None:
+        """What is fresh was taken apart.
+
+        Args:
+            items: what it is.
+            cuts: where it is left alone from an offset on.
+        """
+        if self.fresh is None:
             return
-        self.todo = [item for item in self.todo or [] if not _cut_off(item.record.position, cuts)]
-        first = self.reading.first()
-        for each, cut in cuts.items():
-            if cut.offset > first[each]:
-                self.positions[each] = cut.offset
-            else:
-                del self.positions[each]
+        first = self.fresh.first()
+        for each, end in self.fresh.positions().items():
+            cut = cuts.get(each)
+            if cut is None or cut.offset > first[each]:
+                self.positions[each] = end if cut is None else cut.offset
+        self.todo += [item for item in items if not _cut_off(item.record.position, cuts)] if cuts else items
+        self.cuts |= cuts
+        self.fresh = None
 
     def narrow(self, held: set[Partition]) -> None:
         """Forget what belongs to partitions that are not ours any more."""
         self.reading = self.reading.of(held)
+        if self.fresh is not None:
+            self.fresh = self.fresh.of(held)
         self.positions = {each: at for each, at in self.positions.items() if each in held}
         self.cuts = {each: cut for each, cut in self.cuts.items() if each in held}
         self.results = [each for each in self.results if each[0][:2] in held]
         self.dead = {where: each for where, each in self.dead.items() if where[:2] in held}
-        if self.todo is not None:
-            self.todo = [item for item in self.todo if item.record.position[:2] in held]
+        self.todo = [item for item in self.todo if item.record.position[:2] in held]
 
 
 def _cut_off(where: Position, cuts: dict[Partition, Cut]) -> bool:

@@ -54,6 +54,7 @@ class Inlet:
         owned: partitions that are ours now.
         ends: of those, the ones read to their end, and the end's offset.
         joined: whether the group ever granted an assignment.
+        rebalances: how many there were.
         pauses: what is not handed out for now.
     """
 
@@ -64,7 +65,7 @@ class Inlet:
         self._sources = sources
         self._begin = begin
         self.store = store
-        self._rebalances = 0
+        self.rebalances = 0
         self._revoked: dict[Partition, int] = {}
         self._failure: CommandEventError | None = None
         self._stash: list[Message] = []
@@ -98,9 +99,9 @@ class Inlet:
         """
         self.pauses.end(self.owned, time.monotonic())
         metadata = self._consumer.consumer_group_metadata()
-        before = self._rebalances
+        before = self.rebalances
         messages = self._take(limit, timeout_s)
-        if self._rebalances != before:
+        if self.rebalances != before:
             # The rebalance was served in this very call: what came with it belongs to the new assignment.
             metadata = self._consumer.consumer_group_metadata()
         self._raise_failure()
@@ -111,7 +112,7 @@ class Inlet:
             metadata=metadata,
             ended=self.joined and all(each in self.ends for each in self.owned),
             outage=outage,
-            rebalances=self._rebalances,
+            rebalances=self.rebalances,
         )
 
     def held(self, since: int) -> set[Partition]:
@@ -214,7 +215,7 @@ class Inlet:
             taken = [] if first is None else [first]
         if not taken:
             return []
-        since = self._rebalances
+        since = self.rebalances
         more = self._consumer.consume(limit, 0)
         # A partition may leave and come back within that call: another member may have passed what we took.
         return [each for each in taken if self._revoked.get(_partition(each), 0) <= since] + more
@@ -240,7 +241,7 @@ class Inlet:
             self._silent = True
 
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._rebalances += 1
+        self.rebalances += 1
         self.joined = True
         # An exception inside librdkafka's callback would lose its way: it is kept and raised after the poll.
         try:
@@ -257,10 +258,10 @@ class Inlet:
         self.pauses.came(starts)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._rebalances += 1
+        self.rebalances += 1
         gone = {(each.topic, each.partition) for each in partitions}
         self.owned -= gone
-        self._revoked |= dict.fromkeys(gone, self._rebalances)
+        self._revoked |= dict.fromkeys(gone, self.rebalances)
         self._forget(gone)
         self.pauses.went(gone)
         if self._incremental:

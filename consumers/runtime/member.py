@@ -36,6 +36,8 @@ from schemas.topics import BY_NAME, Kind, dead_letters, retries
 POLL_S = 0.2
 _LETTERS = 100
 """Most records of a batch with deliveries: a crash among them hands over no more than these once again."""
+_AHEAD = 10
+"""So many batches become one at most, where records wait for their next attempt and others are read on."""
 _REJOIN_S = 2.0
 
 
@@ -98,7 +100,12 @@ class Member:
             slot = store.claim_slot()
             outlet = Outlet(self._cluster, f"cev-{name}-{identity.id[:12]}-{slot}")
             self._pulse.opened(identity.id, slot)
-            troubles = Troubles(store, self._codec, parks=self._reaction.parks)
+            troubles = Troubles(
+                store,
+                self._codec,
+                parks=self._reaction.parks,
+                longest_wait_ms=self._options.patience.longest_ms,
+            )
             self._alarms = troubles.alarms
             tools = Tools(
                 reaction=self._reaction,
@@ -161,7 +168,7 @@ class Member:
 
     def _turn(self) -> None:
         reading = self._inlet.read(self._limit, POLL_S)
-        if reading.records or reading.broken:
+        if len(reading):
             self._pulse.took(owned=len(self._inlet.owned))
             self._handle(reading)
         else:
@@ -176,8 +183,9 @@ class Member:
 
     def _handle(self, reading: Reading) -> None:
         haul = Haul.of(reading)
+        closes = time.monotonic() + self._options.patience.total_ms / 1000
         seen = 0
-        while haul.reading.positions():
+        while len(haul.reading):
             try:
                 pending = self._passage.run(haul)
             except StaleBatch as stale:
@@ -199,10 +207,23 @@ class Member:
                 )
                 break
             self._pulse.outage(None if pending.outage is None else str(pending.outage))
-            if not self._hold(pending):
+            if not self._hold(pending, haul if self._reads_on(pending, haul, closes) else None):
                 return
-            haul.narrow(self._inlet.held(haul.reading.rebalances))
+            self._narrow(haul)
         self._pulse.outage(None)
+
+    def _reads_on(self, pending: Pending, haul: Haul, closes: float) -> bool:
+        """Whether a batch takes on more while it waits, so that records that failed hold up nobody else.
+
+        Not for an outage, which others would only run into; and within bounds, for nothing of a batch is
+        committed before all of it is settled.
+        """
+        room = len(haul.reading) < self._limit * _AHEAD and time.monotonic() < closes
+        return pending.outage is None and room and not haul.cuts
+
+    def _narrow(self, haul: Haul) -> None:
+        if self._inlet.rebalances != haul.reading.rebalances:
+            haul.narrow(self._inlet.held(haul.reading.rebalances))
 
     def _settle(self, outage: str | None) -> None:
         try:
@@ -213,19 +234,36 @@ class Member:
             self._hold(Pending(at=now_ms() + OUTAGES.first_ms, outage=error))
         self._pulse.outage(outage)
 
-    def _hold(self, pending: Pending) -> bool:
-        """Keep the membership alive for a while; False if told to stop meanwhile, which waits for nothing."""
+    def _hold(self, pending: Pending, growing: Haul | None = None) -> bool:
+        """Let time pass as a member of the group; False if told to stop meanwhile, which waits for nothing.
+
+        Args:
+            pending: until when, and why.
+            growing: takes on what is read meanwhile, which ends the wait; None reads nothing.
+        """
         if pending.outage is not None:
             self._log.warning("waiting", why=str(pending.outage), ms=pending.at - now_ms())
-        self._inlet.keep_alive(0)
         # A moment that another machine's clock wrote may lie far ahead.
         until = time.monotonic() + min(pending.at - now_ms(), self._options.longest_wait_ms) / 1000
         while not self._stopping.is_set():
-            left = until - time.monotonic()
-            if left <= 0:
+            step = max(0.0, min(until - time.monotonic(), POLL_S))
+            if growing is None:
+                self._inlet.keep_alive(step)
+            elif self._read_on(growing, step):
                 return True
-            self._inlet.keep_alive(min(left, POLL_S))
+            if time.monotonic() >= until:
+                return True
         return False
+
+    def _read_on(self, haul: Haul, timeout_s: float) -> bool:
+        """Whether there was something to read."""
+        more = self._inlet.read(self._limit, timeout_s)
+        self._narrow(haul)
+        if not len(more):
+            return False
+        haul.take_on(more)
+        self._pulse.looked(joined=True, owned=len(self._inlet.owned), took=len(more), ended=False)
+        return True
 
 
 def check_owner(reaction: Reaction) -> None:

@@ -29,6 +29,8 @@ from consumers.runtime.options import Options
 from consumers.runtime.order_line import Standing
 from consumers.runtime.outlet import Outlet
 from consumers.runtime.reaction import Context, Reaction
+from consumers.runtime.reading import Reading
+from consumers.runtime.rollout import Cut
 from consumers.runtime.sent import Sent
 from consumers.runtime.stores.setbacks import notes_of
 from consumers.runtime.stores.sql import Batch, EffectTaken, Identity, Store
@@ -108,11 +110,10 @@ class Passage:
             StaleBatch: the group moved on; nothing was committed.
             Unreachable: something is down; the same batch may be run again.
         """
+        haul.todo = again(self._codec, haul.todo)
+        if haul.fresh is not None:
+            self._look(haul, haul.fresh)
         self._sent.ask_if_doubtful(haul.positions)
-        if haul.todo is None:
-            self._look(haul)
-        else:
-            haul.todo = again(self._codec, haul.todo)
         pending = self._pass(haul) if haul.todo else None
         if pending is not None:
             return pending
@@ -122,23 +123,24 @@ class Passage:
         self._commit(haul)
         return None
 
-    def _look(self, haul: Haul) -> None:
-        """Decode a batch, and cut it where a partition has to stand still."""
-        haul.todo = decoded(self._codec, haul.reading.records, haul.reading.broken)
+    def _look(self, haul: Haul, fresh: Reading) -> None:
+        """Decode what was read, and cut it where a partition has to stand still."""
+        items = decoded(self._codec, fresh.records, fresh.broken)
         rollouts = self._troubles.rollouts
-        if rollouts.active or any(type(item) is Failed for item in haul.todo):
-            cuts, moved = rollouts.look(haul.todo)
-            haul.cut(cuts)
-            for partition, cut in cuts.items():
-                self._troubles.alarms.stands(partition, cut.words)
-                self._log.warning("unknown schema", partition=partition, offset=cut.offset, why=cut.words)
-            for partition in moved:
-                self._troubles.alarms.goes_on(partition)
+        cuts, moved = dict[Partition, Cut](), set[Partition]()
+        if rollouts.active or any(type(item) is Failed for item in items):
+            cuts, moved = rollouts.look(items)
+        haul.looked(items, cuts)
+        for partition, cut in cuts.items():
+            self._troubles.alarms.stands(partition, cut.words)
+            self._log.warning("unknown schema", partition=partition, offset=cut.offset, why=cut.words)
+        for partition in moved:
+            self._troubles.alarms.goes_on(partition)
 
     def _pass(self, haul: Haul) -> Pending | None:
         at = now_ms()
         self._answers.at = rfc3339(at)
-        todo = haul.todo or []
+        todo = haul.todo
         standing = self._troubles.standing(todo, (topic for topic, _ in haul.positions))
         plan = self._decided(haul, todo, standing, at)
         after, outages = self._deliver(plan, haul, standing, at)

@@ -37,6 +37,10 @@ class Reading:
     outage: str | None = None
     rebalances: int = 0
 
+    def __len__(self) -> int:
+        """How many positions were read, whatever lay there."""
+        return len(self.records) + len(self.broken)
+
     def positions(self) -> dict[Partition, int]:
         """Per partition, the offset after the last record."""
         after: dict[Partition, int] = {}
@@ -58,6 +62,10 @@ class Reading:
             records=[each for each in self.records if each.position[:2] in owned],
             broken=[each for each in self.broken if each[0][:2] in owned],
         )
+
+    def and_then(self, more: "Reading") -> "Reading":
+        """Both as one, under what was in force when the later one was read."""
+        return replace(more, records=self.records + more.records, broken=self.broken + more.broken)
 
     def _where(self) -> list[Position]:
         return [each.position for each in self.records] + [where for where, _ in self.broken]

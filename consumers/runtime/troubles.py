@@ -18,6 +18,7 @@ from consumers.runtime.stores.sql import Store
 from consumers.runtime.work import Item, Parked, Partition, Setback, Tried
 from schemas.codec import Codec
 from schemas.errors import Position  # noqa: TC001 - beside its neighbours, which are needed at run time
+from schemas.times import now_ms
 from schemas.topics import BY_NAME
 
 
@@ -28,16 +29,19 @@ class Troubles:
         store: the group's store.
         codec: reads what was parked.
         parks: whether the reaction parks.
+        longest_wait_ms: no attempt that is known from before waits longer, for it may be of another machine,
+            whose clock is ahead.
 
     Attributes:
         alarms: the group's alarms.
         rollouts: runs of records with unknown schemas.
     """
 
-    def __init__(self, store: Store, codec: Codec, *, parks: bool) -> None:
+    def __init__(self, store: Store, codec: Codec, *, parks: bool, longest_wait_ms: int) -> None:
         self._store = store.setbacks
         self._codec = codec
         self._parks = parks
+        self._longest_wait_ms = longest_wait_ms
         self._tries: dict[Position, Tried] = {}
         self.alarms = Alarms(store.setbacks)
         self.rollouts = Rollouts()
@@ -50,7 +54,9 @@ class Troubles:
         """
         new = set(partitions)
         self._tries = {where: tried for where, tried in self._tries.items() if where[:2] not in new}
-        self._tries |= self._store.tries(new)
+        latest = now_ms() + self._longest_wait_ms
+        known = self._store.tries(new)
+        self._tries |= {where: tried._replace(at=min(tried.at, latest)) for where, tried in known.items()}
         self.alarms.load()
         self.rollouts.forget(partitions)
         self.rollouts.stood(self.alarms.standing(partitions))

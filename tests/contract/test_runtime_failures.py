@@ -55,9 +55,16 @@ class Written(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One batch: how much of each partition it takes, and at which step the process dies."""
+    """One batch.
+
+    Attributes:
+        takes: how many records of each partition it begins with.
+        more: how many of each it takes on at every wait.
+        crash: at which step the process dies.
+    """
 
     takes: int
+    more: int
     crash: int | None
 
 
@@ -71,7 +78,9 @@ histories = st.lists(
     ),
     max_size=10,
 )
-steps = st.lists(st.builds(Step, st.integers(1, 5), st.none() | st.integers(0, 6)), max_size=10)
+steps = st.lists(
+    st.builds(Step, st.integers(1, 5), st.integers(0, 2), st.none() | st.integers(0, 9)), max_size=10
+)
 
 
 class Died(Exception):
@@ -205,26 +214,30 @@ class Member:
             identity=store.identity("cluster", 0),
             outlet=world,  # type: ignore[arg-type]  # the world stands in for it
             lanes=self._lanes,
-            troubles=Troubles(store, CODEC, parks=reaction.parks),
+            troubles=Troubles(store, CODEC, parks=reaction.parks, longest_wait_ms=patience.longest_ms),
         )
         tools.troubles.begin([*PARTITIONS])
         self._at = dict(world.committed)
         inlet: Any = Inlet(world)
         self._passage = Passage(tools, inlet, dict(world.committed))
 
-    def take(self, takes: int) -> None:
-        records = [
-            record
-            for each in PARTITIONS
-            for record in self._world.log[each][self._at[each] : self._at[each] + takes]
-        ]
-        haul = Haul.of(Reading(records, []))
+    def take(self, step: Step) -> None:
+        haul = Haul.of(self._read(step.takes))
         for _ in range(200):
-            if not haul.positions or self._passage.run(haul) is None:
+            if not len(haul.reading) or self._passage.run(haul) is None:
                 break
+            if len(more := self._read(step.more)):
+                haul.take_on(more)
         else:
             raise AssertionError("the batch does not end")
-        self._at |= haul.positions
+
+    def _read(self, takes: int) -> Reading:
+        records = []
+        for each in PARTITIONS:
+            taken = self._world.log[each][self._at[each] :][:takes]
+            self._at[each] += len(taken)
+            records += taken
+        return Reading(records, [])
 
     def close(self) -> None:
         self._lanes.close()
@@ -258,10 +271,10 @@ def lived(history: list[Written], steps: list[Step], *, parks: bool) -> Iterator
         member = Member(world, store, reaction)
         rest = iter(steps)
         while True:
-            step = next(rest, Step(99, None))
+            step = next(rest, Step(99, 0, None))
             world.left = step.crash
             try:
-                member.take(step.takes)
+                member.take(step)
             except Died:
                 world.crashes += 1
                 member.close()
@@ -354,7 +367,7 @@ def test_attempts_are_bounded_and_only_a_crash_can_repeat_one(
 
 
 def test_a_count_survives_the_process_that_made_it() -> None:
-    with lived([Written(1, ORDERS, ATTEMPTS, poison=False)], [Step(1, 3)], parks=False) as (world, _):
+    with lived([Written(1, ORDERS, ATTEMPTS, poison=False)], [Step(1, 0, 3)], parks=False) as (world, _):
         assert (world.crashes, world.failed["record 00"]) == (1, ATTEMPTS)
         [letter] = world.letters()
         assert dict(letter.headers)["attempts"] == str(ATTEMPTS).encode()

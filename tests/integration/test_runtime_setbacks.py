@@ -94,20 +94,60 @@ def test_out_of_attempts_is_a_dead_letter_that_says_how_many_and_the_order_goes_
     assert shop.rows("sales", "SELECT * FROM attempts") == [], "what is passed is forgotten"
 
 
-def test_good_records_have_their_effects_before_the_wait_is_over_and_nothing_is_committed(shop: Shop) -> None:
+def test_a_record_that_waits_holds_up_nobody_but_its_order_and_nothing_is_committed_past_it(
+    shop: Shop,
+) -> None:
     calls = Calls(order_7=1)
-    for order_id in range(20):
-        shop.fact(order_id, placed_at=1)
+    shop.fact(7, placed_at=1)
     running = shop.member(calls.reaction(), patience=SLOW)
-    until(lambda: len(shop.outcomes("sales")) == 19, "everybody else")
+    until(lambda: calls.of(7), "it is tried")
+    for order_id in range(20):
+        shop.fact(order_id, placed_at=2)
+    shop.flush()
+    until(lambda: len(shop.outcomes("sales")) == 19, "everybody else, though they came later")
     assert shop.rows("sales", 'SELECT "count" FROM attempts') == [(1,)]
-    low = shop.lag("sales", [ORDERS])
-    assert low > 0
+    assert calls.of(7) == [1], "its own order waits behind it"
+    assert shop.lag("sales", [ORDERS]) == 21
     assert shop.members("sales") == 1
     before = time.monotonic()
     running.stop()
     assert time.monotonic() - before < 10, "a drain does not wait for ten minutes"
-    assert shop.lag("sales", [ORDERS]) == low
+    assert shop.lag("sales", [ORDERS]) == 21
+    pulse = shop.handled(calls.reaction(), patience=QUICK)
+    assert calls.of(7) == [1, 1, 2], "and waits no longer than its next member lets it"
+    assert pulse.effects == 2, "what was done is not done again"
+
+
+def test_what_is_read_past_a_record_that_waits_is_bounded(shop: Shop) -> None:
+    calls = Calls(order_7=1)
+    shop.fact(7)
+    running = shop.member(calls.reaction(), patience=SLOW, batch=2)
+    until(lambda: calls.of(7), "it is tried")
+    for order_id in range(100, 200):
+        shop.fact(order_id)
+    shop.flush()
+    [(member, _)] = running.service._members
+    until(lambda: member._inlet.pauses._all, "it reads no more")
+    assert 10 * 2 - 1 <= len(shop.outcomes("sales")) <= 11 * 2 + 1
+    running.stop()
+
+
+def test_records_that_keep_failing_do_not_keep_a_batch_from_its_commit(shop: Shop) -> None:
+    fails: dict[str, int] = {f"order_{n}": 4 for n in range(10_000)}
+    calls = Calls(**fails)
+    patience = Patience(first_ms=300, longest_ms=300, chance=lambda: 1.0)
+    running = shop.member(calls.reaction(), patience=patience)
+    first = shop.edges(ORDERS)
+    written = iter(range(10_000))
+
+    def committed() -> bool:
+        shop.fact(next(written))
+        shop.flush()
+        done = shop.committed("sales", [ORDERS])
+        return any(done.get(each, low) > low for each, (low, _) in first.items())
+
+    until(committed, "something is committed while they keep coming")
+    running.stop()
 
 
 def test_attempts_are_counted_across_a_kill_and_another_member(shop: Shop) -> None:
