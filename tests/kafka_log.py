@@ -113,10 +113,14 @@ class Log:
         """Write a `DispatchProduct`."""
         self.write(DISPATCH_PRODUCTS, DispatchProduct(order_id, address, 1), **headers)
 
-    def fact(self, order_id: int, address: str = HOME, **more: Any) -> None:
-        """Write an `OrderPlaced`, of epoch 1 unless it says otherwise."""
+    def fact(self, order_id: int, address: str = HOME, *, partition: int = -1, **more: Any) -> None:
+        """Write an `OrderPlaced`, of epoch 1 unless it says otherwise.
+
+        What is on one partition before a member comes is read at once; of several, some may be read first.
+        """
         fields = {"placed_at": now_ms(), "mode_epoch": 1, **more}
-        self.write(ORDERS, OrderPlaced(order_id, address, **fields))
+        order = OrderPlaced(order_id, address, **fields)
+        self.raw(ORDERS, encode_key(order_id), Codec().encode(ORDERS, order), partition=partition)
 
     def shadow(self, order_id: int, address: str = HOME) -> None:
         """Write the fact of an order that its command decides."""

@@ -44,9 +44,9 @@ class Box:
         pass
 
 
-def orders(shop: Shop, ids: range) -> None:
+def orders(shop: Shop, ids: range, partition: int = -1) -> None:
     for order_id in ids:
-        shop.fact(order_id, email=f"c{order_id}@customers.example", phone="+4930123")
+        shop.fact(order_id, email=f"c{order_id}@customers.example", phone="+4930123", partition=partition)
 
 
 def impatient(shop: Shop) -> Cluster:
@@ -98,7 +98,7 @@ def test_what_is_down_is_not_hammered_and_the_other_channel_of_the_batch_goes_on
             raise DependencyDown("the mail server does not answer")
 
     mail, texts = Box(hook), Box()
-    orders(shop, range(60))
+    orders(shop, range(60), partition=0)
     running = shop.member("notification", channels={"email": mail, "text": texts})
     until(lambda: len(texts.keys) == 60, "all texts, though no mail")
     since, calls = time.monotonic(), mail.calls
