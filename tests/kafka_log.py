@@ -199,10 +199,23 @@ class Log:
     def _committed(self, group: str, topics: Sequence[str]) -> list[TopicPartition]:
         consumer = Consumer(self.cluster.reader(group_id=group))
         wanted = [TopicPartition(topic, n) for topic in topics for n in range(6)]
+        found: list[TopicPartition] = []
+
+        def told() -> bool:
+            # A broker that was started a moment ago may have no coordinator for the group yet.
+            try:
+                found[:] = consumer.committed(wanted, timeout=PATIENCE_S)
+            except KafkaException as error:
+                if error.args[0].code() not in _NOT_YET:
+                    raise
+                return False
+            return True
+
         try:
-            return consumer.committed(wanted, timeout=PATIENCE_S)
+            until(told, f"the offsets of {group} are told")
         finally:
             consumer.close()
+        return found
 
     def lag(self, group: str, topics: Sequence[str]) -> int:
         """Offsets, markers included, between what a group committed and the topics' ends."""
