@@ -111,7 +111,7 @@ class Log:
 
     def command(self, order_id: int, address: str | None = HOME, **headers: str) -> None:
         """Write a `DispatchProduct`."""
-        self.write(DISPATCH_PRODUCTS, DispatchProduct(order_id, address, 1), **headers)
+        self.write(DISPATCH_PRODUCTS, DispatchProduct(order_id, address, 1), [*headers.items()])
 
     def fact(self, order_id: int, address: str = HOME, *, partition: int = -1, **more: Any) -> None:
         """Write an `OrderPlaced`, of epoch 1 unless it says otherwise.
@@ -119,15 +119,21 @@ class Log:
         What is on one partition before a member comes is read at once; of several, some may be read first.
         """
         fields = {"placed_at": now_ms(), "mode_epoch": 1, **more}
-        order = OrderPlaced(order_id, address, **fields)
-        self.raw(ORDERS, encode_key(order_id), Codec().encode(ORDERS, order), partition=partition)
+        self.write(ORDERS, OrderPlaced(order_id, address, **fields), partition=partition)
 
     def shadow(self, order_id: int, address: str = HOME) -> None:
         """Write the fact of an order that its command decides."""
         self.fact(order_id, address, shadow_of=(DISPATCH_PRODUCTS,))
 
-    def write(self, topic: str, message: Message, **headers: str) -> None:
-        self.raw(topic, encode_key(message[0]), Codec().encode(topic, message), [*headers.items()])
+    def write(
+        self,
+        topic: str,
+        message: Message,
+        headers: Sequence[tuple[str, str | bytes | None]] = (),
+        partition: int = -1,
+    ) -> None:
+        """Write a message; `flush` waits for it."""
+        self.raw(topic, encode_key(message[0]), Codec().encode(topic, message), headers, partition)
 
     def raw(
         self,
@@ -199,20 +205,18 @@ class Log:
     def _committed(self, group: str, topics: Sequence[str]) -> list[TopicPartition]:
         consumer = Consumer(self.cluster.reader(group_id=group))
         wanted = [TopicPartition(topic, n) for topic in topics for n in range(6)]
-        found: list[TopicPartition] = []
 
-        def told() -> bool:
+        def told() -> list[TopicPartition] | None:
             # A broker that was started a moment ago may have no coordinator for the group yet.
             try:
-                found[:] = consumer.committed(wanted, timeout=PATIENCE_S)
+                return consumer.committed(wanted, timeout=PATIENCE_S)
             except KafkaException as error:
                 if error.args[0].code() not in _NOT_YET:
                     raise
-                return False
-            return True
+                return None
 
         try:
-            until(told, f"the offsets of {group} are told")
+            found: list[TopicPartition] = until(told, f"the offsets of {group} are told")
         finally:
             consumer.close()
         return found

@@ -61,12 +61,14 @@ class Haul:
         """
         if self.fresh is None:
             return
-        first = self.fresh.first()
-        for each, end in self.fresh.positions().items():
-            cut = cuts.get(each)
-            if cut is None or cut.offset > first[each]:
-                self.positions[each] = end if cut is None else cut.offset
-        self.todo += [item for item in items if not _cut_off(item.record.position, cuts)] if cuts else items
+        ends = self.fresh.positions()
+        if cuts:
+            first = self.fresh.first()
+            ends |= {each: cut.offset for each, cut in cuts.items()}
+            ends = {each: end for each, end in ends.items() if end > first[each]}
+            items = [item for item in items if not _cut_off(item.record.position, cuts)]
+        self.positions |= ends
+        self.todo += items
         self.cuts |= cuts
         self.fresh = None
 

@@ -243,7 +243,7 @@ class Member:
         """
         if pending.outage is not None:
             self._log.warning("waiting", why=str(pending.outage), ms=pending.at - now_ms())
-        # A moment that another machine's clock wrote may lie far ahead.
+        # This machine's clock may be set back meanwhile; what another one wrote is bounded in `Troubles`.
         until = time.monotonic() + min(pending.at - now_ms(), self._options.longest_wait_ms) / 1000
         while not self._stopping.is_set():
             step = max(0.0, min(until - time.monotonic(), POLL_S))

@@ -251,7 +251,7 @@ def test_a_rate_is_kept(shop: Shop) -> None:
 
 def test_headers_of_a_sender_make_no_marker_of_a_redriven_record(shop: Shop) -> None:
     hostile = {"discard-why": "mine", "discard-by": "me", "redrive-of": f"{DLQ}:0:0", "redrive-id": "0"}
-    shop.write(ORDERS, OrderPlaced(1, HOME, 1), **hostile)
+    shop.write(ORDERS, OrderPlaced(1, HOME, 1), [*hostile.items()])
     assert shop.handled("warehouse").dead == 1
     assert run(shop).tally.done == 1
     assert shop.handled("warehouse", act_on_foreign=True).effects == 1

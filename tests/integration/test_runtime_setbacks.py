@@ -148,6 +148,7 @@ def test_records_that_keep_failing_do_not_keep_a_batch_from_its_commit(shop: Sho
 
     until(committed, "something is committed while they keep coming")
     running.stop()
+    assert letters(shop) == [], "the last attempt is a good one"
 
 
 def test_attempts_are_counted_across_a_kill_and_another_member(shop: Shop) -> None:
