@@ -10,6 +10,7 @@ import pytest
 
 from consumers.runtime.inlet import StaleBatch
 from consumers.runtime.outlet import Outlet
+from consumers.runtime.policy import Patience
 from schemas.errors import BrokerUnreachable
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
 from tests.kafka_log import until
@@ -36,6 +37,18 @@ send = Outlet.send
 Outlet.send = lambda *given: (send(*given), os._exit(9))
 """,
 }
+_SEVEN_WAITS = """
+import consumers.warehouse
+from consumers.runtime.policy import Patience
+from schemas.facts import OrderPlaced
+whole = consumers.warehouse.react
+def broken(message, context):
+    if type(message) is OrderPlaced and message.order_id == 7:
+        raise TimeoutError("not now")
+    return whole(message, context)
+consumers.warehouse.react = broken
+Patience.__init__.__kwdefaults__.update(first_ms=600_000, longest_ms=600_000, chance=lambda: 1.0)
+"""
 _STOP_BEFORE = """
 whole = {owner}.{name}
 def stop(*given):
@@ -164,6 +177,26 @@ def test_a_process_that_is_killed_again_and_again_under_load_does_everything_onc
     assert shop.outcomes("warehouse") == dict.fromkeys(range(written), "dispatched")
     assert Counter(shop.results()) == once(range(written))
     assert shop.read("warehouse.orders.dlq") == shop.read("warehouse.dispatch_products.dlq") == []
+
+
+def test_a_process_that_is_killed_while_it_reads_past_a_record_that_waits_does_everything_once(
+    shop: Shop,
+) -> None:
+    shop.fact(7)
+    child = shop.cev("consume", "warehouse", code=_SEVEN_WAITS)
+    until(lambda: shop.rows("warehouse", "SELECT * FROM attempts"), "it waits")
+    for order_id in range(100, 160):
+        (shop.command, shop.fact)[order_id % 2](order_id)
+    shop.command(7)
+    shop.flush()
+    shop.until_outcomes("warehouse", 60)
+    assert 7 not in shop.outcomes("warehouse"), "its command waits behind its fact"
+    assert shop.results() == [], "nothing is committed past what waits"
+    child.kill()
+    child.wait(10)
+    shop.handled("warehouse", patience=Patience(first_ms=20, longest_ms=100))
+    assert shop.outcomes("warehouse") == dict.fromkeys([7, *range(100, 160)], "dispatched")
+    assert Counter(shop.results()) == once(range(100, 160)) + once(range(7, 8))
 
 
 @pytest.mark.parametrize("when", STOPS)
