@@ -25,7 +25,9 @@ RUN python3 -m venv /opt/build \
 COPY pyproject.toml README.md LICENSE ./
 COPY broker broker
 COPY cli cli
+COPY clients clients
 COPY consumers consumers
+COPY databases databases
 COPY operations operations
 COPY producers producers
 COPY schemas schemas

@@ -23,15 +23,15 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from sqlalchemy import Engine, text
 
 from broker import embedded
-from broker.client import Cluster
+from clients.config import Cluster
 from consumers.registry import all_topics
-from producers.outbox import Outbox, create
-from producers.outbox_rows import unpack
-from producers.outbox_tables import engine_of
-from producers.relay import Relay, RelayPulse
-from producers.relay_log import RelayLog
-from producers.relay_queue import Queue
-from producers.sample_orders import sample_orders
+from producers.bulk.sample_orders import sample_orders
+from producers.outbox.batch_publisher import BatchPublisher
+from producers.outbox.outbox import Outbox, create
+from producers.outbox.queue import OutboxQueue
+from producers.outbox.record_codec import unpack
+from producers.outbox.relay import Relay, RelayStatus
+from producers.outbox.tables import engine_of
 
 _TOGETHER = 100
 
@@ -89,10 +89,10 @@ def _round(cluster: Cluster, url: str, engine: Engine, orders: int) -> Round:
         connection.execute(text("DELETE FROM cev_outbox"))
     accepted = _accept(cluster, engine, orders)
     raw = _raw(cluster, engine, orders)
-    queue, pulse = Queue(url), RelayPulse()
+    queue, pulse = OutboxQueue(url), RelayStatus()
     relay = Relay(
         queue,
-        RelayLog(cluster, queue.identity()),
+        BatchPublisher(cluster, queue.identity()),
         pulse,
         stopping=lambda: False,
         clean_after_ms=10**9,

@@ -24,21 +24,21 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # re-exported unmarked
 
 from broker import embedded
-from broker.client import Cluster
+from clients.config import Cluster
 from consumers.registry import all_topics, named
+from consumers.runtime.config import MemberConfig
 from consumers.runtime.member import Member
-from consumers.runtime.options import Options
-from consumers.runtime.pulse import Pulse
-from producers.order_writes import Placed
-from producers.placer import OrderPlacer
-from producers.sample_orders import sample_orders
+from consumers.runtime.status import MemberStatus
+from databases.address import StoreAddress
+from producers.bulk.sample_orders import sample_orders
+from producers.placing.pending_order import Placed
+from producers.placing.placer import OrderPlacer
 from schemas import topics
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import Position
 from schemas.facts import Item, OrderPlaced
 from schemas.framing import decode_key, encode_key
-from schemas.store_name import StoreName
 
 _POLL_S = 5.0
 _IDLE_S = 0.5
@@ -127,15 +127,15 @@ def consuming(cluster: Cluster, orders: int, reaction: str, topic: str) -> Round
         _produce(producer, topic, codec.encode(topic, _message(topic, number)), number)
     producer.flush()
     raw = _raw_loop(cluster, topic, orders)
-    stopping, pulse = threading.Event(), Pulse(reaction)
+    stopping, pulse = threading.Event(), MemberStatus(reaction)
     with tempfile.TemporaryDirectory(prefix="cev-bench-") as folder:
         member = Member(
             replace(named(reaction)),
             cluster=cluster,
             codec=Codec(),
-            store=StoreName(f"sqlite:///{folder}/store.sqlite3", reaction),
+            store=StoreAddress(f"sqlite:///{folder}/store.sqlite3", reaction),
             channels={},
-            options=Options(),
+            options=MemberConfig(),
             pulse=pulse,
             stopping=stopping,
         )

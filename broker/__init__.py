@@ -1,4 +1,4 @@
 """The cluster: an embedded Apache Kafka as child processes, finding one that runs, and client configuration.
 
-This room imports no other room; every other room may import `broker.client`.
+This room imports no other room; every other room may import `clients.config`.
 """

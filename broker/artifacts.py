@@ -2,9 +2,9 @@
 
 I/O: reads the manifests and the files that they name.
 
-The lists are `broker/manifests/*.json`, made by `python -m broker.renew`. They exist because jgo does not
-enforce its lock: it hands back a truncated jar without complaint. So the files that are about to be put on a
-classpath are hashed before every start.
+The lists are `broker/manifests/*.json`, made by `python -m broker.update_manifests`. They exist because jgo
+does not enforce its lock: it hands back a truncated jar without complaint. So the files that are about to be
+put on a classpath are hashed before every start.
 
 Promise: `faults` reads every byte of every file; nothing is cached between starts.
 Not here: fetching (download.py).

@@ -20,7 +20,7 @@ from broker import registry as schema_registry
 from broker.deadline import Deadline
 from broker.download import default_cache
 from broker.errors import UnknownWorldError
-from broker.launch import GRACE_S, Wish, brokers_in, launch
+from broker.launch import GRACE_S, LaunchRequest, brokers_in, launch
 from broker.progress import Report, silent
 from broker.properties import MAX_BROKERS
 from broker.state import State
@@ -87,7 +87,7 @@ def up(
         raise UnknownWorldError(f"{brokers} brokers are not possible: choose 1 to {MAX_BROKERS}")
     datadir.claim(data_dir)
     data_dir = data_dir.resolve()
-    wish = Wish(data_dir, brokers, registry, port, report, cache or default_cache(), deadline_s)
+    wish = LaunchRequest(data_dir, brokers, registry, port, report, cache or default_cache(), deadline_s)
     with datadir.readable_errors(data_dir), _locked(data_dir, deadline_s):
         return _describe(data_dir, launch(wish))
 

@@ -24,13 +24,13 @@ from broker.ports import any_free, choose, require_free
 from broker.process import Process, stop
 from broker.progress import Progress, Report
 from broker.properties import Ports
-from broker.state import State, World
+from broker.state import ClusterIdentity, State
 
 GRACE_S = 15.0
 _LOOKS = 3
 
 
-class Wish(NamedTuple):
+class LaunchRequest(NamedTuple):
     """What `up` was asked for; see there."""
 
     data_dir: Path
@@ -42,7 +42,7 @@ class Wish(NamedTuple):
     deadline_s: float
 
 
-def launch(wish: Wish) -> State:
+def launch(wish: LaunchRequest) -> State:
     """Make the wish true.
 
     Returns: the state of a world of which every process answers.
@@ -55,7 +55,7 @@ def launch(wish: Wish) -> State:
     return _launch(wish)
 
 
-def _launch(wish: Wish) -> State:
+def _launch(wish: LaunchRequest) -> State:
     world = _world(wish)
     found = state.load_state(wish.data_dir)
     keep = found.alive() if found else {}
@@ -72,7 +72,7 @@ def brokers_in(processes: Mapping[str, Process]) -> list[str]:
     return [name for name in processes if name != registry.NAME]
 
 
-def _world(wish: Wish) -> World:
+def _world(wish: LaunchRequest) -> ClusterIdentity:
     known = state.load_world(wish.data_dir)
     if known is None:
         return state.new_world(wish.brokers or 1, registry=wish.registry)
@@ -88,7 +88,9 @@ def _count(brokers: int) -> str:
     return "1 broker" if brokers == 1 else f"{brokers} brokers"
 
 
-def _ports_for_missing(wish: Wish, ports: Ports, world: World, keep: Mapping[str, Process]) -> Ports:
+def _ports_for_missing(
+    wish: LaunchRequest, ports: Ports, world: ClusterIdentity, keep: Mapping[str, Process]
+) -> Ports:
     """The ports of a running world, of which those of the missing processes must be free."""
     if world.registry and registry.NAME not in keep:
         if wish.port == 0:
@@ -102,7 +104,9 @@ def _ports_for_missing(wish: Wish, ports: Ports, world: World, keep: Mapping[str
 class _Launch:
     """One launch: what it started is what it must end."""
 
-    def __init__(self, wish: Wish, world: World, ports: Ports, keep: Mapping[str, Process]) -> None:
+    def __init__(
+        self, wish: LaunchRequest, world: ClusterIdentity, ports: Ports, keep: Mapping[str, Process]
+    ) -> None:
         self._wish, self._world, self._ports = wish, world, ports
         self._keep = dict(keep)
         self._started: dict[str, Process] = {}

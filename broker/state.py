@@ -22,7 +22,7 @@ from broker.process import Process, is_alive
 from broker.properties import Ports
 
 
-class World(NamedTuple):
+class ClusterIdentity(NamedTuple):
     """The lasting part. `cluster_id` is Kafka's: 22 characters of base64url."""
 
     cluster_id: str
@@ -42,11 +42,11 @@ class State(NamedTuple):
         return {name: process for name, process in self.processes.items() if is_alive(process)}
 
 
-def new_world(brokers: int, *, registry: bool) -> World:
+def new_world(brokers: int, *, registry: bool) -> ClusterIdentity:
     """A world with a cluster id of its own."""
     # Kafka's tools take an id with a leading dash for an option.
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
-    return World(cluster_id, brokers, registry)
+    return ClusterIdentity(cluster_id, brokers, registry)
 
 
 def folder(data_dir: Path) -> Path:
@@ -64,16 +64,16 @@ def output_of(data_dir: Path, name: str) -> Path:
     return log_of(data_dir, name).with_suffix(".out")
 
 
-def load_world(data_dir: Path) -> World | None:
+def load_world(data_dir: Path) -> ClusterIdentity | None:
     """The world whose data is here, None if none was ever ready."""
     document = _read(folder(data_dir) / "world.json")
     try:
-        return None if document is None else World(**document)
+        return None if document is None else ClusterIdentity(**document)
     except TypeError:
         return None
 
 
-def save_world(data_dir: Path, world: World) -> None:
+def save_world(data_dir: Path, world: ClusterIdentity) -> None:
     """Remember the world for as long as its data lives."""
     _write(folder(data_dir) / "world.json", world._asdict())
 

@@ -15,16 +15,16 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 import typer
 from confluent_kafka import KafkaException
 
-from broker.client import Cluster
 from broker.discovery import find
 from cli import logs
 from cli.output import log, safe
 from cli.settings import Loaded, Settings, load
 from cli.start import INTERRUPTED
 from cli.version import VersionFlag
+from clients.config import Cluster
+from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.registry import Registry
-from schemas.store_name import StoreName
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,7 +107,7 @@ def _say(message: str) -> None:
 
 
 @dataclass(frozen=True)
-class World:
+class AppContext:
     """Settings and the cluster they lead to: what a command works with."""
 
     settings: Settings
@@ -131,7 +131,7 @@ class World:
             return None
         return Registry(cluster.registry, cluster.registry_user, cluster.registry_password)
 
-    def store(self, group: str) -> StoreName:
+    def store(self, group: str) -> StoreAddress:
         """A group's store."""
         return store_of(group, self.settings)
 
@@ -146,7 +146,7 @@ def settings(ctx: typer.Context) -> Settings:
     return loaded(ctx).settings
 
 
-def world(ctx: typer.Context) -> World:
+def world(ctx: typer.Context) -> AppContext:
     """Settings and the cluster: flag, environment, file, or a running `cev up` of the same data directory.
 
     Raises:
@@ -155,19 +155,21 @@ def world(ctx: typer.Context) -> World:
     return open_world(settings(ctx))
 
 
-def store_of(group: str, chosen: Settings) -> StoreName:
+def store_of(group: str, chosen: Settings) -> StoreAddress:
     """A group's store: in the database that the settings name, or under the data directory."""
     url = chosen.database_url
-    return StoreName.at(group, data_dir=chosen.data_dir, database_url=url.get_secret_value() if url else None)
+    return StoreAddress.at(
+        group, data_dir=chosen.data_dir, database_url=url.get_secret_value() if url else None
+    )
 
 
-def open_world(chosen: Settings) -> World:
+def open_world(chosen: Settings) -> AppContext:
     """The world that these settings lead to; raises as `world` does."""
     found = find(
         chosen.data_dir, bootstrap_servers=chosen.bootstrap_servers, registry_url=chosen.schema_registry_url
     )
     password = chosen.schema_registry_password
-    return World(
+    return AppContext(
         chosen,
         Cluster(
             bootstrap=found.bootstrap,

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from broker.datadir import claim
-from cli.common import World, command, world
+from cli.common import AppContext, command, world
 from cli.output import log, safe
 from cli.settings import Settings
 from cli.signals import stop_on_signals
@@ -23,13 +23,13 @@ from cli.tables import cell
 from consumers.channels.mail import Maildir, SmtpMail
 from consumers.channels.text import HttpText, JsonLinesText
 from consumers.registry import REACTIONS, named
+from consumers.runtime.config import MemberConfig
+from consumers.runtime.delivery.pool import Channel
 from consumers.runtime.health import serve
-from consumers.runtime.lanes import Channel
 from consumers.runtime.member import Member
-from consumers.runtime.options import Options
-from consumers.runtime.pulse import Pulse
 from consumers.runtime.reaction import Reaction, Start
-from consumers.runtime.service import Service
+from consumers.runtime.runner import Runner
+from consumers.runtime.status import MemberStatus
 from schemas.errors import UsageError
 from schemas.topics import BY_NAME
 
@@ -64,7 +64,7 @@ def consume(
     claim(here.data_dir)
     stopping = Event()
     stop_on_signals(stopping)
-    options = Options(
+    options = MemberConfig(
         workers=workers,
         start=start,
         clock_skew_ms=int(here.settings.clock_skew_s * 1000),
@@ -77,7 +77,7 @@ def consume(
     if here.settings.health_port is not None:
         server = serve(here.settings.health_port, pulses)
         log.print(f"[dim]health on port {server.server_port}[/dim]")
-    service = Service(members, stopping)
+    service = Runner(members, stopping)
     drained = service.run(
         until_idle_s=until_idle, drain_s=here.settings.drain_s, watch=partial(_announce, pulses, set())
     )
@@ -86,9 +86,11 @@ def consume(
     _finish(service, pulses, drained=drained, drain_s=here.settings.drain_s)
 
 
-def _member(reaction: Reaction, here: World, options: Options, stopping: Event) -> tuple[Member, Pulse]:
+def _member(
+    reaction: Reaction, here: AppContext, options: MemberConfig, stopping: Event
+) -> tuple[Member, MemberStatus]:
     channels = {name: _channel(name, here.settings) for name in reaction.channels}
-    pulse = Pulse(reaction.name)
+    pulse = MemberStatus(reaction.name)
     member = Member(
         reaction,
         cluster=here.cluster,
@@ -115,7 +117,7 @@ def _channel(name: str, settings: Settings) -> Channel:
     raise UsageError(f"there is no channel {name!r}; there are email and text")
 
 
-def _introduce(reaction: Reaction, here: World, channels: Mapping[str, Channel]) -> None:
+def _introduce(reaction: Reaction, here: AppContext, channels: Mapping[str, Channel]) -> None:
     reads = ", ".join(
         f"{name} ({BY_NAME[name].kind}, owner {BY_NAME[name].owner})" for name in reaction.reads
     )
@@ -125,7 +127,7 @@ def _introduce(reaction: Reaction, here: World, channels: Mapping[str, Channel])
         log.print(f"  {name:<9} {cell(channel.describe)}", style="dim", soft_wrap=True)
 
 
-def _announce(pulses: list[Pulse], told: set[str]) -> None:
+def _announce(pulses: list[MemberStatus], told: set[str]) -> None:
     for pulse in pulses:
         if pulse.joined and pulse.owned and pulse.group not in told:
             told.add(pulse.group)
@@ -137,7 +139,7 @@ def _announce(pulses: list[Pulse], told: set[str]) -> None:
             )
 
 
-def _finish(service: Service, pulses: list[Pulse], *, drained: bool, drain_s: float) -> None:
+def _finish(service: Runner, pulses: list[MemberStatus], *, drained: bool, drain_s: float) -> None:
     for pulse in pulses:
         log.print(
             f"[bold]{pulse.group}[/bold]  {pulse.effects} effects, {pulse.duplicates} duplicates, "

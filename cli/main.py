@@ -19,11 +19,11 @@ COMMANDS: dict[str, str] = {
     "status": "cli.status",
     "topics": "cli.topics",
     "mode": "cli.mode",
-    "order": "cli.order",
+    "order": "cli.order.commands",
     "consume": "cli.consume",
     "effects": "cli.effects",
     "verify": "cli.verify",
-    "dlq": "cli.dlq",
+    "dlq": "cli.dlq.commands",
     "relay": "cli.relay",
     "config": "cli.config",
 }

@@ -8,9 +8,9 @@ from rich.markup import escape
 from cli.common import command, world
 from cli.output import JsonFlag, console, emit, log, safe, table
 from cli.who import me
-from producers.audience import nobody_acts
-from producers.mode_change import set_mode
-from producers.mode_log import read_history, read_mode
+from producers.mode.audience import missing_consumer_warning
+from producers.mode.change import set_mode
+from producers.mode.log import read_history, read_mode
 from schemas.control import Mode, ModeChanged
 from schemas.times import rfc3339
 
@@ -51,7 +51,7 @@ def set_(
     else:
         note = "" if setting.changed else "  [dim]nothing to change[/dim]"
         console.print(_line(setting.change) + note, soft_wrap=True)
-    warning = nobody_acts(here.cluster, mode)
+    warning = missing_consumer_warning(here.cluster, mode)
     if warning:
         log.print(f"[yellow]warning:[/yellow] {escape(safe(warning))}", soft_wrap=True)
 

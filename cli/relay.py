@@ -14,15 +14,15 @@ from typing import Annotated, Any
 import typer
 
 from cli import output
-from cli.common import World, command, settings, world
+from cli.common import AppContext, command, settings, world
 from cli.output import log
 from cli.settings import Settings
 from cli.signals import stop_on_signals
 from cli.tables import cell
 from consumers.runtime import health
-from producers.relay import Relay, RelayPulse
-from producers.relay_log import RelayLog
-from producers.relay_queue import Queue
+from producers.outbox.batch_publisher import BatchPublisher
+from producers.outbox.queue import OutboxQueue
+from producers.outbox.relay import Relay, RelayStatus
 from schemas.errors import UsageError
 from schemas.times import now_ms
 
@@ -53,14 +53,14 @@ def relay(
     good: they are kept, and later rows of the same orders wait behind them.
     """
     url = outbox_url(settings(ctx))
-    queue = Queue(url)  # connects later: a wrong setting is said first, whatever runs
+    queue = OutboxQueue(url)  # connects later: a wrong setting is said first, whatever runs
     here = world(ctx)
     outbox_id = queue.identity()
-    batches = RelayLog(here.cluster, outbox_id)
+    batches = BatchPublisher(here.cluster, outbox_id)
     batches.check()
     if retry_refused:
         log.print(f"[dim]refused rows that wait again: {queue.offer_again():,}[/dim]")
-    stopping, pulse = Event(), RelayPulse()
+    stopping, pulse = Event(), RelayStatus()
     stop_on_signals(stopping)
     log.print(f"[bold]relay[/bold]  {cell(queue.where)}", soft_wrap=True)
     began = time.monotonic()
@@ -94,7 +94,7 @@ def outbox_url(chosen: Settings) -> str:
     return chosen.outbox_url.get_secret_value()
 
 
-def answer(pulse: RelayPulse, path: str) -> tuple[int, dict[str, Any]]:
+def answer(pulse: RelayStatus, path: str) -> tuple[int, dict[str, Any]]:
     """What the health server says: ready is who publishes, or could take over at once; pure."""
     if path == "/health/live":
         return 200, {"live": True}
@@ -104,7 +104,7 @@ def answer(pulse: RelayPulse, path: str) -> tuple[int, dict[str, Any]]:
     return 404, {"error": "there are /health/live and /health/ready"}
 
 
-def _serve(here: World, pulse: RelayPulse) -> Callable[[], None] | None:
+def _serve(here: AppContext, pulse: RelayStatus) -> Callable[[], None] | None:
     if here.settings.health_port is None:
         return None
     server = health.listen(here.settings.health_port, partial(answer, pulse))
@@ -115,7 +115,7 @@ def _serve(here: World, pulse: RelayPulse) -> Callable[[], None] | None:
 class Lines:
     """What a relay says on stderr while it runs: every change at once, progress every five seconds."""
 
-    def __init__(self, pulse: RelayPulse, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, pulse: RelayStatus, clock: Callable[[], float] = time.monotonic) -> None:
         self._pulse = pulse
         self._clock = clock
         self._due = clock() + _LINE_EVERY_S
@@ -147,19 +147,19 @@ class Lines:
             log.print(f"[bold]relay[/bold]  {_sentence(pulse)}")
 
 
-def _sentence(pulse: RelayPulse) -> str:
+def _sentence(pulse: RelayStatus) -> str:
     oldest = _lag(pulse)["oldest_age_s"]
     age = f", the oldest for {oldest:,.0f} s" if oldest is not None else ""
     return f"published {pulse.published:,}, {pulse.backlog.rows:,} wait{age}"
 
 
-def _lag(pulse: RelayPulse) -> dict[str, Any]:
+def _lag(pulse: RelayStatus) -> dict[str, Any]:
     rows, oldest_at, refused = pulse.backlog
     age = round(max(0, now_ms() - oldest_at) / 1000, 1) if oldest_at is not None else None
     return {"lag": rows, "oldest_age_s": age, "refused": refused}
 
 
-def _report(pulse: RelayPulse, outbox_id: str, *, seconds: float, as_json: bool) -> None:
+def _report(pulse: RelayStatus, outbox_id: str, *, seconds: float, as_json: bool) -> None:
     if as_json:
         document = {"outbox": outbox_id, "published": pulse.published, **_lag(pulse)}
         output.emit({**document, "cleaned": pulse.cleaned, "seconds": round(seconds, 3)})

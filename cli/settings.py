@@ -16,9 +16,9 @@ from typing import Any, Literal, NamedTuple
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from broker.client import GroupProtocol, check_kafka
+from clients.config import GroupProtocol, check_kafka
+from databases.address import postgres
 from schemas.errors import InvalidSetting
-from schemas.store_name import postgres
 
 PREFIX = "CEV_"
 _NESTED = f"{PREFIX}KAFKA__"

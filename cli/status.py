@@ -5,14 +5,14 @@ from typing import Annotated, Any
 import typer
 
 from cli import output, tables
-from cli.common import World, command, world
+from cli.common import AppContext, command, world
 from cli.tables import cell
 from consumers.registry import REACTIONS, all_topics
-from operations import outbox, status
-from operations.alarms import Alarm, Lag
-from operations.outbox import Outbox
-from operations.status import Reader, Status
-from operations.topics import Described
+from operations.status import collect, outbox
+from operations.status.alarms import Alarm, Lag
+from operations.status.collect import Reader, Status
+from operations.status.outbox import Outbox
+from operations.topics.provision import Described
 from schemas.times import now_ms, rfc3339
 from schemas.topics import Kind
 
@@ -34,7 +34,7 @@ def show(
     """Show broker, mode, topics, groups with lag and age, stores and alarms."""
     here = world(ctx)
     readers = [Reader(r.name, r.reads, r.replaces, here.store(r.name)) for r in REACTIONS]
-    found = status.look(here.cluster, here.codec, all_topics(), readers)
+    found = collect.collect_status(here.cluster, here.codec, all_topics(), readers)
     now = now_ms()
     url = here.settings.outbox_url
     box = outbox.look(url.get_secret_value(), now) if url is not None else None
@@ -48,7 +48,7 @@ def show(
         raise typer.Exit(1)
 
 
-def _document(here: World, found: Status, now: int) -> dict[str, Any]:
+def _document(here: AppContext, found: Status, now: int) -> dict[str, Any]:
     return {
         "bootstrap": here.cluster.bootstrap,
         "registry": here.cluster.registry,
@@ -100,7 +100,7 @@ def _outbox(box: Outbox | None, now: int) -> dict[str, Any] | None:
     return {"rows": rows, "oldest_age_s": age, "refused": refused}
 
 
-def _print(here: World, found: Status, now: int, box: dict[str, Any] | None) -> None:
+def _print(here: AppContext, found: Status, now: int, box: dict[str, Any] | None) -> None:
     count = f"{found.brokers} {'broker' if found.brokers == 1 else 'brokers'}"
     _line("broker", f"{cell(here.cluster.bootstrap)}  [dim]{count}, cluster {cell(found.cluster_id)}[/dim]")
     _line("registry", cell(here.cluster.registry) if here.cluster.registry else "[dim]none[/dim]")

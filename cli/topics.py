@@ -5,13 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from cli import output, tables
-from cli.common import World, command, world
+from cli.common import AppContext, command, world
 from cli.progress import progress
 from consumers.registry import all_topics
-from operations import topics
-from operations.clean import Clean, Cleaned
-from operations.clean_plan import reasons
-from operations.topics import Described, Made
+from operations.cleaning.clean import Clean, Cleaned
+from operations.cleaning.plan import reasons
+from operations.topics import provision
+from operations.topics.provision import Described, Made
 from schemas.avro_schemas import full_name
 from schemas.times import now_ms, rfc3339
 
@@ -20,9 +20,9 @@ _DAY_MS = 86_400_000
 app = typer.Typer(help="The topics of the catalogue.", no_args_is_help=True)
 
 
-def create_all(here: World) -> Made:
+def create_all(here: AppContext) -> Made:
     """Create what is missing of the whole catalogue; differences are said on stderr."""
-    made = topics.create(here.cluster, all_topics(), here.registry)
+    made = provision.create(here.cluster, all_topics(), here.registry)
     for each in made.mended:
         output.log.print(
             f"{each.topic}: {each.what} was {tables.cell(each.found)}, now {each.wanted}", style="dim"
@@ -57,7 +57,7 @@ def create(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
 @command(app, "list", example="cev topics list")
 def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     """List every topic with its kind and owner."""
-    found = topics.describe(world(ctx).cluster, all_topics())
+    found = provision.describe(world(ctx).cluster, all_topics())
     if as_json:
         for each in found:
             output.emit(_fields(each))
@@ -88,8 +88,8 @@ def describe(
     as_json: output.JsonFlag = False,
 ) -> None:
     """Describe one topic: what it is for, and how the cluster has it."""
-    topic = topics.named(all_topics(), name)
-    [each] = topics.describe(world(ctx).cluster, [topic])
+    topic = provision.named(all_topics(), name)
+    [each] = provision.describe(world(ctx).cluster, [topic])
     if as_json:
         output.emit(_fields(each) | _details(each))
         return

@@ -10,8 +10,8 @@ from cli import output, tables
 from cli.common import command, world
 from operations.verify import reading
 from operations.verify.evidence import READS
-from operations.verify.judge import judge
-from operations.verify.verdict import Verdict
+from operations.verify.reconcile import reconcile
+from operations.verify.reconciliation import Reconciliation
 
 _LISTED = 10
 _FAULTS = {
@@ -42,7 +42,7 @@ def verify(
             report("")
             output.log.print(f"not every group came to the end within {wait:g} s", style="dim")
         stores = {group: here.store(group) for group in READS}
-        verdict = judge(reading.gather(here.cluster, here.codec, stores, report))
+        verdict = reconcile(reading.gather(here.cluster, here.codec, stores, report))
     if as_json:
         output.emit(verdict._asdict())
     else:
@@ -66,7 +66,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
-def _print(verdict: Verdict) -> None:
+def _print(verdict: Reconciliation) -> None:
     sheet = output.table("what", "orders", "note", right=("orders",))
     sheet.show_header = False
     for label, count, note in _lines(verdict):
@@ -82,7 +82,7 @@ def _print(verdict: Verdict) -> None:
         output.console.print("\n[bold red]not ok[/bold red]")
 
 
-def _lines(verdict: Verdict) -> Iterator[tuple[str, int, str]]:
+def _lines(verdict: Reconciliation) -> Iterator[tuple[str, int, str]]:
     yield "accepted", verdict.accepted, f"{verdict.commands:,} as commands, {verdict.facts:,} as facts"
     yield "dispatched", verdict.dispatched, "by the warehouse, each once"
     for name, note in (

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from operations.stores import reading
-from schemas.store_name import StoreName
-from schemas.store_text import restored
+from databases.address import StoreAddress
+from databases.snapshot import reading
+from databases.text import restored
 from schemas.times import rfc3339
 
 _COLUMNS = "order_id, effect, outcome, input, detail, via, message_id, at"
@@ -50,13 +50,13 @@ class Points(NamedTuple):
     orders: int
 
 
-def exists(name: StoreName) -> bool:
+def exists(name: StoreAddress) -> bool:
     """Whether the group ever ran with this store."""
     with reading(name) as store:
         return store is not None
 
 
-def made(name: StoreName, *, order_id: int | None = None, outcome: str | None = None) -> Iterator[Made]:
+def made(name: StoreAddress, *, order_id: int | None = None, outcome: str | None = None) -> Iterator[Made]:
     """Effects by order id; nothing if there is no store.
 
     Args:
@@ -65,7 +65,7 @@ def made(name: StoreName, *, order_id: int | None = None, outcome: str | None = 
         outcome: only effects that ended so.
 
     Raises:
-        DependencyDown: the store cannot be read.
+        DependencyUnavailable: the store cannot be read.
     """
     asked = {"order_id": order_id, "outcome": outcome}
     wanted = {column: value for column, value in asked.items() if value is not None}

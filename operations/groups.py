@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from operations.admin import Admin, Partition, moving
-from producers.relay_log import GROUP_PREFIX
-from schemas.errors import Failed
+from clients.admin import Admin, Partition, moving
+from producers.outbox.batch_publisher import GROUP_PREFIX
+from schemas.errors import OperationFailed
 
 _AGAIN_S = 0.1
 _SIDE_BY_SIDE = 8
@@ -43,9 +43,9 @@ EMPTY = Group(0, frozenset())
 
 
 def names(admin: Admin) -> list[str]:
-    """Every group that the cluster knows; raises BrokerUnreachable, Failed.
+    """Every group that the cluster knows; raises BrokerUnreachable, OperationFailed.
 
-    A relay's is none: nobody reads in it, its offset only names a batch (see `producers.relay_log`).
+    A relay's is none: nobody reads in it, its offset only names a batch (`producers.outbox.batch_publisher`).
     """
     found = admin.ask(lambda: admin.client.list_consumer_groups(request_timeout=admin.timeout_s))
     return sorted(each.group_id for each in found.valid if not each.group_id.startswith(GROUP_PREFIX))
@@ -57,7 +57,7 @@ def committed(
     """What each group has committed of these partitions; nothing for a group that there is not.
 
     Raises:
-        BrokerUnreachable, Failed.
+        BrokerUnreachable, OperationFailed.
     """
     asked, wanted = list(groups), list(partitions)
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
@@ -69,7 +69,7 @@ def members(admin: Admin, groups: Iterable[str]) -> dict[str, Group]:
     """The live members of each group; none for a group that there is not.
 
     Raises:
-        BrokerUnreachable, Failed.
+        BrokerUnreachable, OperationFailed.
     """
     return {group: _members(admin, group) for group in groups}
 
@@ -105,7 +105,7 @@ def _members(admin: Admin, group: str) -> Group:
         described = admin.ask(
             lambda: admin.client.describe_consumer_groups([group], request_timeout=admin.timeout_s)[group]
         )
-    except Failed as error:
+    except OperationFailed as error:
         cause = error.__cause__
         if isinstance(cause, KafkaException) and cause.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return EMPTY

@@ -16,11 +16,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from producers.ids import new_order_id
-    from producers.order_writes import Placed
-    from producers.outbox import Outbox
-    from producers.placer import OrderPlacer
-    from producers.request import OrderRequest
+    from producers.outbox.outbox import Outbox
+    from producers.placing.order_ids import new_order_id
+    from producers.placing.pending_order import Placed
+    from producers.placing.placer import OrderPlacer
+    from producers.placing.request import OrderRequest
     from schemas.control import Mode
     from schemas.errors import CommandEventError, InvalidOrder, NotAcknowledged, Position
     from schemas.facts import Item
@@ -45,12 +45,12 @@ _HOMES = {
     "Item": "schemas.facts",
     "Mode": "schemas.control",
     "NotAcknowledged": "schemas.errors",
-    "OrderPlacer": "producers.placer",
-    "OrderRequest": "producers.request",
-    "Outbox": "producers.outbox",
-    "Placed": "producers.order_writes",
+    "OrderPlacer": "producers.placing.placer",
+    "OrderRequest": "producers.placing.request",
+    "Outbox": "producers.outbox.outbox",
+    "Placed": "producers.placing.pending_order",
     "Position": "schemas.errors",
-    "new_order_id": "producers.ids",
+    "new_order_id": "producers.placing.order_ids",
 }
 
 

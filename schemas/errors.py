@@ -13,18 +13,18 @@
     │   ├── Undeliverable          the client could not hand the record over
     │   ├── ConflictingOrder       the same order, told differently
     │   ├── ForeignFact            a fact that was written outside any mode
-    │   ├── RefusedByReceiver      the outside world said no, for good
-    │   └── Setback                it may work the next time: bounded attempts first
+    │   ├── DeliveryRejected       the outside world said no, for good
+    │   └── TransientFailure       it may work the next time: bounded attempts first
     │       ├── ReactionFailed         the reaction itself broke at this record
-    │       └── PutOff                 the receiver wants this message later
+    │       └── DeliveryDeferred       the receiver wants this message later
     ├── Unreachable            the world's weather: wait and try again  exit 3
     │   ├── BrokerUnreachable
     │   ├── RegistryUnreachable
-    │   └── DependencyDown
-    ├── Refused                a safety rule                            exit 4
+    │   └── DependencyUnavailable
+    ├── SafetyRefusal          a safety rule                            exit 4
     │   ├── NotTheOwner  ForeignStore  LostOffset
     │   ├── Fenced  StaleEpoch
-    └── Failed                 it did not come about                    exit 1
+    └── OperationFailed        it did not come about                    exit 1
         ├── TopicMissing
         ├── SchemaRefused
         ├── NotAcknowledged
@@ -151,19 +151,19 @@ class ForeignFact(RecordError):
     """A fact without a mode epoch reached a reaction that replaces a command: another path may have acted."""
 
 
-class RefusedByReceiver(RecordError):
+class DeliveryRejected(RecordError):
     """The mail server or text gateway refused this message for good."""
 
 
-class Setback(RecordError):
+class TransientFailure(RecordError):
     """It did not work this time and may the next: tried a bounded number of times, then dead-lettered."""
 
 
-class ReactionFailed(Setback):
+class ReactionFailed(TransientFailure):
     """The reaction's own code raised an error at this record."""
 
 
-class PutOff(Setback):
+class DeliveryDeferred(TransientFailure):
     """The mail server or text gateway answers, and wants this message later."""
 
 
@@ -182,51 +182,51 @@ class RegistryUnreachable(Unreachable):
     """The schema registry does not answer."""
 
 
-class DependencyDown(Unreachable):
+class DependencyUnavailable(Unreachable):
     """A store, mail server or text gateway does not answer; the record is not at fault."""
 
 
-class Refused(CommandEventError):
+class SafetyRefusal(CommandEventError):
     """A safety rule forbids it."""
 
     exit_code = 4
 
 
-class NotTheOwner(Refused):
+class NotTheOwner(SafetyRefusal):
     """The group does not own the command topic (design §7, point 10)."""
 
 
-class ForeignStore(Refused):
+class ForeignStore(SafetyRefusal):
     """The store is not the one that the committed offsets or the cluster belong to (design §7, point 5)."""
 
 
-class LostOffset(Refused):
+class LostOffset(SafetyRefusal):
     """A committed offset is gone or outside the log; going on would skip or repeat (design §7, point 12)."""
 
 
-class Fenced(Refused):
+class Fenced(SafetyRefusal):
     """Another writer with the same transactional id took over."""
 
 
-class StaleEpoch(Refused):
+class StaleEpoch(SafetyRefusal):
     """Somebody changed the mode since the epoch that the caller expected."""
 
 
-class Failed(CommandEventError):
+class OperationFailed(CommandEventError):
     """It was allowed and possible, and still did not come about."""
 
 
-class TopicMissing(Failed):
+class TopicMissing(OperationFailed):
     """A topic is not there; the message says what creates it."""
 
 
-class SchemaRefused(Failed):
+class SchemaRefused(OperationFailed):
     """The registry keeps a schema of somebody else's that is not compatible with ours."""
 
 
-class NotAcknowledged(Failed):
+class NotAcknowledged(OperationFailed):
     """The broker did not confirm a record in time: it may or may not be stored."""
 
 
-class DeadlinePassed(Failed):
+class DeadlinePassed(OperationFailed):
     """A wait ended without what it waited for."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import postgres as servers
-from tests.embedded import World, world
+from tests.support.kafka.broker import BrokerFixture, world
+from tests.support.stores import postgres as servers
 
 # A shell that starts this in the background has it ignore SIGINT, and whatever it starts as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -18,14 +18,14 @@ settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[World]:
+def cluster() -> Iterator[BrokerFixture]:
     """One embedded broker for the whole session; tests keep apart by topic and group names."""
     with world() as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def registry(cluster: World) -> str:
+def registry(cluster: BrokerFixture) -> str:
     """The URL of a schema registry, added to the session's broker by the first test that asks."""
     return cluster.add_registry()
 

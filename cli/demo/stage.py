@@ -22,7 +22,7 @@ from types import FrameType
 from typing import IO, Any
 
 from broker import embedded
-from schemas.errors import Failed
+from schemas.errors import OperationFailed
 
 Stream = IO[bytes] | int
 
@@ -67,7 +67,7 @@ class Stage:
             What it printed on stdout.
 
         Raises:
-            Failed: it ended with another code than 0; the message carries what it said.
+            OperationFailed: it ended with another code than 0; the message carries what it said.
         """
         with self._spawn(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
@@ -77,7 +77,7 @@ class Stage:
                 raise
         if process.returncode != 0:
             said = (err or out).decode(errors="replace").strip()
-            raise Failed(f"`{spelled(*words)}` ended with {process.returncode}: {said}")
+            raise OperationFailed(f"`{spelled(*words)}` ended with {process.returncode}: {said}")
         return out.decode()
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
@@ -136,12 +136,12 @@ class Stage:
         """Wait for something.
 
         Raises:
-            Failed: it did not come about in time.
+            OperationFailed: it did not come about in time.
         """
         deadline = time.monotonic() + seconds
         while not reached():
             if time.monotonic() > deadline:
-                raise Failed(f"{what}: not within {seconds:.0f} s; see the logs in {self.folder}")
+                raise OperationFailed(f"{what}: not within {seconds:.0f} s; see the logs in {self.folder}")
             time.sleep(0.1)
 
     def effects(self, group: str, *outcomes: str) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from consumers.runtime.reaction import Delivery
-from schemas.errors import DependencyDown, InvalidSetting, Position, PutOff, RefusedByReceiver
+from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
 
 _TIMEOUT_S = 10.0
 _DOMAIN = "command-event.invalid"
@@ -70,11 +70,11 @@ class SmtpMail:
         except (OSError, smtplib.SMTPException) as error:
             self._forget()
             if _refused(error):
-                raise RefusedByReceiver(
+                raise DeliveryRejected(
                     f"the mail server refuses mail to {delivery.recipient}: {error}", where
                 ) from error
             if _put_off(error):
-                raise PutOff(
+                raise DeliveryDeferred(
                     f"the mail server wants mail to {delivery.recipient} later: {error}", where
                 ) from error
             raise self._down(error) from error
@@ -84,8 +84,10 @@ class SmtpMail:
         while self._open:
             self._open.pop().close()
 
-    def _down(self, error: Exception) -> DependencyDown:
-        return DependencyDown(f"the mail server {self._host}:{self._port} does not take mail now: {error}")
+    def _down(self, error: Exception) -> DependencyUnavailable:
+        return DependencyUnavailable(
+            f"the mail server {self._host}:{self._port} does not take mail now: {error}"
+        )
 
     def _connection(self) -> smtplib.SMTP:
         connection: smtplib.SMTP | None = getattr(self._local, "connection", None)
@@ -197,7 +199,9 @@ class Maildir:
                 os.fsync(file.fileno())
             draft.replace(self._folder / "new" / name)
         except OSError as error:
-            raise DependencyDown(f"the maildir {self._folder} cannot be written: {error.strerror}") from error
+            raise DependencyUnavailable(
+                f"the maildir {self._folder} cannot be written: {error.strerror}"
+            ) from error
 
     def close(self) -> None:
         """Nothing is open between two mails."""
@@ -216,7 +220,7 @@ def _letter(delivery: Delivery, key: str, sender: str, where: Position) -> Email
     except Exception as error:
         # The standard library's address parser fails at hostile text in any way: with an AttributeError at a
         # domain that is an open bracket. None of them may stop the group.
-        raise RefusedByReceiver(
+        raise DeliveryRejected(
             f"no mail can be written to {delivery.recipient[:_MAX_ADDRESS]!r}: {error}", where
         ) from error
     return letter

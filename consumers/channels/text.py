@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from consumers.runtime.reaction import Delivery
-from schemas.errors import DependencyDown, InvalidSetting, Position, PutOff, RefusedByReceiver
+from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
 from schemas.times import now_ms, rfc3339
 
 _TIMEOUT_S = 10.0
@@ -49,19 +49,21 @@ class HttpText:
         try:
             answer = self._client.post(self._url, json=message, headers={"Idempotency-Key": key})
         except httpx.HTTPError as error:
-            raise DependencyDown(f"the text gateway {self._url.host} does not answer: {error}") from error
+            raise DependencyUnavailable(
+                f"the text gateway {self._url.host} does not answer: {error}"
+            ) from error
         if answer.is_success:
             return
         if answer.status_code in _LATER:
-            raise PutOff(
+            raise DeliveryDeferred(
                 f"the text gateway wants a text to {delivery.recipient} later: HTTP {answer.status_code}",
                 where,
             )
         if answer.is_client_error and answer.status_code not in _OUR_SET_UP:
-            raise RefusedByReceiver(
+            raise DeliveryRejected(
                 f"the text gateway refuses a text to {delivery.recipient}: HTTP {answer.status_code}", where
             )
-        raise DependencyDown(f"the text gateway {self._url.host} answers HTTP {answer.status_code}")
+        raise DependencyUnavailable(f"the text gateway {self._url.host} answers HTTP {answer.status_code}")
 
     def close(self) -> None:
         """Close the connections."""
@@ -98,9 +100,11 @@ class JsonLinesText:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise DependencyDown(f"the file {self._path} cannot be written: {error.strerror}") from error
+            raise DependencyUnavailable(
+                f"the file {self._path} cannot be written: {error.strerror}"
+            ) from error
         if written < len(data):
-            raise DependencyDown(f"the file {self._path} took half a line: is the disk full?")
+            raise DependencyUnavailable(f"the file {self._path} took half a line: is the disk full?")
 
     def close(self) -> None:
         """Nothing is open between two lines."""

@@ -1,69 +1,72 @@
-"""Where a newly assigned partition begins, and when it must not begin at all (design §7, points 5 and 12).
+"""Newly assigned partitions: where each begins, announced before anything is read.
 
-Pure: what Kafka has committed and what the store knows go in, an offset or a refusal comes out.
+I/O: through the inlet and the store that it is given.
 """
 
-from typing import NamedTuple
-
-from consumers.runtime.stores.sql import Progress
-from consumers.runtime.work import Partition
-from schemas.errors import ForeignStore, LostOffset
-
-
-class Committed(NamedTuple):
-    """A committed offset, and the store id that travels with it as metadata."""
-
-    offset: int
-    store: str
+from consumers.runtime import starting_offset
+from consumers.runtime.failures.tracker import FailureTracker
+from consumers.runtime.kafka.consumer import GroupConsumer
+from consumers.runtime.reaction import Start
+from consumers.runtime.records import Partition
+from consumers.runtime.status import MemberStatus
+from consumers.runtime.stores.store import Store
+from schemas.times import now_ms
 
 
-class Beginning(NamedTuple):
-    """Where to read on.
-
-    Attributes:
-        offset: the first offset to read.
-        sent_upto: results of offsets below are known to be in Kafka.
-        first: this is the partition's very first start; the caller announces it before it reads.
-    """
-
-    offset: int
-    sent_upto: int
-    first: bool
-
-
-def begin(
-    partition: Partition, committed: Committed | None, known: Progress | None, *, store: str, first: int
-) -> Beginning:
-    """Decide where a partition begins.
+class PartitionAssigner:
+    """Begins partitions for one member.
 
     Args:
-        partition: topic and number, for the message.
-        committed: the group's committed offset, or None.
-        known: the store's progress, or None.
-        store: the id of the store in use.
-        first: where the group's registry line says to begin.
+        store: the group's store.
+        start: where the group begins at its very first start.
+        pulse: hears of the starts.
+        troubles: learns what failed in the partitions before.
 
-    Raises:
-        LostOffset: the store has worked on the partition and Kafka knows no offset any more.
-        ForeignStore: the offset was committed with another store, or lies beyond what this one knows.
+    Attributes:
+        sent_upto: per partition, the offset below which results are known to be in Kafka.
     """
-    name = f"{partition[0]}:{partition[1]}"
-    if committed is None:
-        if known is None or not known.started:
-            return Beginning(first, first, first=True)
-        raise LostOffset(
-            f"{name}: the store is at offset {known.position}, but the group's committed offset is gone; "
-            f"find out why before you set it again (its metadata is {store})"
-        )
-    if committed.store != store:
-        raise ForeignStore(
-            f"{name}: offset {committed.offset} was committed with the store "
-            f"{committed.store or 'of another program'}, this one is {store}; one group has one store"
-        )
-    if known is None or committed.offset > known.position:
-        has = "nothing" if known is None else f"offset {known.position}"
-        raise ForeignStore(
-            f"{name}: the group has committed offset {committed.offset}, the store knows {has}: "
-            "a restored backup would forget effects; restore a newer one"
-        )
-    return Beginning(committed.offset, max(known.results_upto, committed.offset), first=False)
+
+    def __init__(self, store: Store, start: Start, pulse: MemberStatus, troubles: FailureTracker) -> None:
+        self._store = store
+        self._edge = 1 if start == "now" else 0
+        self.sent_upto: dict[Partition, int] = {}
+        self._pulse = pulse
+        self._troubles = troubles
+
+    def begin(self, inlet: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
+        """Offsets at which newly assigned partitions begin.
+
+        Raises:
+            LostOffset, ForeignStore: a partition must not be read.
+            Unreachable: the store or the coordinator does not answer.
+        """
+        committed = inlet.committed(partitions)
+        known = self._store.progress(partitions)
+        starts: dict[Partition, int] = {}
+        fresh: dict[Partition, int] = {}
+        for each in partitions:
+            new = committed[each] is None and (each not in known or not known[each].started)
+            beginning = starting_offset.begin(
+                each,
+                committed[each],
+                known.get(each),
+                store=inlet.store,
+                first=inlet.edges(each)[self._edge] if new else 0,
+            )
+            starts[each] = beginning.offset
+            self.sent_upto[each] = beginning.sent_upto
+            if beginning.first:
+                fresh[each] = beginning.offset
+        self._announce(inlet, fresh)
+        self._troubles.begin(partitions)
+        self._pulse.assigned(starts, fresh=len(fresh))
+        return starts
+
+    def _announce(self, inlet: GroupConsumer, fresh: dict[Partition, int]) -> None:
+        """Commit first positions before anything is read, so that a missing offset later means a lost one."""
+        if not fresh:
+            return
+        at = now_ms()
+        self._store.begin(fresh, at, started=False)
+        inlet.commit_first(fresh)
+        self._store.begin(fresh, at, started=True)

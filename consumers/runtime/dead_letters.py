@@ -6,7 +6,7 @@ UTF-8), so that other tools read them; `attempts` is ours, decimal text (design 
 
 import struct
 
-from consumers.runtime.work import Dead, Outgoing, Record
+from consumers.runtime.records import ConsumerRecord, Dead, ProducerRecord
 from schemas import topics
 from schemas.errors import Position
 
@@ -19,7 +19,7 @@ _ROOM = topics.MAX_DEAD_LETTER_BYTES - 64 * 1024
 """What a record may bring into a dead letter; the rest is for our own headers and the client's framing."""
 
 
-def dead_letter(dead: Dead, group: str) -> Outgoing:
+def dead_letter(dead: Dead, group: str) -> ProducerRecord:
     """The record for the group's dead-letter topic of the dead record's source.
 
     Key, value and headers stay as they were. A record that was redriven and fails again keeps its first
@@ -55,10 +55,10 @@ def dead_letter(dead: Dead, group: str) -> Outgoing:
     if redriven:
         headers = [(name, value) for name, value in headers if name not in reason]
     headers += list(reason.items())
-    return Outgoing(topics.dead_letters(group, record.source), record.key, record.value, headers)
+    return ProducerRecord(topics.dead_letters(group, record.source), record.key, record.value, headers)
 
 
-def _size(record: Record) -> int:
+def _size(record: ConsumerRecord) -> int:
     headers = record.headers or ()
     return (
         len(record.key or b"")
@@ -67,7 +67,7 @@ def _size(record: Record) -> int:
     )
 
 
-def _outline(record: Record) -> Record:
+def _outline(record: ConsumerRecord) -> ConsumerRecord:
     """What is left of a record that is too large: whose it is, and our own headers of earlier times."""
     key = record.key if record.key is not None and len(record.key) <= _MAX_KEY else None
     ours = [
@@ -85,7 +85,7 @@ def _before(headers: list[tuple[str, str | bytes | None]]) -> int:
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= _MAX_DIGITS else 0
 
 
-def origin_of(record: Record) -> Position | None:
+def origin_of(record: ConsumerRecord) -> Position | None:
     """Where a redriven record, or a discard marker, first came from; None if it does not say."""
     found = dict(record.headers or ())
     topic, number, offset = (
@@ -99,7 +99,7 @@ def origin_of(record: Record) -> Position | None:
         return None
 
 
-def decides(record: Record, held: Position) -> bool:
+def decides(record: ConsumerRecord, held: Position) -> bool:
     """Whether a record decides about the dead letter that its order stands behind.
 
     It does if it is that record, or comes from the retry topic with that origin. A decision that was handled

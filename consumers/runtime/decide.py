@@ -17,21 +17,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from consumers.runtime.order_line import NOTHING, Line, Standing
-from consumers.runtime.policy import Patience
+from consumers.runtime.failures.ordering import NOTHING, OrderSequencer, OrderState
 from consumers.runtime.reaction import MAX_INPUT, BrokenReaction, Context, Effect, Reaction
-from consumers.runtime.work import (
+from consumers.runtime.records import (
     Decoded,
+    DeliveryTask,
     EffectRow,
-    Errand,
-    Failed,
+    FailedRecord,
     Item,
-    Known,
-    Outgoing,
+    KnownEffect,
     Partition,
     Plan,
+    ProducerRecord,
     Via,
 )
+from consumers.runtime.retry_policy import RetryPolicy
 from schemas.errors import (
     ConflictingOrder,
     ForeignFact,
@@ -44,12 +44,12 @@ from schemas.facts import FACT_TYPES, Fact, OrderPlaced
 
 INTENDED = "intended"
 
-Render = Callable[[Fact, Decoded], Outgoing]
+Render = Callable[[Fact, Decoded], ProducerRecord]
 """Makes a record of a fact that answers a message."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class DecisionRules:
     """What decides besides the messages themselves.
 
     Attributes:
@@ -62,17 +62,17 @@ class Policy:
     reaction: Reaction
     act_on_foreign: bool
     render: Render
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 def decide(
     batch: Sequence[Item],
-    known: Mapping[tuple[int, str], Known],
+    known: Mapping[tuple[int, str], KnownEffect],
     sent_upto: Mapping[Partition, int],
     context: Context,
-    policy: Policy,
+    policy: DecisionRules,
     *,
-    standing: Standing = NOTHING,
+    standing: OrderState = NOTHING,
 ) -> Plan:
     """Turn messages into a plan.
 
@@ -92,38 +92,38 @@ def decide(
         BrokenReaction: the reaction breaks its contract, whatever the record.
         Unreachable: something that it needs is down; nothing was decided.
     """
-    deciding = _Deciding(dict(known), sent_upto, context, policy, Plan())
-    line = Line(deciding, policy.reaction, policy.patience, context.now, standing)
+    deciding = _Decision(dict(known), sent_upto, context, policy, Plan())
+    line = OrderSequencer(deciding, policy.reaction, policy.patience, context.now, standing)
     for item in batch:
         line.take(item)
     return deciding.plan
 
 
 @dataclass(slots=True)
-class _Deciding:
+class _Decision:
     """A batch half decided: what is known grows with each message, so a batch may repeat itself."""
 
-    seen: dict[tuple[int, str], Known]
+    seen: dict[tuple[int, str], KnownEffect]
     sent_upto: Mapping[Partition, int]
     context: Context
-    policy: Policy
+    policy: DecisionRules
     plan: Plan
 
     def made(self, item: Item) -> bool:
         where = item.record.position
         return any(known.origin == where for key, known in self.seen.items() if key[0] == item.order_id)
 
-    def trial(self) -> "_Deciding":
-        return _Deciding(dict(self.seen), self.sent_upto, self.context, self.policy, Plan())
+    def trial(self) -> "_Decision":
+        return _Decision(dict(self.seen), self.sent_upto, self.context, self.policy, Plan())
 
-    def adopt(self, trial: "_Deciding") -> None:
+    def adopt(self, trial: "_Decision") -> None:
         self.seen = trial.seen
         self.plan.absorb(trial.plan)
 
     def take(self, item: Item) -> RecordError | None:
         if type(item) is Decoded:
             return self._take(item)
-        if type(item) is Failed:
+        if type(item) is FailedRecord:
             return item.error
         self.plan.discarded += 1
         self._again(item.record.position)
@@ -172,16 +172,16 @@ class _Deciding:
             for effect in self.context.effects
         ]
 
-    def _make(self, item: Decoded, effect: Effect, before: Known | None) -> None:
+    def _make(self, item: Decoded, effect: Effect, before: KnownEffect | None) -> None:
         where = item.record.position
         if before is None:
             self.plan.effects.append(_row(effect, item, self.context.now))
-            self.seen[item.order_id, effect.name] = Known(effect.outcome, effect.input, where)
+            self.seen[item.order_id, effect.name] = KnownEffect(effect.outcome, effect.input, where)
         unfinished = before is not None and before.outcome == INTENDED and before.origin == where
         if effect.delivery is not None and (before is None or unfinished):
-            self.plan.errands.append(Errand(item.order_id, effect.name, item.record, effect.delivery))
+            self.plan.errands.append(DeliveryTask(item.order_id, effect.name, item.record, effect.delivery))
 
-    def _answer(self, item: Decoded, facts: Sequence[Fact], before: Sequence[Known | None]) -> None:
+    def _answer(self, item: Decoded, facts: Sequence[Fact], before: Sequence[KnownEffect | None]) -> None:
         where = item.record.position
         if not before or None in before:
             self.plan.results += [
@@ -229,7 +229,7 @@ def _row(effect: Effect, item: Decoded, at: int) -> EffectRow:
     )
 
 
-def _checked(fact: Fact, policy: Policy) -> Fact:
+def _checked(fact: Fact, policy: DecisionRules) -> Fact:
     if type(fact) not in FACT_TYPES:
         raise BrokenReaction(
             f"{policy.reaction.name} returned a {type(fact).__name__}: a reaction returns facts only"
@@ -248,7 +248,7 @@ def _check_guards(name: str, facts: Sequence[Fact], effects: Sequence[Effect]) -
         )
 
 
-def _conflict(effect: Effect, before: Known, where: Position) -> ConflictingOrder:
+def _conflict(effect: Effect, before: KnownEffect, where: Position) -> ConflictingOrder:
     return ConflictingOrder(
         f"the order already has its {effect.name} ({before.outcome}) from {before.origin}, "
         "with other content; find out which one is right",

@@ -9,7 +9,7 @@ I/O: through the codec, the schema registry.
 
 from collections.abc import Iterable, Sequence
 
-from consumers.runtime.work import Decoded, Failed, Item, Marker, Record
+from consumers.runtime.records import ConsumerRecord, Decoded, FailedRecord, Item, Marker
 from schemas import framing
 from schemas.codec import Codec
 from schemas.envelope import from_headers
@@ -21,7 +21,7 @@ DISCARD_WHY, REDRIVE_OF = "discard-why", "redrive-of"
 
 
 def decoded(
-    codec: Codec, records: Iterable[Record], broken: Sequence[tuple[Position, str]] = ()
+    codec: Codec, records: Iterable[ConsumerRecord], broken: Sequence[tuple[Position, str]] = ()
 ) -> list[Item]:
     """Take records apart, in their order.
 
@@ -56,19 +56,19 @@ def decoded(
 
 def again(codec: Codec, items: Sequence[Item]) -> list[Item]:
     """The same items, those without a message looked at once more."""
-    unread = [item.record for item in items if type(item) is Failed and _has_bytes(item)]
+    unread = [item.record for item in items if type(item) is FailedRecord and _has_bytes(item)]
     fresh = {item.record.position: item for item in decoded(codec, unread)} if unread else {}
     return [fresh.get(item.record.position, item) for item in items]
 
 
-def _failed(record: Record, error: RecordError) -> Item:
+def _failed(record: ConsumerRecord, error: RecordError) -> Item:
     order_id = order_of(record)
     if record.value is None and record.redriven and _is_marker(record):
         return Marker(record, order_id)
-    return Failed(record, order_id, error)
+    return FailedRecord(record, order_id, error)
 
 
-def order_of(record: Record) -> int | None:
+def order_of(record: ConsumerRecord) -> int | None:
     """The order that a record's key names, if it can be read."""
     try:
         return framing.decode_key(record.key, record.position)
@@ -76,19 +76,19 @@ def order_of(record: Record) -> int | None:
         return None
 
 
-def _is_marker(record: Record) -> bool:
+def _is_marker(record: ConsumerRecord) -> bool:
     names = {name for name, _ in record.headers or ()}
     return DISCARD_WHY in names and REDRIVE_OF in names
 
 
-def _frame(record: Record) -> tuple[str, bytes]:
+def _frame(record: ConsumerRecord) -> tuple[str, bytes]:
     return record.source, (record.value or b"")[: framing.REGISTRY_BYTES]
 
 
-def _has_bytes(item: Failed) -> bool:
+def _has_bytes(item: FailedRecord) -> bool:
     return not isinstance(item.error, Undeliverable)
 
 
-def _undelivered(where: Position, words: str) -> Failed:
+def _undelivered(where: Position, words: str) -> FailedRecord:
     source = where.topic if where.topic in BY_NAME else where.topic.split(".")[1]
-    return Failed(Record(where, source, 0, None, None, None), None, Undeliverable(words, where))
+    return FailedRecord(ConsumerRecord(where, source, 0, None, None, None), None, Undeliverable(words, where))

@@ -12,14 +12,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from consumers.runtime.pulse import Pulse
+from consumers.runtime.status import MemberStatus
 from schemas.errors import InvalidSetting
 
 Answer = Callable[[str], tuple[int, dict[str, Any]]]
 """From a path to a status code and a body."""
 
 
-def serve(port: int, pulses: Sequence[Pulse]) -> ThreadingHTTPServer:
+def serve(port: int, pulses: Sequence[MemberStatus]) -> ThreadingHTTPServer:
     """Start answering for members; as `listen`."""
     return listen(port, lambda path: answer(path, pulses))
 
@@ -60,7 +60,7 @@ def listen(port: int, say: Answer, host: str = "0.0.0.0") -> ThreadingHTTPServer
     return server
 
 
-def answer(path: str, pulses: Sequence[Pulse]) -> tuple[int, dict[str, Any]]:
+def answer(path: str, pulses: Sequence[MemberStatus]) -> tuple[int, dict[str, Any]]:
     """Status code and body for a path; pure."""
     if path == "/health/live":
         return 200, {"live": True}

@@ -9,27 +9,27 @@ from threading import Event
 
 import structlog
 
-from broker.client import Cluster
-from consumers.runtime.alarms import service_of
-from consumers.runtime.caught_up import caught_up
-from consumers.runtime.cluster_id import cluster_id
-from consumers.runtime.haul import Haul
-from consumers.runtime.inlet import Inlet, StaleBatch
-from consumers.runtime.lanes import Channel, Lanes
-from consumers.runtime.options import Options
-from consumers.runtime.outlet import Outlet
-from consumers.runtime.passage import Passage, Pending, Tools
-from consumers.runtime.policy import OUTAGES
-from consumers.runtime.pulse import Pulse
+from clients.caught_up import caught_up
+from clients.cluster import cluster_id
+from clients.config import Cluster
+from consumers.runtime.assignment import PartitionAssigner
+from consumers.runtime.batch import Batch
+from consumers.runtime.batch_processor import BatchProcessor, Resources, Unsettled
+from consumers.runtime.config import MemberConfig
+from consumers.runtime.delivery.pool import Channel, DeliveryPool
+from consumers.runtime.failures.alarms import service_of
+from consumers.runtime.failures.tracker import FailureTracker
+from consumers.runtime.kafka.consumer import GroupConsumer, StaleBatch
+from consumers.runtime.kafka.polled import PolledRecords
+from consumers.runtime.kafka.producer import ResultProducer
 from consumers.runtime.reaction import Reaction
-from consumers.runtime.reading import Reading
-from consumers.runtime.starting import Starting
+from consumers.runtime.retry_policy import OUTAGE_BACKOFF
+from consumers.runtime.status import MemberStatus
 from consumers.runtime.stores.database import SlotTaken
-from consumers.runtime.stores.sql import Store
-from consumers.runtime.troubles import Troubles
+from consumers.runtime.stores.store import Store
+from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.errors import NotTheOwner, Unreachable
-from schemas.store_name import StoreName
 from schemas.times import now_ms
 from schemas.topics import BY_NAME, Kind, dead_letters, retries
 
@@ -50,7 +50,7 @@ class Member:
         codec: reads messages and writes results.
         store: which store the group has.
         channels: ways to the outside, by name.
-        options: see `Options`.
+        options: see `MemberConfig`.
         pulse: where it reports how it is; read by health checks and the command line.
         stopping: set by others to end the run after the batch at hand.
     """
@@ -61,10 +61,10 @@ class Member:
         *,
         cluster: Cluster,
         codec: Codec,
-        store: StoreName,
+        store: StoreAddress,
         channels: Mapping[str, Channel],
-        options: Options,
-        pulse: Pulse,
+        options: MemberConfig,
+        pulse: MemberStatus,
         stopping: Event,
     ) -> None:
         check_owner(reaction)
@@ -76,7 +76,7 @@ class Member:
         self._limit = min(options.batch, _LETTERS) if reaction.channels else options.batch
         self._pulse = pulse
         self._stopping = stopping
-        self._lanes = Lanes(reaction.name, channels, options.workers)
+        self._lanes = DeliveryPool(reaction.name, channels, options.workers)
         self._log = structlog.get_logger().bind(group=reaction.name)
 
     def run(self) -> None:
@@ -98,16 +98,16 @@ class Member:
         try:
             identity = store.identity(cluster_id(self._cluster, self._topics()), now_ms())
             slot = store.claim_slot()
-            outlet = Outlet(self._cluster, f"cev-{name}-{identity.id[:12]}-{slot}")
+            outlet = ResultProducer(self._cluster, f"cev-{name}-{identity.id[:12]}-{slot}")
             self._pulse.opened(identity.id, slot)
-            troubles = Troubles(
+            troubles = FailureTracker(
                 store,
                 self._codec,
                 parks=self._reaction.parks,
                 longest_wait_ms=self._options.patience.longest_ms,
             )
             self._alarms = troubles.alarms
-            tools = Tools(
+            tools = Resources(
                 reaction=self._reaction,
                 codec=self._codec,
                 options=self._options,
@@ -144,16 +144,16 @@ class Member:
         letters = [dead_letters(self._reaction.name, topic) for topic in self._reaction.reads]
         return [*self._sources(), *self._reaction.writes, *letters]
 
-    def _join(self, tools: Tools) -> None:
+    def _join(self, tools: Resources) -> None:
         start = self._options.start or self._reaction.start
-        starting = Starting(tools.store, start, self._pulse, tools.troubles)
-        self._inlet = Inlet(
+        starting = PartitionAssigner(tools.store, start, self._pulse, tools.troubles)
+        self._inlet = GroupConsumer(
             self._cluster, self._reaction.name, self._sources(), starting.begin, tools.identity.id
         )
-        self._passage = Passage(tools, self._inlet, starting.sent_upto)
+        self._passage = BatchProcessor(tools, self._inlet, starting.sent_upto)
         self._inlet.subscribe()
 
-    def _loop(self, tools: Tools) -> None:
+    def _loop(self, tools: Resources) -> None:
         while not self._stopping.is_set():
             try:
                 self._turn()
@@ -181,8 +181,8 @@ class Member:
         )
         self._pulse.stand_still(self._inlet.pauses.until)
 
-    def _handle(self, reading: Reading) -> None:
-        haul = Haul.of(reading)
+    def _handle(self, reading: PolledRecords) -> None:
+        haul = Batch.of(reading)
         closes = time.monotonic() + self._options.patience.total_ms / 1000
         seen = 0
         while len(haul.reading):
@@ -194,7 +194,7 @@ class Member:
                 return
             except Unreachable as error:
                 self._alarms.down(service_of(error), error)
-                pending = Pending(at=now_ms() + OUTAGES.wait_ms(seen), outage=error)
+                pending = Unsettled(at=now_ms() + OUTAGE_BACKOFF.wait_ms(seen), outage=error)
                 seen += 1
             else:
                 seen = 0
@@ -212,7 +212,7 @@ class Member:
             self._narrow(haul)
         self._pulse.outage(None)
 
-    def _reads_on(self, pending: Pending, haul: Haul, closes: float) -> bool:
+    def _reads_on(self, pending: Unsettled, haul: Batch, closes: float) -> bool:
         """Whether a batch takes on more while it waits, so that records that failed hold up nobody else.
 
         Not for an outage, which others would only run into; and within bounds, for nothing of a batch is
@@ -221,7 +221,7 @@ class Member:
         room = len(haul.reading) < self._limit * _AHEAD and time.monotonic() < closes
         return pending.outage is None and room and not haul.cuts
 
-    def _narrow(self, haul: Haul) -> None:
+    def _narrow(self, haul: Batch) -> None:
         if self._inlet.rebalances != haul.reading.rebalances:
             haul.narrow(self._inlet.held(haul.reading.rebalances))
 
@@ -231,10 +231,10 @@ class Member:
         except Unreachable as error:
             outage = str(error)
             self._alarms.down(service_of(error), error)
-            self._hold(Pending(at=now_ms() + OUTAGES.first_ms, outage=error))
+            self._hold(Unsettled(at=now_ms() + OUTAGE_BACKOFF.first_ms, outage=error))
         self._pulse.outage(outage)
 
-    def _hold(self, pending: Pending, growing: Haul | None = None) -> bool:
+    def _hold(self, pending: Unsettled, growing: Batch | None = None) -> bool:
         """Let time pass as a member of the group; False if told to stop meanwhile, which waits for nothing.
 
         Args:
@@ -243,7 +243,7 @@ class Member:
         """
         if pending.outage is not None:
             self._log.warning("waiting", why=str(pending.outage), ms=pending.at - now_ms())
-        # This machine's clock may be set back meanwhile; what another one wrote is bounded in `Troubles`.
+        # This machine's clock may be set back meanwhile; `FailureTracker` bounds what another one wrote.
         until = time.monotonic() + min(pending.at - now_ms(), self._options.longest_wait_ms) / 1000
         while not self._stopping.is_set():
             step = max(0.0, min(until - time.monotonic(), POLL_S))
@@ -255,7 +255,7 @@ class Member:
                 return True
         return False
 
-    def _read_on(self, haul: Haul, timeout_s: float) -> bool:
+    def _read_on(self, haul: Batch, timeout_s: float) -> bool:
         """Whether there was something to read."""
         more = self._inlet.read(self._limit, timeout_s)
         self._narrow(haul)

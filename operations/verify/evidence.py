@@ -35,7 +35,7 @@ _UNKNOWN = 255
 _LONG_TEXT = 1_000
 _KEPT = 500
 
-Place = int
+PackedPosition = int
 """Topic, partition and offset in one number: `offset << 24 | partition << 8 | topic`; see `place`."""
 
 Log = int
@@ -51,7 +51,7 @@ class Seen(NamedTuple):
         decides: whether the warehouse acts on it; a shadow fact is only looked at (design §6).
     """
 
-    place: Place
+    place: PackedPosition
     address: int
     email: int = 0
     phone: int = 0
@@ -65,7 +65,7 @@ class Effect(NamedTuple):
     name: str
     outcome: str
     content: int
-    place: Place
+    place: PackedPosition
 
 
 class Answer(NamedTuple):
@@ -95,40 +95,40 @@ class Evidence:
 
     commands: Mapping[int, tuple[Seen, ...]]
     facts: Mapping[int, tuple[Seen, ...]]
-    unreadable: AbstractSet[Place]
+    unreadable: AbstractSet[PackedPosition]
     results: Mapping[int, Answer]
-    dead: Mapping[str, AbstractSet[Place]]
-    discarded: Mapping[str, AbstractSet[Place]]
-    redriven: Mapping[str, Mapping[Place, Place]]
-    retried: AbstractSet[Place]
+    dead: Mapping[str, AbstractSet[PackedPosition]]
+    discarded: Mapping[str, AbstractSet[PackedPosition]]
+    redriven: Mapping[str, Mapping[PackedPosition, PackedPosition]]
+    retried: AbstractSet[PackedPosition]
     passed: Mapping[str, Mapping[Log, int]]
     starts: Mapping[Log, int]
     effects: Mapping[str, Mapping[int, tuple[Effect, ...]]]
     shadows: Mapping[int, Effect]
 
 
-def place(topic: str, partition: int, offset: int) -> Place:
+def place(topic: str, partition: int, offset: int) -> PackedPosition:
     """Pack a position; a topic that nobody here reads gets a code of its own that matches nothing."""
     return offset << 24 | partition << 8 | _CODES.get(topic, _UNKNOWN)
 
 
-def log_of(where: Place) -> Log:
+def log_of(where: PackedPosition) -> Log:
     """The topic and partition of a place."""
     return where & 0xFFFFFF
 
 
-def offset_of(where: Place) -> int:
+def offset_of(where: PackedPosition) -> int:
     """The offset of a place."""
     return where >> 24
 
 
-def topic_of(where: Place) -> str:
+def topic_of(where: PackedPosition) -> str:
     """The topic of a place; empty if it is one that nobody here reads."""
     code = where & 0xFF
     return _LOGS[code] if code < len(_LOGS) else ""
 
 
-def text_of(where: Place) -> str:
+def text_of(where: PackedPosition) -> str:
     """A place as an operator writes it: TOPIC:PARTITION:OFFSET."""
     return f"{topic_of(where) or '?'}:{where >> 8 & 0xFFFF}:{offset_of(where)}"
 

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
-from broker.client import Cluster
+from clients.admin import Admin, Partition, partitions_of
+from clients.config import Cluster
+from clients.log_reader import LogRecord, scan
+from databases.address import StoreAddress
 from operations import groups
-from operations.admin import Admin, Partition, partitions_of
 from operations.groups import Committed
-from operations.logs import Entry, scan
-from operations.verify import letters, stores
+from operations.verify import dead_letters, stores
 from operations.verify.evidence import (
     READS,
     RETRIES,
@@ -26,19 +27,18 @@ from operations.verify.evidence import (
     Answer,
     Evidence,
     Log,
-    Place,
+    PackedPosition,
     Seen,
     digest,
     digest_items,
     log_of,
     place,
 )
-from operations.verify.judge import LETTERS
+from operations.verify.reconcile import LETTERS
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
-from schemas.errors import Failed, ForeignStore, TopicMissing, UndecodableMessage
+from schemas.errors import ForeignStore, OperationFailed, TopicMissing, UndecodableMessage
 from schemas.facts import DispatchRejected, OrderPlaced, ProductDispatched
-from schemas.store_name import StoreName
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message, retries
 
 Report = Callable[[str], None]
@@ -50,7 +50,7 @@ def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
     """Until every group has passed the ends as they are now; False if the time was not enough.
 
     Raises:
-        BrokerUnreachable, TopicMissing, Failed.
+        BrokerUnreachable, TopicMissing, OperationFailed.
     """
     admin = Admin(cluster)
     # What an operator has sent again is on its way as well.
@@ -74,7 +74,7 @@ def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
         time.sleep(_LOOK_S)
 
 
-def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreName], report: Report) -> Evidence:
+def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress], report: Report) -> Evidence:
     """Read everything.
 
     Args:
@@ -84,10 +84,10 @@ def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreName], r
         report: told what is being read.
 
     Raises:
-        BrokerUnreachable, RegistryUnreachable, DependencyDown: something does not answer.
+        BrokerUnreachable, RegistryUnreachable, DependencyUnavailable: something does not answer.
         TopicMissing: `cev topics create` creates it.
         ForeignStore: a store is not the one that the group commits with.
-        Failed: a group has committed offsets, but there is no store of it here.
+        OperationFailed: a group has committed offsets, but there is no store of it here.
     """
     admin = Admin(cluster)
     committed = groups.committed(admin, READS, _partitions(admin, (*SOURCES, *RETRIES)))
@@ -97,10 +97,10 @@ def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreName], r
     for group, store in contents.items():
         _check_store(group, store, committed[group], stores_of[group])
     fates = {
-        group: letters.read(group, topics, lambda names: _entries(admin, names, report))
+        group: dead_letters.read(group, topics, lambda names: _entries(admin, names, report))
         for group, topics in READS.items()
     }
-    unreadable: set[Place] = set()
+    unreadable: set[PackedPosition] = set()
     commands = _seen(_entries(admin, (DISPATCH_PRODUCTS,), report), codec, unreadable)
     facts = _seen(_entries(admin, (ORDERS,), report), codec, unreadable)
     warehouse = contents["warehouse"]
@@ -121,11 +121,11 @@ def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreName], r
 
 
 def _check_store(
-    group: str, store: stores.Contents | None, committed: Mapping[Partition, Committed], name: StoreName
+    group: str, store: stores.Contents | None, committed: Mapping[Partition, Committed], name: StoreAddress
 ) -> None:
     for (topic, number), each in committed.items():
         if store is None:
-            raise Failed(
+            raise OperationFailed(
                 f"group {group} has committed offset {each.offset} of {topic}:{number}, but there is no "
                 f"store {name}: run verify with the data directory or database of that group "
                 "(CEV_DATA_DIR, CEV_DATABASE_URL)"
@@ -149,7 +149,7 @@ def _partitions(admin: Admin, names: tuple[str, ...]) -> list[Partition]:
     return partitions_of(found, names)
 
 
-def _entries(admin: Admin, names: tuple[str, ...], report: Report) -> Iterator[Entry]:
+def _entries(admin: Admin, names: tuple[str, ...], report: Report) -> Iterator[LogRecord]:
     report(f"reading {', '.join(names)}")
     edges = admin.edges(_partitions(admin, names))
     for count, entry in enumerate(scan(admin.cluster, edges), 1):
@@ -158,14 +158,16 @@ def _entries(admin: Admin, names: tuple[str, ...], report: Report) -> Iterator[E
         yield entry
 
 
-def _decoded(entry: Entry, codec: Codec) -> Message | None:
+def _decoded(entry: LogRecord, codec: Codec) -> Message | None:
     try:
         return codec.decode(entry.position.topic, entry.key, entry.value, entry.position)
     except UndecodableMessage:
         return None
 
 
-def _seen(entries: Iterator[Entry], codec: Codec, unreadable: set[Place]) -> dict[int, tuple[Seen, ...]]:
+def _seen(
+    entries: Iterator[LogRecord], codec: Codec, unreadable: set[PackedPosition]
+) -> dict[int, tuple[Seen, ...]]:
     found: dict[int, tuple[Seen, ...]] = {}
     for entry in entries:
         where = place(*entry.position)
@@ -181,7 +183,7 @@ def _seen(entries: Iterator[Entry], codec: Codec, unreadable: set[Place]) -> dic
     return found
 
 
-def _fact(message: OrderPlaced, where: Place) -> Seen:
+def _fact(message: OrderPlaced, where: PackedPosition) -> Seen:
     return Seen(
         where,
         digest(message.address),
@@ -192,7 +194,7 @@ def _fact(message: OrderPlaced, where: Place) -> Seen:
     )
 
 
-def _results(entries: Iterator[Entry], codec: Codec) -> dict[int, Answer]:
+def _results(entries: Iterator[LogRecord], codec: Codec) -> dict[int, Answer]:
     found: dict[int, Answer] = {}
     for entry in entries:
         message = _decoded(entry, codec)
@@ -207,7 +209,7 @@ def _results(entries: Iterator[Entry], codec: Codec) -> dict[int, Answer]:
     return found
 
 
-def _parked(store: stores.Contents | None) -> AbstractSet[Place]:
+def _parked(store: stores.Contents | None) -> AbstractSet[PackedPosition]:
     return store.parked if store is not None else frozenset()
 
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from operations.stores import Snapshot, reading
-from operations.verify.evidence import Effect, Place, digest, digest_lines, place
-from schemas.store_name import StoreName
-from schemas.store_text import restored
+from databases.address import StoreAddress
+from databases.snapshot import Snapshot, reading
+from databases.text import restored
+from operations.verify.evidence import Effect, PackedPosition, digest, digest_lines, place
 
 _ROWS = (
     "SELECT order_id, effect, outcome, input, detail, source_topic, source_partition, source_offset "
@@ -33,14 +33,14 @@ class Contents(NamedTuple):
     id: str
     effects: Mapping[int, tuple[Effect, ...]]
     shadows: Mapping[int, Effect]
-    parked: AbstractSet[Place]
+    parked: AbstractSet[PackedPosition]
 
 
-def read(name: StoreName) -> Contents | None:
+def read(name: StoreAddress) -> Contents | None:
     """A group's store; None if the group never ran with it.
 
     Raises:
-        DependencyDown: the store cannot be read.
+        DependencyUnavailable: the store cannot be read.
     """
     with reading(name) as store:
         if store is None:

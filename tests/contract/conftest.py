@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.store_name import StoreName
-from tests.postgres import STORE_KINDS
-from tests.stores import template
+from databases.address import StoreAddress
+from tests.support.stores.postgres import STORE_KINDS
+from tests.support.stores.stores import template
 
 
 @pytest.fixture(params=STORE_KINDS)
@@ -17,10 +17,10 @@ def store_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def name(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> StoreName:
+def name(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> StoreAddress:
     """The store of a group `warehouse`; nobody has opened it yet."""
     url = request.getfixturevalue("migrated_url") if store_kind == "postgres" else None
-    found = StoreName.at("warehouse", data_dir=tmp_path, database_url=url)
+    found = StoreAddress.at("warehouse", data_dir=tmp_path, database_url=url)
     if found.path is not None:
         found.path.parent.mkdir()
         shutil.copyfile(template(), found.path)
@@ -28,7 +28,7 @@ def name(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Sto
 
 
 @pytest.fixture
-def new(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> StoreName:
+def new(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> StoreAddress:
     """The same where there is nothing at all."""
     url = request.getfixturevalue("postgres_url") if store_kind == "postgres" else None
-    return StoreName.at("warehouse", data_dir=tmp_path, database_url=url)
+    return StoreAddress.at("warehouse", data_dir=tmp_path, database_url=url)

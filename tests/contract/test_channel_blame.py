@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from consumers.channels.mail import Maildir, SmtpMail
 from consumers.channels.text import HttpText, JsonLinesText
 from consumers.runtime.reaction import Delivery
-from schemas.errors import DependencyDown, InvalidSetting, Position, PutOff, RefusedByReceiver
-from tests.receivers import MailServer, TextGateway
+from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
+from tests.support.receivers import MailServer, TextGateway
 
 WHERE = Position("orders", 1, 2)
 FROM = "shop@command-event.invalid"
@@ -40,7 +40,8 @@ def gateway() -> Iterator[TextGateway]:
 
 
 @pytest.mark.parametrize(
-    ("code", "error"), [(421, DependencyDown), (450, PutOff), (451, PutOff), (553, RefusedByReceiver)]
+    ("code", "error"),
+    [(421, DependencyUnavailable), (450, DeliveryDeferred), (451, DeliveryDeferred), (553, DeliveryRejected)],
 )
 def test_a_mail_servers_answer_about_the_recipient(
     server: MailServer, code: int, error: type[Exception]
@@ -61,7 +62,7 @@ def test_an_address_longer_than_any_is_refused_at_once_and_not_repeated(
     tmp_path: Path, recipient: str
 ) -> None:
     channel = Maildir(tmp_path, FROM)
-    with pytest.raises(RefusedByReceiver, match="at most 320 characters") as caught:
+    with pytest.raises(DeliveryRejected, match="at most 320 characters") as caught:
         channel.deliver(LETTER._replace(recipient=recipient), "k", WHERE)
     assert len(str(caught.value)) < 500
 
@@ -69,13 +70,13 @@ def test_an_address_longer_than_any_is_refused_at_once_and_not_repeated(
 @pytest.mark.parametrize("code", [451, 530, 550, 554])
 def test_a_mail_servers_answer_about_the_sender_is_about_us(server: MailServer, code: int) -> None:
     server.refuse_sender = code
-    with pytest.raises(DependencyDown):
+    with pytest.raises(DependencyUnavailable):
         SmtpMail(server.url, FROM).deliver(LETTER, "k", WHERE)
 
 
 def test_a_login_that_fails_is_about_us(server: MailServer) -> None:
     channel = SmtpMail(server.url.replace("smtp://", "smtp://me:wrong@"), FROM)
-    with pytest.raises(DependencyDown) as told:
+    with pytest.raises(DependencyUnavailable) as told:
         channel.deliver(LETTER, "k", WHERE)
     assert "wrong" not in str(told.value)
 
@@ -84,7 +85,7 @@ def test_a_login_that_fails_is_about_us(server: MailServer) -> None:
 def test_a_gateways_answer_about_the_message(gateway: TextGateway, status: int) -> None:
     gateway.refuse = status
     channel = HttpText(gateway.url)
-    with pytest.raises(RefusedByReceiver, match=f"HTTP {status}"):
+    with pytest.raises(DeliveryRejected, match=f"HTTP {status}"):
         channel.deliver(LETTER, "k", WHERE)
     channel.close()
 
@@ -93,7 +94,7 @@ def test_a_gateways_answer_about_the_message(gateway: TextGateway, status: int) 
 def test_a_gateway_that_wants_a_message_later_puts_it_off(gateway: TextGateway, status: int) -> None:
     gateway.refuse = status
     channel = HttpText(gateway.url)
-    with pytest.raises(PutOff, match=rf"orders:1:2: .*HTTP {status}"):
+    with pytest.raises(DeliveryDeferred, match=rf"orders:1:2: .*HTTP {status}"):
         channel.deliver(LETTER, "k", WHERE)
     gateway.refuse = None
     channel.deliver(LETTER, "k", WHERE)
@@ -105,7 +106,7 @@ def test_a_gateway_that_wants_a_message_later_puts_it_off(gateway: TextGateway, 
 def test_a_gateways_answer_about_us_or_the_weather(gateway: TextGateway, status: int) -> None:
     gateway.refuse = status
     channel = HttpText(gateway.url)
-    with pytest.raises(DependencyDown, match=f"HTTP {status}"):
+    with pytest.raises(DependencyUnavailable, match=f"HTTP {status}"):
         channel.deliver(LETTER, "k", WHERE)
     gateway.refuse = None
     channel.deliver(LETTER, "k", WHERE)
@@ -122,7 +123,7 @@ def test_a_recipient_that_is_not_one_address_is_refused_and_nobody_else_gets_the
 ) -> None:
     letter = LETTER._replace(recipient=recipient)
     for channel in (SmtpMail(server.url, FROM), Maildir(tmp_path, FROM)):
-        with pytest.raises(RefusedByReceiver):
+        with pytest.raises(DeliveryRejected):
             channel.deliver(letter, "k", WHERE)
     assert server.mails == []
 
@@ -134,7 +135,7 @@ def test_any_recipient_and_text_is_delivered_or_refused_and_never_breaks_the_gro
 ) -> None:
     letter = LETTER._replace(recipient=recipient, text=body)
     for channel in (Maildir(tmp_path / "m", FROM), JsonLinesText(tmp_path / "t.jsonl")):
-        with contextlib.suppress(RefusedByReceiver):
+        with contextlib.suppress(DeliveryRejected):
             channel.deliver(letter, "k", WHERE)
 
 
@@ -145,7 +146,7 @@ def test_any_address_is_taken_or_refused_by_a_mail_server(
 ) -> None:
     letter = LETTER._replace(recipient=f"{local}@{domain}.example")
     channel = SmtpMail(server.url, FROM)
-    with contextlib.closing(channel), contextlib.suppress(RefusedByReceiver):
+    with contextlib.closing(channel), contextlib.suppress(DeliveryRejected):
         channel.deliver(letter, "k", WHERE)
 
 
@@ -155,7 +156,7 @@ def test_a_line_that_does_not_fit_on_the_disk_is_an_outage(
     channel = JsonLinesText(tmp_path / "t.jsonl")
     whole = os.write
     monkeypatch.setattr(os, "write", lambda to, data: whole(to, data[:5]))
-    with pytest.raises(DependencyDown, match="full"):
+    with pytest.raises(DependencyUnavailable, match="full"):
         channel.deliver(LETTER, "k", WHERE)
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from consumers.channels.mail import Maildir, SmtpMail
 from consumers.channels.text import HttpText, JsonLinesText
-from consumers.runtime.lanes import Channel, Lanes
+from consumers.runtime.delivery.pool import Channel, DeliveryPool
 from consumers.runtime.reaction import Delivery
-from consumers.runtime.work import Errand
-from schemas.errors import DependencyDown, Position, RefusedByReceiver
-from tests.consuming import record
-from tests.receivers import MailServer, TextGateway
+from consumers.runtime.records import DeliveryTask
+from schemas.errors import DeliveryRejected, DependencyUnavailable, Position
+from tests.support.consumers.records import record
+from tests.support.receivers import MailServer, TextGateway
 
 WHERE = Position("orders", 1, 2)
 FROM = "shop@command-event.invalid"
@@ -120,7 +120,7 @@ def test_a_receiver_that_is_down_is_an_outage_and_is_used_again_once_it_is_up(be
     bench.channel.deliver(LETTER, "notification/1/email", WHERE)
     bench.down()
     for _ in range(2):
-        with pytest.raises(DependencyDown, match=r"\A[^\n]*\Z"):
+        with pytest.raises(DependencyUnavailable, match=r"\A[^\n]*\Z"):
             bench.channel.deliver(LETTER, "notification/2/email", WHERE)
     bench.up()
     bench.channel.deliver(LETTER, "notification/2/email", WHERE)
@@ -131,15 +131,15 @@ def test_a_message_that_is_refused_for_good_is_blamed_with_its_position(bench: B
     if bench.refuse is None:
         pytest.skip("a file refuses nothing")
     bench.refuse()
-    with pytest.raises(RefusedByReceiver, match=r"orders:1:2: .*ada@customers\.example") as told:
+    with pytest.raises(DeliveryRejected, match=r"orders:1:2: .*ada@customers\.example") as told:
         bench.channel.deliver(LETTER, "notification/7/email", WHERE)
     assert told.value.where == WHERE
     assert bench.ids() == []
 
 
 def test_many_lanes_deliver_each_message_once_and_whole(bench: Bench) -> None:
-    lanes = Lanes("notification", {"any": bench.channel}, workers=8)
-    errands = [Errand(n - 30, "email", record(WHERE), LETTER) for n in range(60)]
+    lanes = DeliveryPool("notification", {"any": bench.channel}, workers=8)
+    errands = [DeliveryTask(n - 30, "email", record(WHERE), LETTER) for n in range(60)]
     report = lanes.run(errands, lambda: None)
     lanes.close()
     assert (report.failed, report.left, report.outages) == ([], [], {})

@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from producers.order_writes import Encoded
-from producers.outbox import create
-from producers.outbox_rows import pack, unpack
-from producers.relay_log import Batch
-from producers.relay_queue import BATCH_ROWS, NotLeading, Queue
-from producers.request import OrderRequest
+from producers.outbox.batch_publisher import Batch
+from producers.outbox.outbox import create
+from producers.outbox.queue import BATCH_ROWS, NotLeading, OutboxQueue
+from producers.outbox.record_codec import pack, unpack
+from producers.placing.pending_order import ProducerRecord
+from producers.placing.request import OrderRequest
 from schemas.codec import Codec
 from schemas.control import Mode, ModeChanged
-from schemas.errors import DependencyDown, Failed, InvalidOrder, InvalidSetting, Position
+from schemas.errors import DependencyUnavailable, InvalidOrder, InvalidSetting, OperationFailed, Position
 from schemas.facts import OrderPlaced
 from schemas.times import now_ms
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.kafka_log import until
-from tests.outboxes import HOME, ORDER_SERVICES, Service, opened
+from tests.support.kafka.log import until
+from tests.support.stores.outboxes import HOME, ORDER_SERVICES, Service, opened
 
 EVENT = ModeChanged(epoch=7, mode="event", changed_at=0, changed_by="tester@here", why="")
 SHADOW = EVENT._replace(epoch=8, mode="shadow")
@@ -42,7 +42,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
 
 
 @pytest.fixture
-def queue(service: Service) -> Iterator[Queue]:
+def queue(service: Service) -> Iterator[OutboxQueue]:
     made = service.queue()
     assert made.lead()
     yield made
@@ -118,7 +118,7 @@ def test_a_bare_driver_inserts_the_same_row(service: Service) -> None:
     assert service.waiting() == [-(2**63)]
 
 
-def test_what_an_order_says_comes_out_as_it_went_in(service: Service, queue: Queue) -> None:
+def test_what_an_order_says_comes_out_as_it_went_in(service: Service, queue: OutboxQueue) -> None:
     hostile = [
         "żółć\n\tß",
         "\u202eevil\u202c",
@@ -185,7 +185,7 @@ def test_services_that_start_together_make_one_outbox(service: Service) -> None:
 # -- choosing ----------------------------------------------------------------------------------------------
 
 
-def test_rows_come_in_the_order_of_acceptance_and_once(service: Service, queue: Queue) -> None:
+def test_rows_come_in_the_order_of_acceptance_and_once(service: Service, queue: OutboxQueue) -> None:
     service.accept(service.by_hand(), *range(10))
     first = queue.next([])
     assert orders(first) == list(range(10))
@@ -196,7 +196,7 @@ def test_rows_come_in_the_order_of_acceptance_and_once(service: Service, queue: 
     assert not queue.waiting()
 
 
-def test_a_batch_is_bounded_in_rows_and_in_bytes(service: Service, queue: Queue) -> None:
+def test_a_batch_is_bounded_in_rows_and_in_bytes(service: Service, queue: OutboxQueue) -> None:
     outbox = service.by_hand()
     service.accept(outbox, *range(BATCH_ROWS + 5))
     first = queue.next([])
@@ -208,7 +208,7 @@ def test_a_batch_is_bounded_in_rows_and_in_bytes(service: Service, queue: Queue)
     assert [len(ids(batch)) for batch in batches(queue)] == [2, 2]
 
 
-def batches(queue: Queue) -> Iterator[Batch]:
+def batches(queue: OutboxQueue) -> Iterator[Batch]:
     done: list[int] = []
     while batch := queue.next(done):
         yield batch
@@ -217,7 +217,7 @@ def batches(queue: Queue) -> Iterator[Batch]:
 
 def insert(service: Service, order_id: int, *, value: bytes = b"x", records: str | None = None) -> None:
     """A row as somebody else might write it."""
-    said = records or pack((Encoded(ORDERS, order_id.to_bytes(8, "big"), value, []),))
+    said = records or pack((ProducerRecord(ORDERS, order_id.to_bytes(8, "big"), value, []),))
     service.rows(
         "INSERT INTO cev_outbox (order_id, mode, epoch, accepted_at, records) VALUES (:o, 'event', 1, 1, :r)",
         o=order_id,
@@ -226,7 +226,7 @@ def insert(service: Service, order_id: int, *, value: bytes = b"x", records: str
 
 
 @pytest.mark.parametrize("service", ["postgresql"], indirect=True)
-def test_a_row_of_a_slower_transaction_is_not_skipped(service: Service, queue: Queue) -> None:
+def test_a_row_of_a_slower_transaction_is_not_skipped(service: Service, queue: OutboxQueue) -> None:
     """On SQLite there is one writer at a time: a lower id is always committed first."""
     outbox = service.by_hand()
     with service.engine.connect() as slow:
@@ -242,7 +242,7 @@ def test_a_row_of_a_slower_transaction_is_not_skipped(service: Service, queue: Q
 
 
 def test_a_writer_that_holds_its_transaction_open_hides_nobody_elses_rows_for_longer(
-    service: Service, queue: Queue
+    service: Service, queue: OutboxQueue
 ) -> None:
     """Also on SQLite: whoever only looks waits for no writer."""
     outbox = service.by_hand()
@@ -255,7 +255,7 @@ def test_a_writer_that_holds_its_transaction_open_hides_nobody_elses_rows_for_lo
 
 
 def test_refused_rows_hold_up_their_own_order_until_they_are_offered_again(
-    service: Service, queue: Queue
+    service: Service, queue: OutboxQueue
 ) -> None:
     service.accept(service.by_hand(), 1, 2, 1)
     first, second, third = ids(queue.next([]))
@@ -269,7 +269,9 @@ def test_refused_rows_hold_up_their_own_order_until_they_are_offered_again(
     assert queue.backlog().refused == 0
 
 
-def test_a_row_that_nobody_can_read_is_refused_and_stops_no_other(service: Service, queue: Queue) -> None:
+def test_a_row_that_nobody_can_read_is_refused_and_stops_no_other(
+    service: Service, queue: OutboxQueue
+) -> None:
     insert(service, 1, records="garbage")
     insert(service, 1)
     insert(service, 2)
@@ -281,7 +283,7 @@ def test_a_row_that_nobody_can_read_is_refused_and_stops_no_other(service: Servi
     assert "order_mode" in told[3]
 
 
-def test_one_row_can_be_chosen_alone(service: Service, queue: Queue) -> None:
+def test_one_row_can_be_chosen_alone(service: Service, queue: OutboxQueue) -> None:
     service.accept(service.by_hand(), 1, 2, 3)
     every = ids(queue.next([]))
     assert orders(queue.next([], only=every[1])) == [2]
@@ -289,7 +291,7 @@ def test_one_row_can_be_chosen_alone(service: Service, queue: Queue) -> None:
 
 
 def test_published_rows_are_cleaned_by_age_in_portions_and_others_never(
-    service: Service, queue: Queue
+    service: Service, queue: OutboxQueue
 ) -> None:
     service.accept(service.by_hand(), *range(1, 6))
     every = ids(queue.next([]))
@@ -305,7 +307,7 @@ def test_published_rows_are_cleaned_by_age_in_portions_and_others_never(
     assert service.waiting() == [4, 5]
 
 
-def test_the_backlog_names_the_oldest_row(service: Service, queue: Queue) -> None:
+def test_the_backlog_names_the_oldest_row(service: Service, queue: OutboxQueue) -> None:
     assert queue.backlog() == (0, None, 0)
     before = now_ms()
     service.accept(service.by_hand(), 1)
@@ -320,7 +322,7 @@ def test_the_backlog_names_the_oldest_row(service: Service, queue: Queue) -> Non
 
 HOLDS = """
 import sys
-from producers.relay_queue import Queue
+from producers.outbox.queue import Queue
 queue = Queue(sys.argv[1])
 print(queue.lead(), flush=True)
 sys.stdin.read()
@@ -356,7 +358,7 @@ def test_giving_up_the_lead_lets_another_one_have_it(service: Service) -> None:
     other.close()
 
 
-def test_who_does_not_lead_any_more_changes_nothing(service: Service, queue: Queue) -> None:
+def test_who_does_not_lead_any_more_changes_nothing(service: Service, queue: OutboxQueue) -> None:
     service.accept(service.by_hand(), 1, 2)
     batch = queue.next([])
     service.rows("UPDATE cev_outbox_relay SET leader = 'other'")
@@ -374,7 +376,7 @@ def test_who_does_not_lead_any_more_changes_nothing(service: Service, queue: Que
 def test_a_database_without_an_outbox_says_what_makes_one(service: Service) -> None:
     service.rows("DROP TABLE cev_outbox_relay")
     queue = service.queue()
-    with pytest.raises(Failed, match=r"producers\.outbox\.create") as fault:
+    with pytest.raises(OperationFailed, match=r"producers\.outbox\.create") as fault:
         queue.identity()
     assert fault.value.exit_code == 1
     assert "s3cret" not in str(fault.value)
@@ -383,8 +385,8 @@ def test_a_database_without_an_outbox_says_what_makes_one(service: Service) -> N
 
 def test_a_database_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
     for url in (f"sqlite:///{tmp_path / 'none.sqlite3'}", "postgresql://u:s3cret@127.0.0.1:1/shop"):
-        queue = Queue(url)
-        with pytest.raises(DependencyDown) as fault:
+        queue = OutboxQueue(url)
+        with pytest.raises(DependencyUnavailable) as fault:
             queue.identity()
         assert fault.value.exit_code == 3
         assert "s3cret" not in str(fault.value)
@@ -394,26 +396,26 @@ def test_a_database_that_is_not_there_is_an_outage(tmp_path: Path) -> None:
 
 def test_no_form_of_an_address_shows_its_password() -> None:
     for query in ("password=s3cret", "sslpassword=s3cret", "nosuch=s3cret"):
-        queue = Queue(f"postgresql://u@127.0.0.1:1/shop?{query}")
-        with pytest.raises(DependencyDown) as fault:
+        queue = OutboxQueue(f"postgresql://u@127.0.0.1:1/shop?{query}")
+        with pytest.raises(DependencyUnavailable) as fault:
             queue.identity()
         assert "s3cret" not in f"{queue.where} {fault.value}"
     for url in ("postgresql://u:se@s3cret@h/shop", "postgresql://u:s3cret@h", "mysql://u:s3cret@h/shop"):
         with pytest.raises(InvalidSetting) as wrong:
-            Queue(url)
+            OutboxQueue(url)
         assert "s3cret" not in str(wrong.value)
 
 
 @pytest.mark.parametrize("service", ["postgresql"], indirect=True)
 def test_a_connection_that_broke_gives_up_the_lead_and_the_next_call_connects_anew(
-    service: Service, queue: Queue
+    service: Service, queue: OutboxQueue
 ) -> None:
     service.accept(service.by_hand(), 1)
     service.rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
         " AND datname = current_database()"
     )
-    with pytest.raises(DependencyDown):
+    with pytest.raises(DependencyUnavailable):
         queue.next([])
     until(queue.lead, "it leads again")
     assert orders(queue.next([])) == [1]

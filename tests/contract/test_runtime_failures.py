@@ -17,25 +17,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.registry import named
-from consumers.runtime.assignment import Committed
-from consumers.runtime.haul import Haul
-from consumers.runtime.lanes import Lanes
-from consumers.runtime.options import Options
-from consumers.runtime.passage import Passage, Tools
-from consumers.runtime.policy import Patience
+from consumers.runtime.batch import Batch
+from consumers.runtime.batch_processor import BatchProcessor, Resources
+from consumers.runtime.config import MemberConfig
+from consumers.runtime.delivery.pool import DeliveryPool
+from consumers.runtime.failures.tracker import FailureTracker
+from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.reaction import Context, Effect, Reaction
-from consumers.runtime.reading import Reading
-from consumers.runtime.stores.sql import Batch, Store
-from consumers.runtime.troubles import Troubles
-from consumers.runtime.work import Outgoing, Partition, Record
+from consumers.runtime.records import ConsumerRecord, Partition, ProducerRecord
+from consumers.runtime.retry_policy import RetryPolicy
+from consumers.runtime.starting_offset import Committed
+from consumers.runtime.stores.store import Store, StoreWrite
+from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import Position
 from schemas.facts import Fact, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
-from schemas.store_name import StoreName
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.stores import template
+from tests.support.stores.stores import template
 
 ATTEMPTS = 3
 DLQ, RETRY = "warehouse.orders.dlq", "warehouse.orders.retry"
@@ -91,9 +91,11 @@ class Died(Exception):
 class World:
     """Kafka, the outside, and an operator; the store is a real one."""
 
-    log: dict[Partition, list[Record]] = field(default_factory=lambda: {each: [] for each in PARTITIONS})
+    log: dict[Partition, list[ConsumerRecord]] = field(
+        default_factory=lambda: {each: [] for each in PARTITIONS}
+    )
     committed: dict[Partition, int] = field(default_factory=lambda: dict.fromkeys(PARTITIONS, 0))
-    sent: list[Outgoing] = field(default_factory=list)
+    sent: list[ProducerRecord] = field(default_factory=list)
     fails: dict[str, int] = field(default_factory=dict)
     failed: Counter[str] = field(default_factory=Counter)
     made: list[tuple[int, str]] = field(default_factory=list)
@@ -121,7 +123,7 @@ class World:
 
     def put(self, at: Partition, source: str, key: Any, value: bytes | None, headers: Any) -> None:
         where = Position(*at, len(self.log[at]))
-        self.log[at].append(Record(where, source, 1, key, value, headers))
+        self.log[at].append(ConsumerRecord(where, source, 1, key, value, headers))
 
     def react(self, message: Any, given: Context) -> list[Fact]:
         name = message.address
@@ -156,7 +158,7 @@ class World:
         self.committed |= positions
         self.step()
 
-    def send(self, records: list[Outgoing], offsets: dict[Partition, int], _metadata: Any) -> None:
+    def send(self, records: list[ProducerRecord], offsets: dict[Partition, int], _metadata: Any) -> None:
         self.step()
         self.sent += records
         self.committed |= offsets
@@ -167,7 +169,7 @@ class World:
 
     # an operator
 
-    def letters(self) -> list[Outgoing]:
+    def letters(self) -> list[ProducerRecord]:
         return [out for out in self.sent if out.topic.endswith(".dlq")]
 
     def decide(self) -> bool:
@@ -192,7 +194,7 @@ class Watched(Store):
 
     world: World
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: StoreWrite) -> None:
         self.world.step()
         super().write(batch)
         self.world.made += [(row.order_id, row.effect) for row in batch.effects]
@@ -204,25 +206,25 @@ class Member:
 
     def __init__(self, world: World, store: Watched, reaction: Reaction) -> None:
         self._world = world
-        self._lanes = Lanes("warehouse", {}, 1)
-        patience = Patience(attempts=ATTEMPTS, chance=lambda: 0.0)
-        tools = Tools(
+        self._lanes = DeliveryPool("warehouse", {}, 1)
+        patience = RetryPolicy(attempts=ATTEMPTS, chance=lambda: 0.0)
+        tools = Resources(
             reaction=reaction,
             codec=CODEC,
-            options=Options(patience=patience),
+            options=MemberConfig(patience=patience),
             store=store,
             identity=store.identity("cluster", 0),
             outlet=world,  # type: ignore[arg-type]  # the world stands in for it
             lanes=self._lanes,
-            troubles=Troubles(store, CODEC, parks=reaction.parks, longest_wait_ms=patience.longest_ms),
+            troubles=FailureTracker(store, CODEC, parks=reaction.parks, longest_wait_ms=patience.longest_ms),
         )
         tools.troubles.begin([*PARTITIONS])
         self._at = dict(world.committed)
         inlet: Any = Inlet(world)
-        self._passage = Passage(tools, inlet, dict(world.committed))
+        self._passage = BatchProcessor(tools, inlet, dict(world.committed))
 
     def take(self, step: Step) -> None:
-        haul = Haul.of(self._read(step.takes))
+        haul = Batch.of(self._read(step.takes))
         for _ in range(200):
             if not len(haul.reading) or self._passage.run(haul) is None:
                 break
@@ -231,13 +233,13 @@ class Member:
         else:
             raise AssertionError("the batch does not end")
 
-    def _read(self, takes: int) -> Reading:
+    def _read(self, takes: int) -> PolledRecords:
         records = []
         for each in PARTITIONS:
             taken = self._world.log[each][self._at[each] :][:takes]
             self._at[each] += len(taken)
             records += taken
-        return Reading(records, [])
+        return PolledRecords(records, [])
 
     def close(self) -> None:
         self._lanes.close()
@@ -264,7 +266,7 @@ def lived(history: list[Written], steps: list[Step], *, parks: bool) -> Iterator
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         path = Path(folder) / "store.sqlite3"
         shutil.copyfile(template(), path)
-        store = Watched(StoreName(f"sqlite:///{path}", "warehouse"))
+        store = Watched(StoreAddress(f"sqlite:///{path}", "warehouse"))
         store.world = world
         for number, record in enumerate(history):
             world.write(number, record)

@@ -17,7 +17,7 @@ from schemas.facts import OrderPlaced
 from schemas.framing import encode_key
 from schemas.registry import Registry
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message
-from tests.wire import WHERE, FakeRegistry, framed
+from tests.support.kafka.wire import WHERE, FakeRegistry, framed
 
 BUY = DispatchProduct(2**63 - 1, "1 Streetford Road", 7)
 

@@ -12,23 +12,24 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from consumers.runtime.stores import database, migrate, sql, tables
-from consumers.runtime.stores.sql import Batch, EffectTaken, Store
-from schemas.errors import DependencyDown, Position
-from schemas.store_name import StoreName
+from consumers.runtime.stores import database, migrate, tables
+from consumers.runtime.stores import store as store_module
+from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
+from databases.address import StoreAddress
+from schemas.errors import DependencyUnavailable, Position
 from schemas.topics import ORDERS
 from tests.contract.test_store_contract import effect, result
-from tests.kafka_log import until
-from tests.stores import CLAIM, IDENTITY, INSIDE_A_WRITE, begun, child, opened, rows
+from tests.support.kafka.log import until
+from tests.support.stores.stores import CLAIM, IDENTITY, INSIDE_A_WRITE, begun, child, opened, rows
 
 P0, P1 = (ORDERS, 0), (ORDERS, 1)
 
 
-def written(store: Store, batch: Batch) -> bool:
+def written(store: Store, batch: StoreWrite) -> bool:
     """Whether it could be written by now."""
     try:
         store.write(batch)
-    except DependencyDown:
+    except DependencyUnavailable:
         return False
     return True
 
@@ -36,7 +37,7 @@ def written(store: Store, batch: Batch) -> bool:
 # -- migrations --------------------------------------------------------------------------------------------
 
 
-def test_the_migrated_tables_are_the_tables_of_the_code(new: StoreName) -> None:
+def test_the_migrated_tables_are_the_tables_of_the_code(new: StoreAddress) -> None:
     migrate.ensure(new)
     engine = migrate._engine(new)
     with engine.connect() as connection:
@@ -50,19 +51,19 @@ def test_the_migrated_tables_are_the_tables_of_the_code(new: StoreName) -> None:
     engine.dispose()
 
 
-def test_the_newest_migration_is_the_one_that_the_code_asks_for(new: StoreName) -> None:
+def test_the_newest_migration_is_the_one_that_the_code_asks_for(new: StoreAddress) -> None:
     migrate.ensure(new)
     assert rows(new, "SELECT version_num FROM alembic_version") == [(migrate.HEAD,)]
 
 
 def test_a_store_that_is_up_to_date_is_not_migrated_again(
-    name: StoreName, monkeypatch: pytest.MonkeyPatch
+    name: StoreAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *_a, **_k: pytest.fail("migrated again"))
     migrate.ensure(name)
 
 
-def test_members_that_start_together_migrate_once_and_find_one_identity(new: StoreName) -> None:
+def test_members_that_start_together_migrate_once_and_find_one_identity(new: StoreAddress) -> None:
     children = [begun(IDENTITY, new) for _ in range(4)]
     said = [each.communicate(timeout=120) for each in children]
     assert [each.returncode for each in children] == [0] * 4, said
@@ -70,15 +71,15 @@ def test_members_that_start_together_migrate_once_and_find_one_identity(new: Sto
     assert len(rows(new, "SELECT id FROM store")) == 1
 
 
-def test_a_store_of_a_newer_program_is_left_alone(name: StoreName) -> None:
+def test_a_store_of_a_newer_program_is_left_alone(name: StoreAddress) -> None:
     with opened(name) as store, store._writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(DependencyDown, match="9999"):
+    with pytest.raises(DependencyUnavailable, match="9999"):
         Store(name)
 
 
 def test_what_a_migration_is_told_is_not_on_its_command_line(
-    new: StoreName, monkeypatch: pytest.MonkeyPatch
+    new: StoreAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
     real = subprocess.run
@@ -95,7 +96,7 @@ def test_what_a_migration_is_told_is_not_on_its_command_line(
 # -- slots -------------------------------------------------------------------------------------------------
 
 
-def test_a_slot_is_free_again_the_moment_its_process_is_killed(name: StoreName) -> None:
+def test_a_slot_is_free_again_the_moment_its_process_is_killed(name: StoreAddress) -> None:
     with child(CLAIM, name) as (first, slot), opened(name) as mine:
         assert slot == "0"
         assert mine.claim_slot() == 1
@@ -109,22 +110,22 @@ def test_a_slot_is_free_again_the_moment_its_process_is_killed(name: StoreName) 
         until(free, "the slot is free")
 
 
-def test_a_member_that_stands_still_keeps_its_slot(name: StoreName) -> None:
+def test_a_member_that_stands_still_keeps_its_slot(name: StoreAddress) -> None:
     with child(CLAIM, name) as (first, _), opened(name) as mine:
         first.send_signal(signal.SIGSTOP)
         assert mine.claim_slot() == 1
 
 
-def test_members_of_one_process_have_slots_of_their_own(name: StoreName) -> None:
+def test_members_of_one_process_have_slots_of_their_own(name: StoreAddress) -> None:
     with opened(name) as one, opened(name) as two:
         assert [one.claim_slot(), two.claim_slot()] == [0, 1]
 
 
-def test_a_full_house_is_told(name: StoreName, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_house_is_told(name: StoreAddress, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "SLOTS", 1)
     with opened(name) as one, opened(name) as two:
         one.claim_slot()
-        with pytest.raises(DependencyDown, match="1 members use"):
+        with pytest.raises(DependencyUnavailable, match="1 members use"):
             two.claim_slot()
 
 
@@ -133,31 +134,34 @@ def test_a_full_house_is_told(name: StoreName, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["at work", "stopped"])
 def test_a_member_inside_a_write_holds_the_others_up_for_a_while_and_takes_nothing_with_it(
-    name: StoreName, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
+    name: StoreAddress, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
 ) -> None:
-    monkeypatch.setattr(sql, "LOCK_WAIT_S", 0.3)
+    monkeypatch.setattr(store_module, "LOCK_WAIT_S", 0.3)
     with opened(name) as store:
-        store.write(Batch(at=1, effects=[effect(1)], positions={P0: 1}))
+        store.write(StoreWrite(at=1, effects=[effect(1)], positions={P0: 1}))
         with child(INSIDE_A_WRITE, name) as (holder, said):
             assert said == "inside"
             if stopped:
                 holder.send_signal(signal.SIGSTOP)
             began = time.monotonic()
-            for batch in (Batch(at=2, effects=[effect(2, at=1)]), Batch(at=2, positions={P0: 2, P1: 2})):
-                with pytest.raises(DependencyDown, match=r"does not answer: .*lock"):
+            for batch in (
+                StoreWrite(at=2, effects=[effect(2, at=1)]),
+                StoreWrite(at=2, positions={P0: 2, P1: 2}),
+            ):
+                with pytest.raises(DependencyUnavailable, match=r"does not answer: .*lock"):
                     store.write(batch)
             assert time.monotonic() - began < 5
             assert store.known([1, 2]).keys() == {(1, "dispatch")}, "readers do not wait for a writer"
             assert store.progress([P0, P1]).keys() == {P0}
             holder.kill()
             holder.wait()
-        last = Batch(at=3, effects=[effect(2, at=1)], results=[result(1)], positions={P0: 2})
+        last = StoreWrite(at=3, effects=[effect(2, at=1)], results=[result(1)], positions={P0: 2})
         until(lambda: written(store, last), "the dead member's lock is gone")
         assert store.known([2])[2, "dispatch"].input == "1 Streetford Road"
         assert store.results([Position(ORDERS, 0, 1)]) == [result(1)]
 
 
-def test_a_member_that_goes_on_inside_its_write_is_followed(name: StoreName) -> None:
+def test_a_member_that_goes_on_inside_its_write_is_followed(name: StoreAddress) -> None:
     with opened(name) as store, child(INSIDE_A_WRITE, name) as (holder, _):
         holder.send_signal(signal.SIGSTOP)
         holder.send_signal(signal.SIGCONT)
@@ -165,22 +169,22 @@ def test_a_member_that_goes_on_inside_its_write_is_followed(name: StoreName) -> 
         going_on = threading.Timer(0.2, holder.stdin.close)
         going_on.start()
         with pytest.raises(EffectTaken):
-            store.write(Batch(at=2, effects=[effect(2, at=1)]))
+            store.write(StoreWrite(at=2, effects=[effect(2, at=1)]))
         going_on.join()
         assert store.known([2])[2, "dispatch"].input == "half"
 
 
 STRESS = """
 import json, random, sys
-import consumers.runtime.stores.sql as sql
-from consumers.runtime.stores.sql import Batch, EffectTaken, Store
-from consumers.runtime.work import EffectRow
+from consumers.runtime.stores import store as store_module
+from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
+from consumers.runtime.records import EffectRow
 from schemas.errors import Position
-from schemas.store_name import StoreName
+from databases.address import StoreAddress
 name, seed = json.loads(sys.argv[1])
-where, dice = StoreName(*name), random.Random(seed)
+where, dice = StoreAddress(*name), random.Random(seed)
 if where.path is not None:
-    sql.LOCK_WAIT_S = 60  # SQLite lets the luckiest write first, not who waits longest
+    store_module.LOCK_WAIT_S = 60  # SQLite lets the luckiest write first, not who waits longest
 store = Store(where)
 made = taken = 0
 for turn in range(30):
@@ -192,16 +196,19 @@ for turn in range(30):
     undone = dice.sample(range(150), 10)
     keys = [(n, "dispatch") for n in undone]
     try:
-        store.write(Batch(at=1, effects=rows, shadows=rows, positions=parts, finished=keys))
+        store.write(StoreWrite(at=1, effects=rows, shadows=rows, positions=parts, finished=keys))
         made += len(rows)
     except EffectTaken:
         taken += 1
-    store.write(Batch(at=1, finished=[(n, "dispatch") for n in dice.sample(range(150), 20)], positions=parts))
+    done = [(n, "dispatch") for n in dice.sample(range(150), 20)]
+    store.write(StoreWrite(at=1, finished=done, positions=parts))
 print(made, taken)
 """
 
 
-def test_four_members_with_the_same_orders_in_any_order_neither_deadlock_nor_double(name: StoreName) -> None:
+def test_four_members_with_the_same_orders_in_any_order_neither_deadlock_nor_double(
+    name: StoreAddress,
+) -> None:
     children = [
         subprocess.Popen(
             [sys.executable, "-c", STRESS, json.dumps([[name.url, name.group], seed])],

@@ -4,44 +4,44 @@ from dataclasses import replace
 
 import pytest
 
-from consumers.runtime.stores.setbacks import Notes
-from consumers.runtime.stores.sql import Batch
-from consumers.runtime.work import Alarm, Record
+from consumers.runtime.records import Alarm, ConsumerRecord
+from consumers.runtime.stores.failure_tables import FailureChanges
+from consumers.runtime.stores.store import StoreWrite
+from databases.address import StoreAddress
 from operations import effects
-from operations.status import Reader, StoreState, _stores
+from operations.status.collect import Reader, StoreState, _stores
 from operations.verify import stores
 from operations.verify.evidence import digest
-from schemas.errors import DependencyDown, Position
-from schemas.store_name import StoreName
+from schemas.errors import DependencyUnavailable, Position
 from schemas.topics import ORDERS
 from tests.contract.test_store_contract import effect, result
-from tests.stores import opened
+from tests.support.stores.stores import opened
 
 P0 = (ORDERS, 0)
 
 
-def state(name: StoreName) -> StoreState:
+def state(name: StoreAddress) -> StoreState:
     [found], silent = _stores([Reader(name.group, (ORDERS,), None, name)])
     assert silent == []
     return found
 
 
-def record(offset: int) -> Record:
-    return Record(Position(ORDERS, 0, offset), ORDERS, 0, b"k", b"v", [])
+def record(offset: int) -> ConsumerRecord:
+    return ConsumerRecord(Position(ORDERS, 0, offset), ORDERS, 0, b"k", b"v", [])
 
 
-def test_status_tells_size_effects_results_parked_orders_and_the_groups_alarms(name: StoreName) -> None:
+def test_status_tells_size_effects_results_parked_orders_and_the_groups_alarms(name: StoreAddress) -> None:
     with opened(name) as store:
         empty = state(name)
         assert (empty.effects, empty.results, empty.parked, empty.alarms) == (0, 0, 0, ())
         behind = {order: Position(ORDERS, 0, order) for order in (7, 8)}
         waiting = [(7, record(10)), (8, record(11)), (7, record(12))]
         store.write(
-            Batch(
+            StoreWrite(
                 at=1,
                 effects=[effect(n) for n in range(5_000)],
                 results=[result(0), result(1)],
-                notes=Notes(held=behind, parked=waiting),
+                notes=FailureChanges(held=behind, parked=waiting),
             )
         )
         store.setbacks.sound(Alarm("outage", "smtp", 1_000, "no \x00 answer"))
@@ -57,14 +57,14 @@ def test_status_tells_size_effects_results_parked_orders_and_the_groups_alarms(n
     )
 
 
-def test_status_reads_a_store_that_no_newer_program_has_opened(name: StoreName) -> None:
+def test_status_reads_a_store_that_no_newer_program_has_opened(name: StoreAddress) -> None:
     with opened(name) as store, store._writing() as connection:
         for table in ("alarms", "parked"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
     assert (state(name).parked, state(name).alarms) == (0, ())
 
 
-def test_a_store_that_is_not_there_is_nothing(new: StoreName) -> None:
+def test_a_store_that_is_not_there_is_nothing(new: StoreAddress) -> None:
     assert _stores([Reader("warehouse", (ORDERS,), None, new)]) == ([], [])
     assert not effects.exists(new)
     assert list(effects.made(new)) == []
@@ -72,12 +72,12 @@ def test_a_store_that_is_not_there_is_nothing(new: StoreName) -> None:
 
 
 @pytest.mark.parametrize("odd", ["\x00", "\ud800 and a \\ after it", "\x10"])
-def test_readers_see_text_as_it_was_whatever_a_database_makes_of_it(name: StoreName, odd: str) -> None:
+def test_readers_see_text_as_it_was_whatever_a_database_makes_of_it(name: StoreAddress, odd: str) -> None:
     row = effect(1)._replace(effect=odd, input=odd, detail=odd, message_id=odd)
     plain = effect(2)
     with opened(name) as store:
         identity = store.identity("c", 0)
-        store.write(Batch(at=1, effects=[row, plain], shadows=[row]))
+        store.write(StoreWrite(at=1, effects=[row, plain], shadows=[row]))
     [made, other] = effects.made(name)
     assert (made.effect, made.input, made.detail, made.message_id) == (odd, odd, odd, odd)
     assert other.input == plain.input
@@ -91,14 +91,14 @@ def test_readers_see_text_as_it_was_whatever_a_database_makes_of_it(name: StoreN
     assert seen.shadows[1] == found
 
 
-def test_a_store_that_cannot_be_read_is_an_alarm_and_hides_nothing_else(name: StoreName) -> None:
+def test_a_store_that_cannot_be_read_is_an_alarm_and_hides_nothing_else(name: StoreAddress) -> None:
     with opened(name) as store:
-        store.write(Batch(at=1, effects=[effect(1)]))
+        store.write(StoreWrite(at=1, effects=[effect(1)]))
     broken = replace(name, url="postgresql://cev:s3cret@127.0.0.1:1/nowhere", group="sales")
     readers = [Reader(each.group, (ORDERS,), None, each) for each in (broken, name)]
     [found], [(group, why)] = _stores(readers)
     assert (found.group, group) == ("warehouse", "sales")
     assert "cannot be read" in why
     assert "s3cret" not in why
-    with pytest.raises(DependencyDown):
+    with pytest.raises(DependencyUnavailable):
         list(effects.made(broken))

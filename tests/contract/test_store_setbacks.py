@@ -7,20 +7,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumers.runtime.stores.setbacks import Notes
-from consumers.runtime.stores.sql import Batch, EffectTaken, Store
-from consumers.runtime.work import Alarm, EffectRow, Record, Setback, Tried
+from consumers.runtime.records import Alarm, Attempts, ConsumerRecord, EffectRow, FailedAttempt
+from consumers.runtime.stores.failure_tables import FailureChanges
+from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
+from databases.address import StoreAddress
 from schemas.errors import Position
-from schemas.store_name import StoreName
 from schemas.topics import ORDERS
-from tests.consuming import record
-from tests.stores import opened
+from tests.support.consumers.records import record
+from tests.support.stores.stores import opened
 
 P0 = (ORDERS, 0)
 
 
 @pytest.fixture
-def store(name: StoreName) -> Iterator[Store]:
+def store(name: StoreAddress) -> Iterator[Store]:
     with opened(name) as made:
         yield made
 
@@ -30,25 +30,28 @@ def here(offset: int, number: int = 0) -> Position:
 
 
 def note(store: Store, **notes: Any) -> None:
-    store.write(Batch(at=1, notes=Notes(**notes)))
+    store.write(StoreWrite(at=1, notes=FailureChanges(**notes)))
 
 
-def setback(offset: int, times: int, *, at: int = 9, why: str = "not now") -> Setback:
-    return Setback(here(offset), Tried(times, at), why)
+def setback(offset: int, times: int, *, at: int = 9, why: str = "not now") -> FailedAttempt:
+    return FailedAttempt(here(offset), Attempts(times, at), why)
 
 
 def test_attempts_are_found_by_partition_and_never_go_down(store: Store) -> None:
     note(store, setbacks=[setback(5, 2), setback(3, 1)])
     note(store, setbacks=[setback(5, 1, at=20), setback(3, 2)])
-    assert store.setbacks.tries([P0]) == {here(5): Tried(2, 20), here(3): Tried(2, 9)}
+    assert store.setbacks.tries([P0]) == {here(5): Attempts(2, 20), here(3): Attempts(2, 9)}
     assert store.setbacks.tries([(ORDERS, 1)]) == {}
 
 
 def test_attempts_that_are_passed_are_forgotten_in_their_partition_alone(store: Store) -> None:
-    other = Setback(here(1, number=1), Tried(1, 9), "x")
+    other = FailedAttempt(here(1, number=1), Attempts(1, 9), "x")
     note(store, setbacks=[setback(5, 1), setback(7, 1), other])
     note(store, passed={P0: 7})
-    assert store.setbacks.tries([P0, (ORDERS, 1)]) == {here(7): Tried(1, 9), other.position: Tried(1, 9)}
+    assert store.setbacks.tries([P0, (ORDERS, 1)]) == {
+        here(7): Attempts(1, 9),
+        other.position: Attempts(1, 9),
+    }
 
 
 def test_orders_are_held_moved_and_freed_and_a_later_hold_survives_the_freeing(store: Store) -> None:
@@ -89,9 +92,11 @@ def test_an_alarm_keeps_its_time_while_it_lasts_and_is_removed_alone(store: Stor
 
 def test_notes_are_written_with_the_rest_of_their_batch_or_not_at_all(store: Store) -> None:
     row = EffectRow(7, "sale", "counted", None, None, "fact", "id", ORDERS, 0, 5, 1)
-    store.write(Batch(at=1, effects=[row]))
+    store.write(StoreWrite(at=1, effects=[row]))
     with pytest.raises(EffectTaken):
-        store.write(Batch(at=1, effects=[row], notes=Notes(setbacks=[setback(6, 1)], held={7: here(6)})))
+        store.write(
+            StoreWrite(at=1, effects=[row], notes=FailureChanges(setbacks=[setback(6, 1)], held={7: here(6)}))
+        )
     assert (store.setbacks.tries([P0]), store.setbacks.held([7])) == ({}, {})
 
 
@@ -101,7 +106,7 @@ def test_words_and_headers_of_any_kind_are_kept(
     store: Store, why: str, name: str, value: bytes | None
 ) -> None:
     note(store, setbacks=[setback(5, 1, why=f"{why}\ud800\x00" * 90)])
-    kept = Record(here(1), ORDERS, 1, value, value, [(name, value)])
+    kept = ConsumerRecord(here(1), ORDERS, 1, value, value, [(name, value)])
     note(store, parked=[(7, kept)])
     assert store.setbacks.parked(7) == [kept]
     note(store, unparked=[here(1)])

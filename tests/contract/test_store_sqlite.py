@@ -11,27 +11,27 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from consumers.runtime.stores import migrate
-from consumers.runtime.stores.sql import Store
 from consumers.runtime.stores.sqlite import Sqlite
-from schemas.errors import DependencyDown
-from schemas.store_name import StoreName
-from tests.stores import opened
+from consumers.runtime.stores.store import Store
+from databases.address import StoreAddress
+from schemas.errors import DependencyUnavailable
+from tests.support.stores.stores import opened
 
 
 @pytest.fixture
-def name(tmp_path: Path) -> StoreName:
-    return StoreName.at("warehouse", data_dir=tmp_path)
+def name(tmp_path: Path) -> StoreAddress:
+    return StoreAddress.at("warehouse", data_dir=tmp_path)
 
 
 @contextmanager
-def other_writer(name: StoreName) -> Iterator[sqlite3.Connection]:
+def other_writer(name: StoreAddress) -> Iterator[sqlite3.Connection]:
     assert name.path is not None
     with closing(sqlite3.connect(name.path, timeout=0)) as raw:
         yield raw
 
 
 @contextmanager
-def watched(engine: Engine, name: StoreName) -> Iterator[list[bool]]:
+def watched(engine: Engine, name: StoreAddress) -> Iterator[list[bool]]:
     """Whether somebody else could have written, asked after every statement of an engine."""
     could: list[bool] = []
 
@@ -49,7 +49,7 @@ def watched(engine: Engine, name: StoreName) -> Iterator[list[bool]]:
     event.remove(engine, "after_cursor_execute", ask)
 
 
-def test_who_looks_before_it_writes_keeps_others_out_from_the_start(name: StoreName) -> None:
+def test_who_looks_before_it_writes_keeps_others_out_from_the_start(name: StoreAddress) -> None:
     with opened(name) as store:
         assert isinstance(store._database, Sqlite)
         with watched(store._database.engine, name) as could:
@@ -59,7 +59,7 @@ def test_who_looks_before_it_writes_keeps_others_out_from_the_start(name: StoreN
 
 
 def test_a_migration_keeps_others_out_from_its_first_look(
-    name: StoreName, monkeypatch: pytest.MonkeyPatch
+    name: StoreAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     could: list[bool] = []
 
@@ -77,7 +77,7 @@ def test_a_migration_keeps_others_out_from_its_first_look(
 
 
 def test_a_migration_waits_for_who_writes_to_a_file_that_is_not_a_wal_file_yet(
-    name: StoreName, monkeypatch: pytest.MonkeyPatch
+    name: StoreAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert name.path is not None
     name.path.parent.mkdir()
@@ -91,7 +91,7 @@ def test_a_migration_waits_for_who_writes_to_a_file_that_is_not_a_wal_file_yet(
 
 
 def test_a_migration_waits_no_longer_than_its_deadline(
-    name: StoreName, monkeypatch: pytest.MonkeyPatch
+    name: StoreAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert name.path is not None
     name.path.parent.mkdir()
@@ -102,23 +102,23 @@ def test_a_migration_waits_no_longer_than_its_deadline(
             migrate.upgrade(name)
 
 
-def test_a_file_that_is_no_database_is_an_outage_in_one_line(name: StoreName) -> None:
+def test_a_file_that_is_no_database_is_an_outage_in_one_line(name: StoreAddress) -> None:
     assert name.path is not None
     name.path.parent.mkdir()
     name.path.write_bytes(b"these bytes are no database, and there are enough of them to be sure" * 20)
-    with pytest.raises(DependencyDown, match="file is not a database") as told:
+    with pytest.raises(DependencyUnavailable, match="file is not a database") as told:
         Store(name)
     assert "\n" not in str(told.value)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_an_outage(tmp_path: Path, name: StoreName) -> None:
+def test_a_folder_that_may_not_be_written_is_an_outage(tmp_path: Path, name: StoreAddress) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(DependencyDown):
+    with pytest.raises(DependencyUnavailable):
         Store(name)
 
 
-def test_a_folder_whose_name_is_taken_by_a_file_is_an_outage(tmp_path: Path, name: StoreName) -> None:
+def test_a_folder_whose_name_is_taken_by_a_file_is_an_outage(tmp_path: Path, name: StoreAddress) -> None:
     (tmp_path / "stores").write_text("a file")
-    with pytest.raises(DependencyDown, match="stores"):
+    with pytest.raises(DependencyUnavailable, match="stores"):
         Store(name)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.program import Program
+from tests.support.program import Program
 
 
 class Shop(NamedTuple):

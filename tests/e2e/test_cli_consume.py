@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.program import Program, Started, until
+from tests.support.program import Program, Started, until
 
 ADDRESS = "1 Streetford Road"
 EVERYTHING = (

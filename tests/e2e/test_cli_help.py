@@ -16,8 +16,8 @@ from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
 from cli.main import build
-from producers.outbox import create
-from tests.program import Program, until
+from producers.outbox.outbox import create
+from tests.support.program import Program, until
 
 WORDS = "Example: cev "
 OF_ITS_OWN = "demo"

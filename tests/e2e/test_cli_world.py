@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from tests.program import CEV, Program
+from tests.support.program import CEV, Program
 
 UNREACHABLE = "127.0.0.1:1"
 

@@ -13,13 +13,13 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests import documents
-from tests.compose import AS_DOCKER_COMPOSE, UP_S, Compose, command, compose
-from tests.containers import cleared, engine, needed, read
-from tests.documents import Block
-from tests.images import ROOT
-from tests.kafka_log import until
-from tests.shell import Shell
+from tests.support.containers.compose import AS_DOCKER_COMPOSE, UP_S, Compose, command, compose
+from tests.support.containers.containers import cleared, engine, needed, read
+from tests.support.containers.images import ROOT
+from tests.support.documents import documents
+from tests.support.documents.documents import Block
+from tests.support.documents.shell import Shell
+from tests.support.kafka.log import until
 
 needed()
 pytestmark = pytest.mark.timeout(600)

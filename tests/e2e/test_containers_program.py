@@ -15,9 +15,18 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 
 from schemas.topics import BY_NAME, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDER_MODE, ORDERS
-from tests.containers import HEALTH, Container, World, answers, cleared, engine, needed, read
-from tests.images import ROOT
-from tests.kafka_log import until
+from tests.support.containers.containers import (
+    HEALTH,
+    Container,
+    World,
+    answers,
+    cleared,
+    engine,
+    needed,
+    read,
+)
+from tests.support.containers.images import ROOT
+from tests.support.kafka.log import until
 
 needed()
 pytestmark = pytest.mark.timeout(600)

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 
-from tests import documents
-from tests.program import CEV, Program, until
+from tests.support.documents import documents
+from tests.support.program import CEV, Program, until
 
 README = Path(__file__).parents[2] / "README.md"
 PROMISES = 4

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from broker.embedded import down, running
-from tests import documents
-from tests.documents import Block
-from tests.shell import Shell
+from tests.support.documents import documents
+from tests.support.documents.documents import Block
+from tests.support.documents.shell import Shell
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]

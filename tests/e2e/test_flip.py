@@ -6,25 +6,22 @@ I/O: the shared shop, its consumers, a raw client.
 import time
 from collections import Counter
 from itertools import cycle
-from typing import TYPE_CHECKING
 
-from broker.client import Cluster
-from producers.mode_change import set_mode
+from clients.config import Cluster
+from producers.mode.change import set_mode
 from schemas.codec import Codec
 from schemas.control import Mode
 from schemas.registry import Registry
-from tests import raw
-from tests.program import Started
-
-if TYPE_CHECKING:
-    from tests.e2e.conftest import Shop
+from tests.e2e.conftest import Shop
+from tests.support.kafka import raw_client
+from tests.support.program import Started
 
 COUNT, RATE = 500, 50
 FLIP_S = 1.0
 TOPICS = ("dispatch_products", "orders", "dispatch_results")
 
 
-def flip_while(loading: Started, shop: "Shop") -> int:
+def flip_while(loading: Started, shop: Shop) -> int:
     """Set another mode every second until the load has ended; how often."""
     cluster = Cluster(bootstrap=shop.bootstrap)
     modes = cycle([Mode.SHADOW, Mode.EVENT, Mode.COMMAND])
@@ -39,11 +36,13 @@ def flip_while(loading: Started, shop: "Shop") -> int:
     return flips
 
 
-def test_500_orders_while_the_mode_flips_every_second_are_each_dispatched_once(shop: "Shop") -> None:
+def test_500_orders_while_the_mode_flips_every_second_are_each_dispatched_once(
+    shop: Shop,
+) -> None:
     cev = shop.cev
     with cev.started("consume", "warehouse", "notification", "sales") as consuming:
         consuming.joined("warehouse", "notification", "sales")
-        before = {topic: raw.ends(shop.bootstrap, topic) for topic in TOPICS}
+        before = {topic: raw_client.ends(shop.bootstrap, topic) for topic in TOPICS}
         with cev.started("order", "load", "--count", str(COUNT), "--rate", str(RATE), "--json") as loading:
             flips = flip_while(loading, shop)
             assert loading.process.returncode == 0, loading.said
@@ -53,7 +52,7 @@ def test_500_orders_while_the_mode_flips_every_second_are_each_dispatched_once(s
         assert consuming.end() == 0
     assert verified["ok"], verified
 
-    written = {topic: raw.committed(shop.bootstrap, topic, before[topic]) for topic in TOPICS}
+    written = {topic: raw_client.committed(shop.bootstrap, topic, before[topic]) for topic in TOPICS}
     facts, commands = (
         {each.order_id for each in written[topic]} for topic in ("orders", "dispatch_products")
     )

@@ -7,17 +7,15 @@ I/O: the shared shop and its registry, by plain clients.
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
 from confluent_kafka import Producer
 
-from tests import raw, wire
-from tests.program import Program, until
-
-if TYPE_CHECKING:
-    from tests.e2e.conftest import Shop
+from tests.e2e.conftest import Shop
+from tests.support.kafka import raw_client, wire
+from tests.support.program import Program, until
 
 PAGE = {12004: "1 Streetford Road", 12005: "2 Roadford Avenue", 12006: "3 Avenue Fordstreet"}
 NOBODY_KNOWS_WHERE = 12007
@@ -35,7 +33,7 @@ def ask(url: str, body: object = None) -> dict[str, Any]:
         return document
 
 
-def insert(shop: "Shop", rows: dict[int, str | None]) -> None:
+def insert(shop: Shop, rows: dict[int, str | None]) -> None:
     """`INSERT INTO dispatch_products (id, address) VALUES (…)`, as ksqlDB does it."""
     registered = ask(
         f"{shop.registry}/subjects/dispatch_products-value/versions", {"schema": wire.KSQL_SCHEMA}
@@ -54,9 +52,9 @@ def insert(shop: "Shop", rows: dict[int, str | None]) -> None:
 
 
 @pytest.fixture
-def results(shop: "Shop") -> list[raw.Record]:
+def results(shop: Shop) -> list[raw_client.Record]:
     """What the warehouse says after the rows were inserted and handled."""
-    before = raw.ends(shop.bootstrap, "dispatch_results")
+    before = raw_client.ends(shop.bootstrap, "dispatch_results")
     rows = {**PAGE, NOBODY_KNOWS_WHERE: None}
     with shop.cev.started("consume", "warehouse", "notification", "sales") as consuming:
         consuming.joined("warehouse")
@@ -66,15 +64,15 @@ def results(shop: "Shop") -> list[raw.Record]:
         assert verified["ok"], verified
         assert consuming.end() == 0
         assert ", 0 dead letters" in consuming.said
-    return raw.committed(shop.bootstrap, "dispatch_results", before)
+    return raw_client.committed(shop.bootstrap, "dispatch_results", before)
 
 
-def effects(shop: "Shop") -> dict[int, dict[str, Any]]:
+def effects(shop: Shop) -> dict[int, dict[str, Any]]:
     return {int(each["order_id"]): each for each in shop.cev.json("effects", "warehouse", "--all")}
 
 
 def test_the_pages_rows_are_dispatched_and_a_null_address_is_rejected(
-    shop: "Shop", results: list[raw.Record]
+    shop: Shop, results: list[raw_client.Record]
 ) -> None:
     made = effects(shop)
     for order_id, address in PAGE.items():
@@ -87,14 +85,14 @@ def test_the_pages_rows_are_dispatched_and_a_null_address_is_rejected(
     assert len(results) == len(said)
 
 
-def type_of(shop: "Shop", value: bytes) -> str:
+def type_of(shop: Shop, value: bytes) -> str:
     """The record's type, asked of the registry by the id in the frame."""
     assert value[0] == 0
     answer = ask(f"{shop.registry}/schemas/ids/{int.from_bytes(value[1:5], 'big')}")
     return str(json.loads(answer["schema"])["name"])
 
 
-def test_a_placer_without_the_registry_does_not_guess_the_mode(shop: "Shop", tmp_path: Path) -> None:
+def test_a_placer_without_the_registry_does_not_guess_the_mode(shop: Shop, tmp_path: Path) -> None:
     before = shop.cev.json("mode", "show")[0]["mode"]
     shop.cev.ok("mode", "set", "event" if before != "event" else "shadow")
     shop.cev.ok("mode", "set", before)

@@ -12,12 +12,12 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, its stub only lacks the re-export
 
-from broker.client import Cluster
+from clients.config import Cluster
 from schemas.codec import Codec
 from schemas.facts import DispatchRejected, ProductDispatched
 from schemas.framing import encode_key
 from schemas.topics import CATALOGUE, DISPATCH_RESULTS, Message
-from tests.embedded import world
+from tests.support.kafka.broker import world
 
 CEV = Path(sys.executable).with_name("cev")
 

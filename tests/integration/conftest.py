@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from broker.datadir import claim
-from tests.embedded import World
-from tests.kafka_log import prepare
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.broker import BrokerFixture
+from tests.support.kafka.log import prepare
 
 
 @pytest.fixture(scope="module")
-def town(cluster: World) -> World:
+def town(cluster: BrokerFixture) -> BrokerFixture:
     """The session's broker with every topic."""
     prepare(cluster.bootstrap)
     return cluster
@@ -25,13 +25,15 @@ def store_kind() -> str:
 
 
 @pytest.fixture
-def shop(town: World, tmp_path: Path, store_kind: str, request: pytest.FixtureRequest) -> Iterator[Shop]:
+def shop(
+    town: BrokerFixture, tmp_path: Path, store_kind: str, request: pytest.FixtureRequest
+) -> Iterator[ConsumerHarness]:
     """A shop without records, groups or stores; whatever a test leaves running in it is ended."""
     data_dir = tmp_path / "data"
     claim(data_dir)
     (data_dir / "stores").mkdir()
     database = request.getfixturevalue("migrated_url") if store_kind == "postgres" else None
-    made = Shop(town.bootstrap, data_dir, database)
+    made = ConsumerHarness(town.bootstrap, data_dir, database)
     made.empty()
     yield made
     made.close()

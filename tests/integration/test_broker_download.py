@@ -15,7 +15,7 @@ from broker.artifacts import Manifest, faults, load
 from broker.download import default_cache, provide
 from broker.errors import DownloadError, TamperedError
 from broker.progress import silent
-from tests.embedded import World
+from tests.support.kafka.broker import BrokerFixture
 
 FEW = Manifest("three of Kafka's jars", load("kafka").artifacts[:3], None)
 
@@ -44,7 +44,7 @@ class Repository(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def repository(cluster: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def repository(cluster: BrokerFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The repository that the user's jgo configuration names; the session's broker has filled the cache."""
     assert cluster.bootstrap
     server = ThreadingHTTPServer(("127.0.0.1", 0), Repository)

@@ -21,14 +21,14 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from broker.client import Cluster
 from broker.deadline import Deadline, wait_until
 from broker.embedded import Running, down, running, up
 from broker.errors import DifferentWorldError, PortInUseError, StartError
 from broker.ports import any_free
 from broker.process import is_alive
 from broker.state import State, load_state, new_world, save_world
-from tests.embedded import World, world
+from clients.config import Cluster
+from tests.support.kafka.broker import BrokerFixture, world
 
 UP = "import sys, pathlib, broker.embedded as e; print(e.up(pathlib.Path(sys.argv[1]), port=0).bootstrap)"
 
@@ -159,20 +159,20 @@ def test_what_a_killed_up_had_started_is_ended_by_down(data_dir: Path) -> None:
     assert half.alive() == {}
 
 
-def test_up_on_a_running_world_returns_it_and_changes_nothing(cluster: World) -> None:
+def test_up_on_a_running_world_returns_it_and_changes_nothing(cluster: BrokerFixture) -> None:
     before = state_of(cluster.data_dir)
     assert up(cluster.data_dir, brokers=1, port=0) == cluster.running
     assert running(cluster.data_dir) == cluster.running
     assert state_of(cluster.data_dir) == before
 
 
-def test_a_running_world_does_not_change_its_number_of_brokers(cluster: World) -> None:
+def test_a_running_world_does_not_change_its_number_of_brokers(cluster: BrokerFixture) -> None:
     with pytest.raises(DifferentWorldError, match=r"holds a cluster of 1 broker.*--brokers 1"):
         up(cluster.data_dir, brokers=3, port=0)
     assert running(cluster.data_dir) == cluster.running
 
 
-def test_only_loopback_listens_and_a_topic_does_not_make_itself(cluster: World) -> None:
+def test_only_loopback_listens_and_a_topic_does_not_make_itself(cluster: BrokerFixture) -> None:
     port = int(cluster.bootstrap.rpartition(":")[2])
     with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
         probe.connect(("127.0.0.2", port))

@@ -4,59 +4,59 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 
-from broker.client import Cluster
+from clients.config import Cluster
 from consumers.registry import all_topics
-from operations import clean_plan
-from operations.clean import Clean, Cleaned
-from operations.dead_letters import Filter
-from operations.redrive import Redrive, Ruling
+from operations.cleaning import plan
+from operations.cleaning.clean import Clean, Cleaned
+from operations.dead_letters.listing import Filter
+from operations.dead_letters.redrive import Redrive, RedriveRequest
 from operations.verify import reading
 from operations.verify.evidence import READS
-from operations.verify.judge import judge
-from operations.verify.verdict import Verdict
+from operations.verify.reconcile import reconcile
+from operations.verify.reconciliation import Reconciliation
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.framing import encode_key
 from schemas.times import now_ms
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.letters import DLQ, RETRY, ended, positions, put_aside
-from tests.running import Shop
+from tests.support.consumers.dead_letters import DLQ, RETRY, ended, positions, put_aside
+from tests.support.consumers.harness import ConsumerHarness
 
 DAY = 86_400_000
 LATER = 60_000
 
 
-def clean(shop: Shop, *, before: int | None = None, dry_run: bool = False) -> dict[str, Cleaned]:
+def clean(shop: ConsumerHarness, *, before: int | None = None, dry_run: bool = False) -> dict[str, Cleaned]:
     """Clean everything that is older than a moment, by default a minute from now; by topic."""
     limit = now_ms() + LATER if before is None else before
     run = Clean(Cluster(bootstrap=shop.bootstrap), all_topics(), before=limit, dry_run=dry_run)
     return {each.topic.name: each for each in run.run()}
 
 
-def decide(shop: Shop, how: Any, **wanted: Any) -> None:
+def decide(shop: ConsumerHarness, how: Any, **wanted: Any) -> None:
     cluster = Cluster(bootstrap=shop.bootstrap)
-    Redrive(cluster, all_topics(), Filter(**wanted), Ruling(how, "ada@here", "why")).run()
+    Redrive(cluster, all_topics(), Filter(**wanted), RedriveRequest(how, "ada@here", "why")).run()
 
 
-def command(shop: Shop, order_id: int, *, age_ms: int) -> None:
+def command(shop: ConsumerHarness, order_id: int, *, age_ms: int) -> None:
     """A command that was written some time ago."""
     value = Codec().encode(DISPATCH_PRODUCTS, DispatchProduct(order_id, "1 Streetford Road", 1))
     key = encode_key(order_id)
     shop.producer.produce(DISPATCH_PRODUCTS, value, key, timestamp=now_ms() - age_ms, partition=0)
 
 
-def verdict(shop: Shop) -> Verdict:
+def verdict(shop: ConsumerHarness) -> Reconciliation:
     stores = {group: shop.name(group) for group in READS}
-    return judge(reading.gather(shop.cluster, Codec(), stores, lambda _text: None))
+    return reconcile(reading.gather(shop.cluster, Codec(), stores, lambda _text: None))
 
 
-def test_handled_commands_go_up_to_the_first_young_one_and_the_group_goes_on(shop: Shop) -> None:
+def test_handled_commands_go_up_to_the_first_young_one_and_the_group_goes_on(shop: ConsumerHarness) -> None:
     for order_id, days in ((1, 20), (2, 20), (3, 1), (4, 20)):
         command(shop, order_id, age_ms=days * DAY)
     shop.handled("warehouse")
     done = clean(shop, before=now_ms() - 14 * DAY)[DISPATCH_PRODUCTS]
     assert (done.deleted, done.left > 0) == (2, True)
-    assert clean_plan.reasons(done.partitions.values()) == [clean_plan.YOUNG]
+    assert plan.reasons(done.partitions.values()) == [plan.YOUNG]
     assert [seen.message[0] for seen in shop.read(DISPATCH_PRODUCTS)] == [3, 4]
     shop.command(5)
     assert shop.handled("warehouse").effects == 1
@@ -64,21 +64,21 @@ def test_handled_commands_go_up_to_the_first_young_one_and_the_group_goes_on(sho
     assert (found.ok, found.accepted, found.aged, found.dispatched) == (True, 3, 2, 5)
 
 
-def test_a_command_whose_dead_letter_is_undecided_stays_and_is_counted(shop: Shop) -> None:
+def test_a_command_whose_dead_letter_is_undecided_stays_and_is_counted(shop: ConsumerHarness) -> None:
     command(shop, 1, age_ms=0)
     shop.producer.produce(DISPATCH_PRODUCTS, b"junk", encode_key(2), partition=0)
     command(shop, 3, age_ms=0)
     shop.handled("warehouse")
     done = clean(shop)[DISPATCH_PRODUCTS]
     assert done.deleted == 1
-    assert clean_plan.reasons(done.partitions.values()) == [clean_plan.UNDECIDED]
+    assert plan.reasons(done.partitions.values()) == [plan.UNDECIDED]
     found = verdict(shop)
     assert (found.ok, found.unreadable, found.accepted, found.aged) == (True, 1, 1, 1)
     decide(shop, "discarded", group="warehouse")
     assert clean(shop)[DISPATCH_PRODUCTS].deleted == 2
 
 
-def test_what_is_for_ever_stays(shop: Shop) -> None:
+def test_what_is_for_ever_stays(shop: ConsumerHarness) -> None:
     shop.command(1)
     shop.fact(2)
     shop.handled("warehouse")
@@ -90,19 +90,19 @@ def test_what_is_for_ever_stays(shop: Shop) -> None:
     assert (found.ok, found.aged, found.accepted) == (True, 1, 1)
 
 
-def test_what_the_owner_has_not_committed_stays(shop: Shop) -> None:
+def test_what_the_owner_has_not_committed_stays(shop: ConsumerHarness) -> None:
     shop.command(1)
     shop.flush()
     done = clean(shop)[DISPATCH_PRODUCTS]
-    assert (done.deleted, clean_plan.reasons(done.partitions.values())) == (0, [clean_plan.UNKNOWN_OWNER])
+    assert (done.deleted, plan.reasons(done.partitions.values())) == (0, [plan.UNKNOWN_OWNER])
     shop.handled("warehouse")
     shop.command(1)
     shop.flush()
     done = clean(shop)[DISPATCH_PRODUCTS]
-    assert (done.deleted, clean_plan.reasons(done.partitions.values())) == (1, [clean_plan.UNHANDLED])
+    assert (done.deleted, plan.reasons(done.partitions.values())) == (1, [plan.UNHANDLED])
 
 
-def test_a_rehearsal_deletes_nothing_and_says_the_same(shop: Shop) -> None:
+def test_a_rehearsal_deletes_nothing_and_says_the_same(shop: ConsumerHarness) -> None:
     put_aside(shop, 3)
     shop.command(9)
     shop.handled("warehouse")
@@ -123,7 +123,7 @@ def test_a_rehearsal_deletes_nothing_and_says_the_same(shop: Shop) -> None:
     assert verdict(shop).ok
 
 
-def test_an_undecided_letter_in_the_middle_stops_the_cleaning(shop: Shop) -> None:
+def test_an_undecided_letter_in_the_middle_stops_the_cleaning(shop: ConsumerHarness) -> None:
     for number in range(4):
         shop.raw(DLQ, encode_key(7), b"%d" % number)
     shop.flush()
@@ -132,20 +132,20 @@ def test_an_undecided_letter_in_the_middle_stops_the_cleaning(shop: Shop) -> Non
         code, _, err = ended(shop.cev("dlq", "discard", position, "--why", "x"))
         assert code == 0, err
     done = clean(shop)[DLQ]
-    assert (done.deleted, clean_plan.reasons(done.partitions.values())) == (1, [clean_plan.UNDECIDED])
+    assert (done.deleted, plan.reasons(done.partitions.values())) == (1, [plan.UNDECIDED])
     assert positions(shop)[0] == second
 
 
-def test_a_decision_that_is_young_keeps_its_letter(shop: Shop) -> None:
+def test_a_decision_that_is_young_keeps_its_letter(shop: ConsumerHarness) -> None:
     shop.producer.produce(DLQ, b"x", encode_key(7), timestamp=now_ms() - 20 * DAY)
     shop.flush()
     decide(shop, "discarded")
     done = clean(shop, before=now_ms() - 14 * DAY)[DLQ]
-    assert (done.deleted, clean_plan.reasons(done.partitions.values())) == (0, [clean_plan.FRESH])
+    assert (done.deleted, plan.reasons(done.partitions.values())) == (0, [plan.FRESH])
     assert clean(shop)[DLQ].deleted == 1
 
 
-def test_a_decision_stays_as_long_as_its_letter_so_that_none_is_made_twice(shop: Shop) -> None:
+def test_a_decision_stays_as_long_as_its_letter_so_that_none_is_made_twice(shop: ConsumerHarness) -> None:
     # One key, so that all lie in one partition behind the undecided one.
     for number in range(3):
         shop.raw(DLQ, encode_key(7), b"%d" % number)
@@ -155,14 +155,16 @@ def test_a_decision_stays_as_long_as_its_letter_so_that_none_is_made_twice(shop:
     assert code == 0, err
     shop.handled("warehouse")
     done = clean(shop)[RETRY]
-    assert (done.deleted, clean_plan.reasons(done.partitions.values())) == (0, [clean_plan.NEEDED])
+    assert (done.deleted, plan.reasons(done.partitions.values())) == (0, [plan.NEEDED])
     cluster = Cluster(bootstrap=shop.bootstrap)
-    run = Redrive(cluster, all_topics(), Filter(topic=DLQ, until=now_ms()), Ruling("redriven", "ada@here"))
+    run = Redrive(
+        cluster, all_topics(), Filter(topic=DLQ, until=now_ms()), RedriveRequest("redriven", "ada@here")
+    )
     tally = run.run()
     assert tally.skipped.total() == 2
 
 
-def test_a_discard_about_a_fact_is_known_after_its_letter_is_gone(shop: Shop) -> None:
+def test_a_discard_about_a_fact_is_known_after_its_letter_is_gone(shop: ConsumerHarness) -> None:
     put_aside(shop, 2)
     decide(shop, "discarded", order_id=1)
     decide(shop, "redriven", order_id=2)
@@ -171,11 +173,11 @@ def test_a_discard_about_a_fact_is_known_after_its_letter_is_gone(shop: Shop) ->
     assert (before.discarded, before.dead, before.dispatched, before.lost) == (1, 0, 1, ())
     done = clean(shop)
     assert done[DLQ].deleted == 2
-    assert clean_plan.reasons(done[RETRY].partitions.values()) == [clean_plan.REMEMBERED]
+    assert plan.reasons(done[RETRY].partitions.values()) == [plan.REMEMBERED]
     assert (verdict(shop).discarded, verdict(shop).lost, verdict(shop).ok) == (1, (), True)
 
 
-def test_the_command_says_what_it_did_and_what_stopped_it(shop: Shop) -> None:
+def test_the_command_says_what_it_did_and_what_stopped_it(shop: ConsumerHarness) -> None:
     put_aside(shop, 1)
     shop.command(9)
     shop.handled("warehouse")
@@ -183,14 +185,14 @@ def test_the_command_says_what_it_did_and_what_stopped_it(shop: Shop) -> None:
     assert code == 0, err
     assert (document["deleted"], document["dry_run"]) == (1, False)
     [letters] = [each for each in document["topics"] if each["name"] == DLQ]
-    assert (letters["deleted"], letters["because"]) == (0, [clean_plan.UNDECIDED])
+    assert (letters["deleted"], letters["because"]) == (0, [plan.UNDECIDED])
     child = shop.cev("topics", "clean", "--dry-run")
     out, err = child.communicate(timeout=60)
-    assert (child.returncode, "would delete" in out, clean_plan.YOUNG in out) == (0, True, True), err
+    assert (child.returncode, "would delete" in out, plan.YOUNG in out) == (0, True, True), err
     assert "nothing was deleted" in err
 
 
-def test_deleting_leaves_the_group_its_offsets(shop: Shop) -> None:
+def test_deleting_leaves_the_group_its_offsets(shop: ConsumerHarness) -> None:
     for order_id in range(1, 30):
         shop.command(order_id)
     shop.handled("warehouse")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.day import DAYS
-from tests.faults import ABANDONED, DEATH, Point
-from tests.kafka_log import until
-from tests.postgres import STORE_KINDS
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.crash.points import ABANDONED, DEATH, Point
+from tests.support.crash.scenarios import DAYS
+from tests.support.kafka.log import until
+from tests.support.stores.postgres import STORE_KINDS
 
 both_stores = pytest.mark.parametrize("store_kind", STORE_KINDS)
 UNREACHABLE = 3
@@ -27,14 +27,14 @@ REVOCATIONS = [
 ]
 
 
-def not_migrated(shop: Shop, request: pytest.FixtureRequest) -> None:
+def not_migrated(shop: ConsumerHarness, request: pytest.FixtureRequest) -> None:
     if shop.database_url is None:
         shop.store("sales").parent.rmdir()
     else:
         shop.database_url = request.getfixturevalue("postgres_url")
 
 
-def finished(shop: Shop, group: str) -> None:
+def finished(shop: ConsumerHarness, group: str) -> None:
     code, told = shop.ran("consume", group, "--until-idle", "0")
     assert code == 0, told
     DAYS[group].check(shop)
@@ -43,7 +43,7 @@ def finished(shop: Shop, group: str) -> None:
 @both_stores
 @pytest.mark.parametrize("point", MIGRATIONS, ids=[point.name for point in MIGRATIONS])
 def test_a_migration_that_is_killed_is_told_and_made_by_the_next_start(
-    shop: Shop, point: Point, request: pytest.FixtureRequest
+    shop: ConsumerHarness, point: Point, request: pytest.FixtureRequest
 ) -> None:
     not_migrated(shop, request)
     DAYS["sales"].write(shop)
@@ -55,7 +55,7 @@ def test_a_migration_that_is_killed_is_told_and_made_by_the_next_start(
 
 @both_stores
 def test_a_migration_whose_starter_was_killed_goes_on_alone_and_the_next_start_waits_for_it(
-    shop: Shop, request: pytest.FixtureRequest
+    shop: ConsumerHarness, request: pytest.FixtureRequest
 ) -> None:
     not_migrated(shop, request)
     DAYS["sales"].write(shop)
@@ -69,7 +69,7 @@ def test_a_migration_whose_starter_was_killed_goes_on_alone_and_the_next_start_w
 @both_stores
 @pytest.mark.parametrize(("group", "point"), LOST, ids=[f"{group}: {point.name}" for group, point in LOST])
 def test_a_store_that_commits_and_does_not_say_so_is_asked_again_and_nothing_is_made_twice(
-    shop: Shop, group: str, point: Point
+    shop: ConsumerHarness, group: str, point: Point
 ) -> None:
     DAYS[group].write(shop)
     code, told = shop.ran("consume", group, "--until-idle", "0.5", code=point.lost())
@@ -80,7 +80,7 @@ def test_a_store_that_commits_and_does_not_say_so_is_asked_again_and_nothing_is_
 
 @pytest.mark.parametrize("point", REVOCATIONS, ids=[point.name for point in REVOCATIONS])
 def test_a_member_that_is_killed_while_it_gives_up_partitions_loses_and_doubles_nothing(
-    shop: Shop, point: Point
+    shop: ConsumerHarness, point: Point
 ) -> None:
     day = DAYS["warehouse"]
     day.write(shop)
@@ -93,7 +93,9 @@ def test_a_member_that_is_killed_while_it_gives_up_partitions_loses_and_doubles_
     day.check(shop)
 
 
-def test_what_a_member_left_in_an_open_transaction_is_done_by_another_that_lives(shop: Shop) -> None:
+def test_what_a_member_left_in_an_open_transaction_is_done_by_another_that_lives(
+    shop: ConsumerHarness,
+) -> None:
     day = DAYS["warehouse"]
     heir = shop.member("warehouse")
     until(lambda: heir.pulse.owned, "one member is there")

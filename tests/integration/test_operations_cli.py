@@ -10,12 +10,12 @@ import structlog
 from confluent_kafka import Producer
 from typer.testing import CliRunner, Result
 
-from broker.client import Cluster
 from cli.main import build
+from clients.config import Cluster
 from consumers.registry import all_topics
-from operations import topics
+from operations.topics import provision
 from schemas.framing import encode_key
-from tests.embedded import World, world
+from tests.support.kafka.broker import BrokerFixture, world
 
 Run = Callable[..., Result]
 
@@ -28,11 +28,11 @@ HEADERS: list[tuple[str, str | bytes | None]] = [
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[World]:
+def broker() -> Iterator[BrokerFixture]:
     """A broker of our own: what is counted here must not be other tests' records."""
     with world() as started:
         cluster = Cluster(bootstrap=started.bootstrap)
-        topics.create(cluster, all_topics())
+        provision.create(cluster, all_topics())
         producer = Producer(cluster.producer())
         producer.produce(LETTER, b"\x1b[31m", encode_key(12), headers=HEADERS, partition=0)
         assert producer.flush(20) == 0
@@ -40,7 +40,7 @@ def broker() -> Iterator[World]:
 
 
 @pytest.fixture
-def run(broker: World, tmp_path: Path) -> Iterator[Run]:
+def run(broker: BrokerFixture, tmp_path: Path) -> Iterator[Run]:
     def typed(*words: str) -> Result:
         env = {"CEV_BOOTSTRAP_SERVERS": broker.bootstrap, "CEV_DATA_DIR": str(tmp_path)}
         return CliRunner().invoke(build(words), list(words), env=env)

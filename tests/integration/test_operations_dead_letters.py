@@ -5,16 +5,25 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from broker.client import Cluster
+from clients.config import Cluster
 from consumers.runtime.dead_letters import dead_letter
-from consumers.runtime.work import Dead, Record
-from operations import dead_letters, topics
-from operations.dead_letters import DeadLetter, Filter
-from schemas.errors import ConflictingOrder, Failed, NullKey, Position, RecordError, TopicMissing, UsageError
+from consumers.runtime.records import ConsumerRecord, Dead
+from operations.dead_letters import listing
+from operations.dead_letters.listing import DeadLetter, Filter
+from operations.topics import provision
+from schemas.errors import (
+    ConflictingOrder,
+    NullKey,
+    OperationFailed,
+    Position,
+    RecordError,
+    TopicMissing,
+    UsageError,
+)
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS, Topic, derived
-from tests.embedded import World
-from tests.kafka_log import until
+from tests.support.kafka.broker import BrokerFixture
+from tests.support.kafka.log import until
 
 
 class Letters:
@@ -24,12 +33,12 @@ class Letters:
         self.cluster = cluster
         self.group = f"g-{uuid4().hex}"
         self.catalogue: tuple[Topic, ...] = derived([(self.group, [ORDERS, DISPATCH_PRODUCTS])])
-        topics.create(cluster, self.catalogue)
+        provision.create(cluster, self.catalogue)
 
     def put(self, source: str, order_id: int | None, error: type[RecordError]) -> None:
         where = Position(source, 3, 41)
         key = None if order_id is None else encode_key(order_id)
-        dead = Dead(Record(where, source, 1000, key, b"v", [("h", b"1")]), error("it broke", where))
+        dead = Dead(ConsumerRecord(where, source, 1000, key, b"v", [("h", b"1")]), error("it broke", where))
         out = dead_letter(dead, self.group)
         producer = Producer(self.cluster.transactional_producer(uuid4().hex))
         producer.init_transactions(20)
@@ -38,11 +47,11 @@ class Letters:
         producer.commit_transaction(20)
 
     def listed(self, **wanted: str | int) -> list[DeadLetter]:
-        return list(dead_letters.listed(self.cluster, self.catalogue, Filter(**wanted)))  # type: ignore[arg-type]  # a test's shorthand
+        return list(listing.listed(self.cluster, self.catalogue, Filter(**wanted)))  # type: ignore[arg-type]  # a test's shorthand
 
 
 @pytest.fixture(scope="module")
-def letters(cluster: World) -> Letters:
+def letters(cluster: BrokerFixture) -> Letters:
     made = Letters(Cluster(bootstrap=cluster.bootstrap))
     made.put(ORDERS, 7, ConflictingOrder)
     made.put(ORDERS, 8, ConflictingOrder)
@@ -84,11 +93,11 @@ def test_a_group_without_dead_letter_topics_is_a_usage_error(letters: Letters) -
 def test_a_missing_dead_letter_topic_says_what_creates_it(letters: Letters) -> None:
     absent = derived([(f"g-{uuid4().hex}", [ORDERS])])
     with pytest.raises(TopicMissing, match="cev topics create"):
-        list(dead_letters.listed(letters.cluster, absent, Filter()))
+        list(listing.listed(letters.cluster, absent, Filter()))
 
 
 def test_a_position_brings_exactly_its_record(letters: Letters) -> None:
-    found = dead_letters.fetch(letters.cluster, letters.catalogue, f"{letters.group}.{ORDERS}.dlq:0:2")
+    found = listing.fetch(letters.cluster, letters.catalogue, f"{letters.group}.{ORDERS}.dlq:0:2")
     assert (found.order_id, found.entry.value) == (8, b"v")
     assert found.entry.headers[0] == ("h", b"1")
 
@@ -96,9 +105,9 @@ def test_a_position_brings_exactly_its_record(letters: Letters) -> None:
 @pytest.mark.parametrize(
     ("rest", "error", "words"),
     [
-        ("0:1", Failed, "marker"),
-        ("0:99", Failed, "it holds 0 to 3"),
-        ("1:0", Failed, "it is empty"),
+        ("0:1", OperationFailed, "marker"),
+        ("0:99", OperationFailed, "it holds 0 to 3"),
+        ("1:0", OperationFailed, "it is empty"),
         ("6:0", UsageError, "partitions 0 to 5"),
         ("0:x", UsageError, "is no position"),
         ("0", UsageError, "is no position"),
@@ -108,9 +117,9 @@ def test_a_position_without_a_record_says_why(
     letters: Letters, rest: str, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
-        dead_letters.fetch(letters.cluster, letters.catalogue, f"{letters.group}.{ORDERS}.dlq:{rest}")
+        listing.fetch(letters.cluster, letters.catalogue, f"{letters.group}.{ORDERS}.dlq:{rest}")
 
 
 def test_a_topic_outside_the_catalogue_cannot_be_shown(letters: Letters) -> None:
     with pytest.raises(UsageError, match="no topic 'x'"):
-        dead_letters.fetch(letters.cluster, letters.catalogue, "x:0:0")
+        listing.fetch(letters.cluster, letters.catalogue, "x:0:0")

@@ -8,25 +8,26 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer
 
-from broker.client import Cluster
-from operations import groups, topics
-from operations.admin import Admin, Edges, Partition
-from operations.logs import firsts, scan
+from clients.admin import Admin, Partition, Watermarks
+from clients.config import Cluster
+from clients.log_reader import firsts, scan
+from operations import groups
+from operations.topics import provision
 from schemas.errors import BrokerUnreachable
 from schemas.topics import Kind, Topic
-from tests.embedded import World
-from tests.kafka_log import until
+from tests.support.kafka.broker import BrokerFixture
+from tests.support.kafka.log import until
 
 
 @pytest.fixture
-def here(cluster: World) -> Cluster:
+def here(cluster: BrokerFixture) -> Cluster:
     return Cluster(bootstrap=cluster.bootstrap)
 
 
 @pytest.fixture
 def topic(here: Cluster) -> str:
     fresh = Topic(name=f"t-{uuid4().hex}", kind=Kind.FACT, records=(), owner="o", partitions=2)
-    topics.create(here, [fresh])
+    provision.create(here, [fresh])
     return fresh.name
 
 
@@ -48,11 +49,11 @@ def transaction(here: Cluster, topic: str, *values: bytes) -> Iterator[Producer]
     yield producer
 
 
-def edges_of(here: Cluster, topic: str) -> dict[Partition, Edges]:
+def edges_of(here: Cluster, topic: str) -> dict[Partition, Watermarks]:
     return Admin(here).edges([(topic, 0), (topic, 1)])
 
 
-def values(here: Cluster, edges: dict[Partition, Edges]) -> list[bytes | None]:
+def values(here: Cluster, edges: dict[Partition, Watermarks]) -> list[bytes | None]:
     return [entry.value for entry in scan(here, edges, stall_s=20)]
 
 
@@ -118,4 +119,4 @@ def test_reading_joins_no_group(here: Cluster, topic: str) -> None:
 def test_a_reading_without_progress_ends() -> None:
     nowhere = Cluster(bootstrap="127.0.0.1:1")
     with pytest.raises(BrokerUnreachable):
-        list(scan(nowhere, {("t", 0): Edges(0, 1, 1)}, stall_s=0.5))
+        list(scan(nowhere, {("t", 0): Watermarks(0, 1, 1)}, stall_s=0.5))

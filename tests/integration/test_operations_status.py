@@ -10,15 +10,16 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from broker.client import Cluster
-from operations import status, topics
-from operations.status import Reader, Status
+from clients.config import Cluster
+from databases.address import StoreAddress
+from operations.status import collect
+from operations.status.collect import Reader, Status
+from operations.topics import provision
 from schemas.codec import Codec
-from schemas.store_name import StoreName
 from schemas.times import now_ms
 from schemas.topics import CATALOGUE, ORDER_MODE, Kind, Topic, derived
-from tests.embedded import World
-from tests.kafka_log import until
+from tests.support.kafka.broker import BrokerFixture
+from tests.support.kafka.log import until
 
 DEADLINE_S = 30
 
@@ -38,14 +39,14 @@ class Scene:
             self.owner,
             (self.command.name, self.fact.name),
             self.command.name,
-            StoreName.at(self.owner, data_dir=folder),
+            StoreAddress.at(self.owner, data_dir=folder),
         )
 
     def _topic(self, kind: Kind) -> Topic:
         return Topic(name=f"t-{uuid4().hex}", kind=kind, records=(), owner=self.owner, partitions=1)
 
     def look(self) -> Status:
-        return status.look(self.cluster, Codec(), self.catalogue, [self.reader])
+        return collect.collect_status(self.cluster, Codec(), self.catalogue, [self.reader])
 
     def alarms(self) -> set[tuple[str, str]]:
         return {(each.name, each.subject) for each in self.look().alarms}
@@ -76,9 +77,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene(cluster: World, tmp_path: Path) -> Scene:
+def scene(cluster: BrokerFixture, tmp_path: Path) -> Scene:
     here = Scene(Cluster(bootstrap=cluster.bootstrap), tmp_path)
-    topics.create(here.cluster, here.catalogue)
+    provision.create(here.cluster, here.catalogue)
     return here
 
 

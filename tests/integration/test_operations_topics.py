@@ -12,14 +12,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
     ResourceType,
 )
 
-from broker.client import Cluster
-from operations import topics
-from operations.admin import Admin
-from schemas.errors import BrokerUnreachable, Failed
+from clients.admin import Admin
+from clients.config import Cluster
+from operations.topics import provision
+from schemas.errors import BrokerUnreachable, OperationFailed
 from schemas.registry import Registry, subject
 from schemas.topics import CATALOGUE, ORDERS, Kind, Topic
-from tests.embedded import World
-from tests.kafka_log import until
+from tests.support.kafka.broker import BrokerFixture
+from tests.support.kafka.log import until
 
 
 def fresh(partitions: int = 2, kind: Kind = Kind.FACT) -> Topic:
@@ -42,43 +42,45 @@ def configured(admin: Admin, topic: Topic, name: str) -> str:
 
 def differing(here: Cluster, topic: Topic) -> list[str]:
     """The settings of a topic that are not as the catalogue wants them."""
-    [described] = topics.describe(here, [topic])
+    [described] = provision.describe(here, [topic])
     return [each.what for each in described.differs]
 
 
 @pytest.fixture
-def here(cluster: World) -> Cluster:
+def here(cluster: BrokerFixture) -> Cluster:
     return Cluster(bootstrap=cluster.bootstrap)
 
 
 def test_missing_topics_are_created_with_their_settings_and_answer_at_once(here: Cluster) -> None:
     wanted = [fresh(3), fresh(1, Kind.DEAD_LETTER)]
-    assert topics.create(here, wanted).created == tuple(topic.name for topic in wanted)
-    described = topics.describe(here, wanted)
+    assert provision.create(here, wanted).created == tuple(topic.name for topic in wanted)
+    described = provision.describe(here, wanted)
     assert [each.found.partitions for each in described if each.found] == [3, 1]
     assert all(each.differs == () and each.records_max == 0 for each in described)
 
 
 def test_a_second_run_changes_nothing(here: Cluster) -> None:
     wanted = [fresh()]
-    topics.create(here, wanted)
-    assert topics.create(here, wanted) == ((), (), (), ())
+    provision.create(here, wanted)
+    assert provision.create(here, wanted) == ((), (), (), ())
 
 
 def test_two_creators_at_once_are_fine(here: Cluster) -> None:
     wanted = [fresh() for _ in range(5)]
     with ThreadPoolExecutor(4) as pool:
-        made = [future.result(60) for future in [pool.submit(topics.create, here, wanted) for _ in range(4)]]
+        made = [
+            future.result(60) for future in [pool.submit(provision.create, here, wanted) for _ in range(4)]
+        ]
     assert sorted(name for each in made for name in each.created) == sorted(topic.name for topic in wanted)
     assert all(each.differs == () for each in made)
 
 
 def test_shorter_retention_is_lengthened_and_larger_limits_are_only_reported(here: Cluster) -> None:
     topic, admin = fresh(), Admin(here)
-    topics.create(here, [topic])
+    provision.create(here, [topic])
     alter(admin, topic, "retention.ms", "1000000")
     alter(admin, topic, "max.message.bytes", "2000000")
-    made = topics.create(here, [topic])
+    made = provision.create(here, [topic])
     assert [(each.what, each.found) for each in made.mended] == [("retention.ms", "1000000")]
     assert [each.what for each in made.differs] == ["max.message.bytes"]
     until(lambda: differing(here, topic) == ["max.message.bytes"], "what was mended differs no more")
@@ -88,20 +90,20 @@ def test_another_partition_count_is_reported_and_left_alone(here: Cluster) -> No
     topic, admin = fresh(6), Admin(here)
     for future in admin.client.create_topics([NewTopic(topic.name, 2)]).values():
         future.result(10)
-    made = topics.create(here, [topic])
+    made = provision.create(here, [topic])
     assert "partitions is 2, wanted 6" in [str(each).split(": ")[1] for each in made.differs]
     assert admin.topics()[topic.name].partitions == 2
 
 
 def test_a_missing_topic_is_described_as_missing(here: Cluster) -> None:
-    [described] = topics.describe(here, [fresh()])
+    [described] = provision.describe(here, [fresh()])
     assert (described.found, described.records_max, described.edges) == (None, None, {})
 
 
 def test_a_refused_topic_is_named(here: Cluster) -> None:
     bad = Topic(name="no/slash", kind=Kind.FACT, records=(), owner="o", partitions=1)
-    with pytest.raises(Failed, match="no/slash"):
-        topics.create(here, [bad])
+    with pytest.raises(OperationFailed, match="no/slash"):
+        provision.create(here, [bad])
 
 
 def test_nobody_there_is_said_within_the_deadline() -> None:
@@ -114,8 +116,8 @@ def test_schemas_are_registered_as_fully_compatible(here: Cluster, registry: str
     client = Registry(registry)
     # Leaving the block closes its HTTP connections.
     with client._client as asked:
-        made = topics.create(here, [orders], client)
+        made = provision.create(here, [orders], client)
         assert made.subjects == ((ORDERS, "OrderPlaced"),)
         assert client.id_of(ORDERS, orders.records[0]) > 0
         assert asked.get_compatibility(subject(ORDERS, orders.records[0])) == "FULL_TRANSITIVE"
-        assert topics.create(here, [orders], client).subjects == made.subjects
+        assert provision.create(here, [orders], client).subjects == made.subjects

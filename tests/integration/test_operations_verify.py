@@ -13,29 +13,30 @@ from typing import NamedTuple
 import pytest
 from confluent_kafka import Producer
 
-from broker.client import Cluster
 from cli.consume import _channel
 from cli.settings import load
+from clients.config import Cluster
 from consumers.registry import REACTIONS, all_topics
+from consumers.runtime.config import MemberConfig
 from consumers.runtime.member import Member
-from consumers.runtime.options import Options
-from consumers.runtime.pulse import Pulse
-from consumers.runtime.service import Service
-from operations import effects, topics
+from consumers.runtime.runner import Runner
+from consumers.runtime.status import MemberStatus
+from databases.address import StoreAddress
+from operations import effects
+from operations.topics import provision
 from operations.verify import reading
 from operations.verify.evidence import READS
-from operations.verify.judge import judge
-from operations.verify.verdict import Verdict
+from operations.verify.reconcile import reconcile
+from operations.verify.reconciliation import Reconciliation
 from producers import Item, Mode, OrderPlacer, OrderRequest
-from producers.mode_change import set_mode
+from producers.mode.change import set_mode
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
-from schemas.errors import DependencyDown, Failed, ForeignStore, TopicMissing
+from schemas.errors import DependencyUnavailable, ForeignStore, OperationFailed, TopicMissing
 from schemas.facts import OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
-from schemas.store_name import StoreName
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.embedded import World, world
+from tests.support.kafka.broker import BrokerFixture, world
 
 LONG = "ü" * 501
 HUGE = "x" * 3_000
@@ -47,11 +48,11 @@ class Shop(NamedTuple):
     cluster: Cluster
     folder: Path
 
-    def stores(self, folder: Path | None = None) -> Mapping[str, StoreName]:
-        return {group: StoreName.at(group, data_dir=folder or self.folder) for group in READS}
+    def stores(self, folder: Path | None = None) -> Mapping[str, StoreAddress]:
+        return {group: StoreAddress.at(group, data_dir=folder or self.folder) for group in READS}
 
-    def verdict(self, folder: Path | None = None) -> Verdict:
-        return judge(reading.gather(self.cluster, Codec(), self.stores(folder), lambda _text: None))
+    def verdict(self, folder: Path | None = None) -> Reconciliation:
+        return reconcile(reading.gather(self.cluster, Codec(), self.stores(folder), lambda _text: None))
 
     def consume(self, *names: str) -> None:
         stopping = Event()
@@ -59,19 +60,19 @@ class Shop(NamedTuple):
         members = []
         for reaction in REACTIONS:
             if reaction.name in names:
-                pulse = Pulse(reaction.name)
+                pulse = MemberStatus(reaction.name)
                 member = Member(
                     reaction,
                     cluster=self.cluster,
                     codec=Codec(),
-                    store=StoreName.at(reaction.name, data_dir=self.folder),
+                    store=StoreAddress.at(reaction.name, data_dir=self.folder),
                     channels={name: _channel(name, settings) for name in reaction.channels},
-                    options=Options(),
+                    options=MemberConfig(),
                     pulse=pulse,
                     stopping=stopping,
                 )
                 members.append((member, pulse))
-        service = Service(members, stopping)
+        service = Runner(members, stopping)
         assert service.run(until_idle_s=1, drain_s=30, watch=lambda: None)
         assert service.failures() == []
 
@@ -116,18 +117,18 @@ def foreign_records(shop: Shop) -> None:
 
 
 @pytest.fixture(scope="module")
-def broker() -> Iterator[World]:
+def broker() -> Iterator[BrokerFixture]:
     """A broker of our own: verify reads the fixed topics and groups, which other tests use too."""
     with world() as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def shop(broker: World, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(broker: BrokerFixture, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     made = Shop(Cluster(bootstrap=broker.bootstrap), tmp_path_factory.mktemp("data"))
     with pytest.raises(TopicMissing, match="cev topics create"):
         made.verdict()
-    topics.create(made.cluster, all_topics())
+    provision.create(made.cluster, all_topics())
     place_orders(made.cluster)
     before = made.verdict()
     assert (before.ok, before.accepted, len(before.unseen), before.dispatched) == (True, 12, 12, 0)
@@ -220,7 +221,7 @@ def test_a_store_of_another_data_directory_is_refused(shop: Shop, copied: Path) 
 
 
 def test_committed_offsets_without_a_store_are_explained(shop: Shop, tmp_path: Path) -> None:
-    with pytest.raises(Failed, match="CEV_DATA_DIR"):
+    with pytest.raises(OperationFailed, match="CEV_DATA_DIR"):
         shop.verdict(tmp_path)
 
 
@@ -228,7 +229,7 @@ def test_a_file_that_is_no_store_is_named(shop: Shop, copied: Path) -> None:
     (copied / "stores" / "sales.sqlite3").write_bytes(
         b"not a database, but long enough to be read as one" * 30
     )
-    with pytest.raises(DependencyDown, match=r"sales\.sqlite3"):
+    with pytest.raises(DependencyUnavailable, match=r"sales\.sqlite3"):
         shop.verdict(copied)
 
 
@@ -236,7 +237,7 @@ def test_effects_are_read_by_order_and_outcome(shop: Shop) -> None:
     path = shop.stores()["warehouse"]
     assert [each.input for each in effects.made(path, order_id=4)] == ["a"]
     assert sorted(each.order_id for each in effects.made(path, outcome="rejected")) == [1, 2, 3]
-    assert list(effects.made(StoreName.at("nobody", data_dir=shop.folder))) == []
+    assert list(effects.made(StoreAddress.at("nobody", data_dir=shop.folder))) == []
 
 
 def test_looking_leaves_no_trace_beside_a_store(shop: Shop, copied: Path) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import DISPATCH_PRODUCTS
-from tests.kafka_log import PATIENCE_S
-from tests.outboxes import ORDER_SERVICES, Service, opened
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import PATIENCE_S
+from tests.support.stores.outboxes import ORDER_SERVICES, Service, opened
 
 BEGIN = """
 import os, signal, sys
@@ -68,7 +68,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
         yield made
 
 
-def order(shop: Shop, service: Service, steps: str, crash: str) -> None:
+def order(shop: ConsumerHarness, service: Service, steps: str, crash: str) -> None:
     """Take an order in a process that is killed at a step."""
     ended = subprocess.run(
         [sys.executable, "-c", BEGIN + steps, service.url, shop.bootstrap, crash],
@@ -81,18 +81,18 @@ def order(shop: Shop, service: Service, steps: str, crash: str) -> None:
     assert ended.returncode == (-signal.SIGKILL if crash else 0), ended.stderr
 
 
-def orders(shop: Shop, service: Service) -> tuple[int, int]:
+def orders(shop: ConsumerHarness, service: Service) -> tuple[int, int]:
     """How often the order is in the service's table, and on the topic."""
     ((stored,),) = service.rows("SELECT count(*) FROM shop_orders WHERE id = 12004")
     return int(stored), len(shop.read(DISPATCH_PRODUCTS))
 
 
-def relay(shop: Shop, service: Service) -> None:
+def relay(shop: ConsumerHarness, service: Service) -> None:
     code, said = shop.ran("relay", "--until-idle", "0", CEV_OUTBOX_URL=service.url)
     assert code == 0, said
 
 
-def test_without_a_crash_all_three_ways_look_alike(shop: Shop, service: Service) -> None:
+def test_without_a_crash_all_three_ways_look_alike(shop: ConsumerHarness, service: Service) -> None:
     for number, steps in enumerate((DATABASE_FIRST, BROKER_FIRST, WITH_OUTBOX), 1):
         service.rows("DELETE FROM shop_orders")
         order(shop, service, steps, crash="")
@@ -100,13 +100,17 @@ def test_without_a_crash_all_three_ways_look_alike(shop: Shop, service: Service)
         assert orders(shop, service) == (1, number)
 
 
-def test_a_dual_write_killed_in_between_loses_an_accepted_order(shop: Shop, service: Service) -> None:
+def test_a_dual_write_killed_in_between_loses_an_accepted_order(
+    shop: ConsumerHarness, service: Service
+) -> None:
     order(shop, service, DATABASE_FIRST, crash="between")
     relay(shop, service)
     assert orders(shop, service) == (1, 0), "the customer has an order that nobody will ever dispatch"
 
 
-def test_the_other_way_round_it_dispatches_an_order_that_nobody_has(shop: Shop, service: Service) -> None:
+def test_the_other_way_round_it_dispatches_an_order_that_nobody_has(
+    shop: ConsumerHarness, service: Service
+) -> None:
     order(shop, service, BROKER_FIRST, crash="between")
     assert orders(shop, service) == (0, 1)
 
@@ -115,7 +119,7 @@ def test_the_other_way_round_it_dispatches_an_order_that_nobody_has(shop: Shop, 
     ("crash", "there"), [("between", 0), ("before the commit", 0), ("after the commit", 1)]
 )
 def test_the_same_crash_with_an_outbox_loses_nothing_and_invents_nothing(
-    shop: Shop, service: Service, crash: str, there: int
+    shop: ConsumerHarness, service: Service, crash: str, there: int
 ) -> None:
     order(shop, service, WITH_OUTBOX, crash)
     relay(shop, service)

@@ -12,17 +12,17 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, its stub only lacks the re-export
 
 from broker import embedded
-from producers.outbox import Outbox
-from producers.relay import Relay, RelayPulse
-from producers.relay_log import RelayLog
+from producers.outbox.batch_publisher import BatchPublisher
+from producers.outbox.outbox import Outbox
+from producers.outbox.relay import Relay, RelayStatus
 from schemas.topics import BY_NAME, DISPATCH_PRODUCTS
-from tests.embedded import World, world
-from tests.kafka_log import PATIENCE_S, Log, prepare, until
-from tests.outboxes import Service
+from tests.support.kafka.broker import BrokerFixture, world
+from tests.support.kafka.log import PATIENCE_S, Log, prepare, until
+from tests.support.stores.outboxes import Service
 
 
 @pytest.fixture(scope="module")
-def own() -> Iterator[World]:
+def own() -> Iterator[BrokerFixture]:
     with world() as started:
         prepare(started.bootstrap)
         yield started
@@ -36,11 +36,11 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def pulse(own: World, service: Service) -> Iterator[RelayPulse]:
+def pulse(own: BrokerFixture, service: Service) -> Iterator[RelayStatus]:
     """A relay that runs while the test does."""
-    made, stop = RelayPulse(), threading.Event()
+    made, stop = RelayStatus(), threading.Event()
     queue = service.queue()
-    log = RelayLog(Log(own.bootstrap).cluster, queue.identity(), answer_s=3)
+    log = BatchPublisher(Log(own.bootstrap).cluster, queue.identity(), answer_s=3)
     queue.close()
     relay = Relay(queue, log, made, stopping=stop.is_set, clean_after_ms=10**9)
     thread = threading.Thread(target=relay.run)
@@ -51,13 +51,13 @@ def pulse(own: World, service: Service) -> Iterator[RelayPulse]:
     assert not thread.is_alive()
 
 
-def on_topic(own: World) -> Counter[int]:
+def on_topic(own: BrokerFixture) -> Counter[int]:
     seen = Log(own.bootstrap).read(DISPATCH_PRODUCTS)
     return Counter(int.from_bytes(each.key or b"", "big") for each in seen)
 
 
 def test_orders_are_accepted_without_a_broker_and_published_when_it_is_back(
-    own: World, service: Service, pulse: RelayPulse
+    own: BrokerFixture, service: Service, pulse: RelayStatus
 ) -> None:
     with Outbox.connect(own.bootstrap) as outbox:
         service.accept(outbox, 1)
@@ -76,7 +76,7 @@ def test_orders_are_accepted_without_a_broker_and_published_when_it_is_back(
 
 
 def test_a_missing_topic_is_waited_for_and_puts_no_row_aside(
-    own: World, service: Service, pulse: RelayPulse
+    own: BrokerFixture, service: Service, pulse: RelayStatus
 ) -> None:
     admin = AdminClient({"bootstrap.servers": own.bootstrap})
     with Outbox.connect(own.bootstrap) as outbox:

@@ -15,26 +15,26 @@ from urllib.request import urlopen
 import pytest
 from sqlalchemy import text
 
-from broker.client import Cluster
-from producers.mode import ModeFollower
-from producers.mode_change import set_mode
-from producers.order_writes import Encoded
-from producers.outbox import Outbox
-from producers.outbox_rows import pack, unpack
-from producers.relay import Relay, RelayPulse
-from producers.relay_log import RelayLog
-from producers.request import OrderRequest
+from clients.config import Cluster
+from producers.mode.change import set_mode
+from producers.mode.follower import ModeFollower
+from producers.outbox.batch_publisher import BatchPublisher
+from producers.outbox.outbox import Outbox
+from producers.outbox.record_codec import pack, unpack
+from producers.outbox.relay import Relay, RelayStatus
+from producers.placing.pending_order import ProducerRecord
+from producers.placing.request import OrderRequest
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.control import Mode
 from schemas.framing import encode_key
 from schemas.registry import Registry
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, ORDERS
-from tests.kafka_log import PATIENCE_S, until
-from tests.outboxes import HOME, ORDER_SERVICES, Service, opened
-from tests.postgres import Server
-from tests.receivers import free_port
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import PATIENCE_S, until
+from tests.support.receivers import free_port
+from tests.support.stores.outboxes import HOME, ORDER_SERVICES, Service, opened
+from tests.support.stores.postgres import Server
 
 if TYPE_CHECKING:
     import subprocess
@@ -47,19 +47,21 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
 
 
 @pytest.fixture
-def outbox(shop: Shop) -> Iterator[Outbox]:
+def outbox(shop: ConsumerHarness) -> Iterator[Outbox]:
     """An outbox that follows the mode of the broker."""
     with Outbox.connect(shop.bootstrap) as made:
         yield made
 
 
-def switch(shop: Shop, outbox: Outbox, mode: Mode) -> None:
+def switch(shop: ConsumerHarness, outbox: Outbox, mode: Mode) -> None:
     """Set the mode, and wait until the service has heard of it."""
     epoch = set_mode(shop.cluster, Codec(), mode, changed_by="tester@here").change.epoch
     until(lambda: outbox.mode.epoch == epoch, "the service follows the mode")
 
 
-def relayed(shop: Shop, service: Service, *words: str, code: str | None = None, exit_code: int = 0) -> Any:
+def relayed(
+    shop: ConsumerHarness, service: Service, *words: str, code: str | None = None, exit_code: int = 0
+) -> Any:
     """Run `cev relay` until nothing waits; what it reports."""
     child = shop.cev("relay", "--until-idle", "0", "--json", *words, code=code, CEV_OUTBOX_URL=service.url)
     told, said = child.communicate(timeout=2 * PATIENCE_S)
@@ -68,18 +70,20 @@ def relayed(shop: Shop, service: Service, *words: str, code: str | None = None, 
     return json.loads(told) if told else said
 
 
-def on(shop: Shop, topic: str) -> list[int]:
+def on(shop: ConsumerHarness, topic: str) -> list[int]:
     """Order ids on a topic, as often as they are there."""
     return [int.from_bytes(seen.key or b"", "big", signed=True) for seen in shop.read(topic)]
 
 
 @contextmanager
-def relaying(shop: Shop, service: Service, cluster: Cluster | None = None) -> Iterator[RelayPulse]:
+def relaying(
+    shop: ConsumerHarness, service: Service, cluster: Cluster | None = None
+) -> Iterator[RelayStatus]:
     """A relay on a thread of this process, for the block."""
-    queue, pulse, stop = service.queue(), RelayPulse(), threading.Event()
+    queue, pulse, stop = service.queue(), RelayStatus(), threading.Event()
     relay = Relay(
         queue,
-        RelayLog(cluster or shop.cluster, queue.identity(), answer_s=3),
+        BatchPublisher(cluster or shop.cluster, queue.identity(), answer_s=3),
         pulse,
         stopping=stop.is_set,
         clean_after_ms=10**9,
@@ -111,7 +115,7 @@ def role(port: int) -> str | None:
 
 
 def test_accepted_orders_are_published_as_they_were_rendered(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     service.accept(outbox, 1, 2, 3)
     told = relayed(shop, service)
@@ -129,7 +133,7 @@ def test_accepted_orders_are_published_as_they_were_rendered(
 
 
 def test_a_switch_between_acceptance_and_publication_changes_nothing(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     service.accept(outbox, 1)
     switch(shop, outbox, Mode.SHADOW)
@@ -148,7 +152,9 @@ def test_a_switch_between_acceptance_and_publication_changes_nothing(
     assert set(shop.outcomes("warehouse")) == {1, 2, 3}
 
 
-def test_a_registrys_framing_is_rendered_at_acceptance(shop: Shop, service: Service, registry: str) -> None:
+def test_a_registrys_framing_is_rendered_at_acceptance(
+    shop: ConsumerHarness, service: Service, registry: str
+) -> None:
     with Registry(registry) as client:
         for topic in CATALOGUE:
             for record in topic.records:
@@ -165,7 +171,7 @@ def test_a_registrys_framing_is_rendered_at_acceptance(shop: Shop, service: Serv
 
 
 def test_orders_accepted_one_after_the_other_under_one_id_keep_their_order(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     for number in range(30):
         service.accept(outbox, 7, address=f"{number} Streetford Road")
@@ -179,7 +185,7 @@ def test_orders_accepted_one_after_the_other_under_one_id_keep_their_order(
 
 @pytest.mark.parametrize("service", ["postgresql"], indirect=True)
 def test_rows_of_a_slow_transaction_come_out_although_later_ids_went_before(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     with relaying(shop, service) as pulse, service.engine.connect() as slow:
         service.write(slow, outbox, 1)
@@ -193,7 +199,7 @@ def test_rows_of_a_slow_transaction_come_out_although_later_ids_went_before(
 
 
 def test_of_many_writers_at_once_none_is_skipped_and_none_comes_twice(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     """Each writer inserts, dawdles for as long as others take to commit, and commits or rolls back."""
     writers, rounds = 6, 25
@@ -228,26 +234,26 @@ def test_of_many_writers_at_once_none_is_skipped_and_none_comes_twice(
 
 KILL = "import os, signal\ndie = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
 CRASHES = {
-    "before Kafka": "from producers.relay_log import RelayLog as C\nC.publish = die",
+    "before Kafka": "from producers.outbox.batch_publisher import BatchPublisher as C\nC.publish = die",
     "in Kafka, half a batch produced": """
-import producers.relay_log as m
+import producers.outbox.batch_publisher as m
 real, done = m._produce, []
 def produce(producer, *rest):
     done.append(1)
     len(done) > 2 and (producer.flush(5), die())
     return real(producer, *rest)
 m._produce = produce""",
-    "in Kafka, before the commit": "import producers.relay_log as m\nm.resumed = die",
+    "in Kafka, before the commit": "import producers.outbox.batch_publisher as m\nm.resumed = die",
     "after Kafka, before the rows are marked": """
-from producers.relay_log import RelayLog as C
+from producers.outbox.batch_publisher import BatchPublisher as C
 real = C.publish
 C.publish = lambda *a: (real(*a), die())""",
     "while the rows are marked": """
-from producers.relay_queue import Queue as C
+from producers.outbox.queue import Queue as C
 real, done = C._intend, []
 C._intend = lambda *a: (done.append(1), len(done) > 1 and die(), real(*a))""",
     "after the rows are marked": """
-from producers.relay_queue import Queue as C
+from producers.outbox.queue import Queue as C
 real, done = C.next, []
 C.next = lambda *a, **k: (len(done) > 0 and (real(*a, **k), die()), done.append(1), real(*a, **k))[2]""",
 }
@@ -255,7 +261,7 @@ C.next = lambda *a, **k: (len(done) > 0 and (real(*a, **k), die()), done.append(
 
 @pytest.mark.parametrize("crash", CRASHES)
 def test_a_relay_that_is_killed_loses_nothing_and_doubles_nothing(
-    shop: Shop, service: Service, outbox: Outbox, crash: str
+    shop: ConsumerHarness, service: Service, outbox: Outbox, crash: str
 ) -> None:
     switch(shop, outbox, Mode.SHADOW)
     service.accept(outbox, *range(5))
@@ -271,7 +277,7 @@ def test_a_relay_that_is_killed_loses_nothing_and_doubles_nothing(
     assert len(set(sent)) == 16
 
 
-def test_sigterm_finishes_what_is_on_its_way(shop: Shop, service: Service, outbox: Outbox) -> None:
+def test_sigterm_finishes_what_is_on_its_way(shop: ConsumerHarness, service: Service, outbox: Outbox) -> None:
     port = free_port()
     child = shop.cev("relay", CEV_OUTBOX_URL=service.url, CEV_HEALTH_PORT=str(port))
     until(lambda: role(port) == "leading", "it leads")
@@ -289,7 +295,7 @@ def test_sigterm_finishes_what_is_on_its_way(shop: Shop, service: Service, outbo
 
 
 def test_a_second_relay_stands_by_and_takes_over_when_the_first_is_killed(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     ports = free_port(), free_port()
     first = shop.cev("relay", CEV_OUTBOX_URL=service.url, CEV_HEALTH_PORT=str(ports[0]))
@@ -310,7 +316,7 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_first_is_killed(
 
 STOPS = """
 import os, signal
-import producers.relay_log as m
+import producers.outbox.batch_publisher as m
 real, done = m.resumed, []
 def commit(step, _deadline):
     if not done:
@@ -326,7 +332,7 @@ def stopped(child: "subprocess.Popen[str]") -> bool:
 
 
 def test_a_zombie_that_lost_its_lock_writes_nothing_more(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     """Stopped before its commit, robbed of its lock, continued: its transaction is refused."""
     service.accept(outbox, *range(5))
@@ -355,10 +361,12 @@ def test_a_zombie_that_lost_its_lock_writes_nothing_more(
 
 
 def test_a_record_too_large_is_kept_with_its_error_and_holds_up_its_own_order_alone(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     service.accept(outbox, 1)
-    big = pack((Encoded(ORDERS, encode_key(2), random.Random(1).randbytes(1_300_000), [("ce_id", "big")]),))
+    big = pack(
+        (ProducerRecord(ORDERS, encode_key(2), random.Random(1).randbytes(1_300_000), [("ce_id", "big")]),)
+    )
     service.rows(
         "INSERT INTO cev_outbox (order_id, mode, epoch, accepted_at, records) VALUES (2, 'event', 1, 1, :r)",
         r=big,
@@ -378,7 +386,7 @@ def test_a_record_too_large_is_kept_with_its_error_and_holds_up_its_own_order_al
 
 
 def test_published_rows_are_cleaned_after_the_setting_and_others_never(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     service.accept(outbox, 1, 2, 3)
     assert relayed(shop, service)["cleaned"] == 0
@@ -392,7 +400,7 @@ def test_published_rows_are_cleaned_after_the_setting_and_others_never(
 
 
 def test_a_database_that_goes_away_is_waited_for(
-    shop: Shop, postgres: Server, request: pytest.FixtureRequest, outbox: Outbox
+    shop: ConsumerHarness, postgres: Server, request: pytest.FixtureRequest, outbox: Outbox
 ) -> None:
     service = Service(request.getfixturevalue("postgres_url"))
     with relaying(shop, service) as pulse:
@@ -414,7 +422,7 @@ def test_a_database_that_goes_away_is_waited_for(
 # -- how it ends -------------------------------------------------------------------------------------------
 
 
-def test_what_is_missing_at_the_start_is_said_in_one_line(shop: Shop, tmp_path: Path) -> None:
+def test_what_is_missing_at_the_start_is_said_in_one_line(shop: ConsumerHarness, tmp_path: Path) -> None:
     nowhere = f"sqlite:///{tmp_path / 'none.sqlite3'}"
     empty = tmp_path / "empty.sqlite3"
     empty.touch()
@@ -426,7 +434,7 @@ def test_what_is_missing_at_the_start_is_said_in_one_line(shop: Shop, tmp_path: 
             (2, {**foreign, **nobody}, "PostgreSQL"),
             (3, {"CEV_OUTBOX_URL": nowhere}, "none.sqlite3"),
             (3, {"CEV_OUTBOX_URL": "postgresql://u:s3cret@127.0.0.1:1/shop"}, "does not answer"),
-            (1, {"CEV_OUTBOX_URL": f"sqlite:///{empty}"}, "producers.outbox.create"),
+            (1, {"CEV_OUTBOX_URL": f"sqlite:///{empty}"}, "producers.outbox.outbox.create"),
             (3, {"CEV_OUTBOX_URL": service.url, **nobody}, "no broker"),
         ]
         children = [shop.cev("relay", **environment) for _, environment, _ in cases]
@@ -446,7 +454,7 @@ def opened_file(folder: Path) -> Iterator[Service]:
 
 
 def test_orders_accepted_in_one_transaction_with_others_work_at_any_size(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     with service.engine.begin() as connection:
         for number in range(1500):
@@ -457,7 +465,7 @@ def test_orders_accepted_in_one_transaction_with_others_work_at_any_size(
 
 
 def test_status_shows_what_waits_and_no_reader_where_there_is_none(
-    shop: Shop, service: Service, outbox: Outbox
+    shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
     def status(**environment: str) -> dict[str, Any]:
         child = shop.cev("status", "--json", **environment)

@@ -50,17 +50,21 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS
-from tests.day import letters
-from tests.kafka_log import until
-from tests.receivers import TextGateway, free_port
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.crash.scenarios import letters
+from tests.support.kafka.log import until
+from tests.support.receivers import TextGateway, free_port
 
 if TYPE_CHECKING:
     from consumers.runtime.reaction import Delivery
     from schemas.errors import Position
 
-HANGS = "import time\nfrom consumers.runtime.outlet import Outlet\nOutlet.send = lambda *_: time.sleep(300)\n"
-IMPATIENT = "from consumers.runtime import pulse\npulse.STUCK_S = 1.0\n"
+HANGS = """
+import time
+from consumers.runtime.kafka.producer import ResultProducer
+ResultProducer.send = lambda *_: time.sleep(300)
+"""
+IMPATIENT = "from consumers.runtime import status\nstatus.STUCK_S = 1.0\n"
 BUSY_S = 4.0
 
 
@@ -98,7 +102,9 @@ def asked(port: int, what: str) -> int | None:
         return None
 
 
-def test_a_member_that_is_told_to_stop_commits_nothing_that_it_has_not_finished(shop: Shop) -> None:
+def test_a_member_that_is_told_to_stop_commits_nothing_that_it_has_not_finished(
+    shop: ConsumerHarness,
+) -> None:
     for order_id in range(20):
         shop.command(order_id)
     child = shop.cev("consume", "warehouse", code=HANGS, CEV_DRAIN_S="0.3")
@@ -112,7 +118,7 @@ def test_a_member_that_is_told_to_stop_commits_nothing_that_it_has_not_finished(
     assert sorted(shop.results()) == [(order_id, "ProductDispatched") for order_id in range(20)]
 
 
-def test_waiting_for_a_receiver_that_is_down_burns_no_core(shop: Shop) -> None:
+def test_waiting_for_a_receiver_that_is_down_burns_no_core(shop: ConsumerHarness) -> None:
     gateway = TextGateway()
     gateway.refuse = 503
     for order_id in range(50):
@@ -131,7 +137,7 @@ def test_waiting_for_a_receiver_that_is_down_burns_no_core(shop: Shop) -> None:
     assert child.returncode == 0, told
 
 
-def test_a_member_that_lives_and_no_longer_consumes_is_not_ready(shop: Shop) -> None:
+def test_a_member_that_lives_and_no_longer_consumes_is_not_ready(shop: ConsumerHarness) -> None:
     port = free_port()
     shop.command(1)
     child = shop.cev("consume", "warehouse", code=HANGS + IMPATIENT, CEV_HEALTH_PORT=str(port))
@@ -141,7 +147,7 @@ def test_a_member_that_lives_and_no_longer_consumes_is_not_ready(shop: Shop) -> 
     child.kill()
 
 
-def test_lanes_work_side_by_side_and_an_orders_messages_one_after_the_other(shop: Shop) -> None:
+def test_lanes_work_side_by_side_and_an_orders_messages_one_after_the_other(shop: ConsumerHarness) -> None:
     for order_id in range(60):
         shop.fact(order_id, email=f"c{order_id}@customers.example", phone=f"+4930{order_id}")
     way = Recorder()
@@ -152,7 +158,7 @@ def test_lanes_work_side_by_side_and_an_orders_messages_one_after_the_other(shop
 
 
 def test_a_dead_letter_takes_no_key_so_its_order_is_done_by_the_other_path_in_either_sequence(
-    shop: Shop,
+    shop: ConsumerHarness,
 ) -> None:
     shop.raw(DISPATCH_PRODUCTS, encode_key(1), b"no avro at all")
     shop.fact(2)

@@ -12,29 +12,29 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, To
 from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, its stub only lacks the re-export
 
-from broker.client import Cluster
+from clients.config import Cluster
+from clients.partitioner import partition_of
 from producers import OrderPlacer, OrderRequest, Placed
-from producers.audience import nobody_acts
-from producers.await_result import ResultWatch
-from producers.bulk import Bulk
-from producers.load import Load, Loaded
-from producers.mode import ModeFollower
-from producers.mode_change import TRANSACTIONAL_ID, ModeWriter, set_mode
-from producers.mode_log import read_history, read_mode
-from producers.partition import partition_of
-from producers.rows import Row
-from producers.sample_orders import sample_orders
-from producers.transactions import Transactions
+from producers.bulk.import_orders import OrderImport
+from producers.bulk.load_generator import LoadGenerator, LoadResult
+from producers.bulk.row_reader import Row
+from producers.bulk.sample_orders import sample_orders
+from producers.mode.audience import missing_consumer_warning
+from producers.mode.change import TRANSACTIONAL_ID, ModeWriter, set_mode
+from producers.mode.follower import ModeFollower
+from producers.mode.log import read_history, read_mode
+from producers.placing.result_watch import ResultWatch
+from producers.placing.transactional_publisher import TransactionalPublisher
 from schemas.codec import Codec
 from schemas.control import INITIAL, Mode, ModeChanged
 from schemas.errors import BrokerUnreachable, Fenced, InvalidSetting, Position, StaleEpoch, TopicMissing
 from schemas.facts import OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDER_MODE, ORDERS, Message
-from tests.embedded import world
+from tests.support.kafka.broker import world
 
 if TYPE_CHECKING:
-    from producers.pipeline import Outcome, Pipeline
+    from producers.placing.pipeline import Outcome, Pipeline
 
 ME = "tester@here"
 
@@ -285,7 +285,7 @@ def test_a_shadow_batch_that_lost_its_producer_is_written_again_once(own: Cluste
     with OrderPlacer(own, Codec(), live=False) as placer:
         first = placer.prepare(OrderRequest(address="x", order_id=number - 1))
         second = placer.prepare(OrderRequest(address="x", order_id=number))
-    transactions = Transactions(own, deadline_s=20)
+    transactions = TransactionalPublisher(own, deadline_s=20)
     transactions.write([first])
     thief = Producer(own.transactional_producer(transactions._id))
     thief.init_transactions(10)
@@ -316,14 +316,14 @@ def test_orders_keep_flowing_while_the_mode_is_flipped(own: Cluster) -> None:
                 mode(own, wanted)
             flipped.set()
 
-    loads: list[Loaded] = []
+    loads: list[LoadResult] = []
     with OrderPlacer(own, Codec()) as placer:
         flipper = threading.Thread(target=flip)
         flipper.start()
         try:
             while not loads or not flipped.is_set():
                 assert len(loads) < 20, "the modes are not flipped"
-                loads.append(Load(placer, rate=400).run(sample_orders(1), 1200))
+                loads.append(LoadGenerator(placer, rate=400).run(sample_orders(1), 1200))
         finally:
             stop.set()
             flipper.join(60)
@@ -342,7 +342,7 @@ def test_a_bulk_that_is_run_again_names_the_same_orders(own: Cluster) -> None:
     def run(these: list[Row]) -> list[int]:
         placed: list[Placed] = []
         with OrderPlacer(own, Codec()) as placer:
-            Bulk(placer, on_placed=placed.append, on_fault=lambda _row, _message: None).run(these)
+            OrderImport(placer, on_placed=placed.append, on_fault=lambda _row, _message: None).run(these)
         return [each.order_id for each in placed]
 
     mode(own, Mode.COMMAND)
@@ -383,12 +383,14 @@ def test_waiting_ends_at_its_deadline(own: Cluster) -> None:
 
 
 def test_a_mode_that_nobody_acts_in_is_warned_of(own: Cluster) -> None:
-    assert "no live member" in (nobody_acts(own, Mode.EVENT) or "")
+    assert "no live member" in (missing_consumer_warning(own, Mode.EVENT) or "")
     member = Consumer(own.consumer("warehouse"))
     member.subscribe([ORDERS])
     try:
-        assert until(lambda: member.poll(0.1) is None and nobody_acts(own, Mode.EVENT) is None, 20)
-        assert "reads dispatch_products" in (nobody_acts(own, Mode.COMMAND) or "")
+        assert until(
+            lambda: member.poll(0.1) is None and missing_consumer_warning(own, Mode.EVENT) is None, 20
+        )
+        assert "reads dispatch_products" in (missing_consumer_warning(own, Mode.COMMAND) or "")
     finally:
         member.close()
 

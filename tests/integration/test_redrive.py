@@ -5,40 +5,51 @@ from typing import Any
 
 import pytest
 
-from broker.client import Cluster
+from clients.config import Cluster
 from consumers.registry import all_topics
-from operations import dead_letters
-from operations.dead_letters import Filter
-from operations.redrive import Redrive, Ruling
-from operations.redrive_writer import Writer
+from operations.dead_letters import listing
+from operations.dead_letters.listing import Filter
+from operations.dead_letters.redrive import Redrive, RedriveRequest
+from operations.dead_letters.writer import Writer
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import Fenced
 from schemas.facts import OrderPlaced
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS, Kind
-from tests.kafka_log import HOME, until
-from tests.letters import DLQ, RETRY, decide, ended, open_transaction, positions, put_aside, redrives
-from tests.running import Shop
+from tests.support.consumers.dead_letters import (
+    DLQ,
+    RETRY,
+    decide,
+    ended,
+    open_transaction,
+    positions,
+    put_aside,
+    redrives,
+)
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import HOME, until
 
-REDRIVE = Ruling("redriven", "ada@here")
+REDRIVE = RedriveRequest("redriven", "ada@here")
 TOPIC = next(topic for topic in all_topics() if topic.name == DLQ)
 
 
-def run(shop: Shop, ruling: Ruling = REDRIVE, **wanted: Any) -> Redrive:
+def run(shop: ConsumerHarness, ruling: RedriveRequest = REDRIVE, **wanted: Any) -> Redrive:
     """A whole run in this process."""
     made = Redrive(Cluster(bootstrap=shop.bootstrap), all_topics(), Filter(**wanted), ruling)
     made.run()
     return made
 
 
-def undecided(shop: Shop, *, every: bool = False, **wanted: Any) -> list[int | None]:
+def undecided(shop: ConsumerHarness, *, every: bool = False, **wanted: Any) -> list[int | None]:
     cluster = Cluster(bootstrap=shop.bootstrap)
-    found = dead_letters.listed(cluster, all_topics(), Filter(**wanted), every=every)
+    found = listing.listed(cluster, all_topics(), Filter(**wanted), every=every)
     return sorted((letter.order_id for letter in found), key=lambda number: number or 0)
 
 
-def test_a_redriven_record_is_the_dead_letter_as_it_was_for_the_failed_group_alone(shop: Shop) -> None:
+def test_a_redriven_record_is_the_dead_letter_as_it_was_for_the_failed_group_alone(
+    shop: ConsumerHarness,
+) -> None:
     put_aside(shop, 3)
     made = run(shop)
     assert (made.tally.selected, made.tally.done, made.tally.groups) == (3, 3, {"warehouse": 3})
@@ -54,7 +65,7 @@ def test_a_redriven_record_is_the_dead_letter_as_it_was_for_the_failed_group_alo
     assert all(low == high for low, high in shop.edges(*others).values())
 
 
-def test_a_second_redrive_of_the_same_letters_is_refused_and_said(shop: Shop) -> None:
+def test_a_second_redrive_of_the_same_letters_is_refused_and_said(shop: ConsumerHarness) -> None:
     put_aside(shop, 2)
     first = decide(shop, "redrive", "--group", "warehouse")
     assert (first["selected"], first["done"], first["skipped"], first["dry_run"]) == (2, 2, 0, False)
@@ -66,7 +77,7 @@ def test_a_second_redrive_of_the_same_letters_is_refused_and_said(shop: Shop) ->
     assert "warehouse has no live member" not in err
 
 
-def test_a_rehearsal_changes_nothing_and_fences_nobody(shop: Shop) -> None:
+def test_a_rehearsal_changes_nothing_and_fences_nobody(shop: ConsumerHarness) -> None:
     put_aside(shop, 2)
     with Writer(shop.cluster, TOPIC) as writer:
         writer.claim()
@@ -77,7 +88,9 @@ def test_a_rehearsal_changes_nothing_and_fences_nobody(shop: Shop) -> None:
     assert redrives(shop) == []
 
 
-def test_a_run_that_another_takes_over_ends_with_4_and_nothing_is_written_twice(shop: Shop) -> None:
+def test_a_run_that_another_takes_over_ends_with_4_and_nothing_is_written_twice(
+    shop: ConsumerHarness,
+) -> None:
     put_aside(shop, 60)
     slow = shop.cev("dlq", "redrive", "--rate", "2", "--json")
     until(lambda: redrives(shop), "the slow run has begun")
@@ -90,9 +103,9 @@ def test_a_run_that_another_takes_over_ends_with_4_and_nothing_is_written_twice(
     assert sorted(redrives(shop)) == sorted(positions(shop))
 
 
-def test_a_writer_that_was_fenced_writes_nothing_of_its_batch(shop: Shop) -> None:
+def test_a_writer_that_was_fenced_writes_nothing_of_its_batch(shop: ConsumerHarness) -> None:
     put_aside(shop, 1)
-    [letter] = dead_letters.listed(shop.cluster, all_topics(), Filter())
+    [letter] = listing.listed(shop.cluster, all_topics(), Filter())
     made = Redrive(shop.cluster, all_topics(), Filter(), REDRIVE)
     with Writer(shop.cluster, TOPIC) as old:
         old.claim()
@@ -103,7 +116,7 @@ def test_a_writer_that_was_fenced_writes_nothing_of_its_batch(shop: Shop) -> Non
     assert redrives(shop) == []
 
 
-def test_what_comes_after_the_start_is_not_taken(shop: Shop) -> None:
+def test_what_comes_after_the_start_is_not_taken(shop: ConsumerHarness) -> None:
     put_aside(shop, 30)
     slow = shop.cev("dlq", "redrive", "--rate", "4", "--json")
     until(lambda: redrives(shop), "the run has begun")
@@ -119,7 +132,7 @@ def test_what_comes_after_the_start_is_not_taken(shop: Shop) -> None:
     assert len(undecided(shop)) == 31
 
 
-def test_a_record_that_fails_again_is_a_new_letter_with_its_first_origin(shop: Shop) -> None:
+def test_a_record_that_fails_again_is_a_new_letter_with_its_first_origin(shop: ConsumerHarness) -> None:
     put_aside(shop, 1)
     [origin] = shop.read(ORDERS)
     run(shop)
@@ -138,7 +151,7 @@ def test_a_record_that_fails_again_is_a_new_letter_with_its_first_origin(shop: S
     assert sorted(redrives(shop)) == sorted(positions(shop))
 
 
-def test_a_redriven_order_is_dispatched_unless_it_has_its_outcome(shop: Shop) -> None:
+def test_a_redriven_order_is_dispatched_unless_it_has_its_outcome(shop: ConsumerHarness) -> None:
     put_aside(shop, 2)
     shop.command(2)
     shop.handled("warehouse")
@@ -148,7 +161,7 @@ def test_a_redriven_order_is_dispatched_unless_it_has_its_outcome(shop: Shop) ->
     assert sorted(shop.results()) == [(1, "ProductDispatched"), (2, "ProductDispatched")]
 
 
-def test_a_command_redriven_in_mode_event_is_dispatched(shop: Shop) -> None:
+def test_a_command_redriven_in_mode_event_is_dispatched(shop: ConsumerHarness) -> None:
     shop.fact(8)
     shop.handled("warehouse")
     value = Codec().encode(DISPATCH_PRODUCTS, DispatchProduct(7, "from before the switch", 1))
@@ -172,13 +185,15 @@ def test_a_command_redriven_in_mode_event_is_dispatched(shop: Shop) -> None:
         (("--until", "1h"), []),
     ],
 )
-def test_only_what_the_options_mean_is_taken(shop: Shop, words: tuple[str, ...], orders: list[int]) -> None:
+def test_only_what_the_options_mean_is_taken(
+    shop: ConsumerHarness, words: tuple[str, ...], orders: list[int]
+) -> None:
     put_aside(shop, 3)
     assert decide(shop, "redrive", *words)["done"] == len(orders)
     assert {seen.key for seen in shop.read(RETRY)} == {encode_key(each) for each in orders}
 
 
-def test_letters_can_be_named_one_by_one(shop: Shop) -> None:
+def test_letters_can_be_named_one_by_one(shop: ConsumerHarness) -> None:
     put_aside(shop, 4)
     asked = positions(shop)[1:3]
     assert decide(shop, "redrive", *asked)["selected"] == 2
@@ -188,7 +203,7 @@ def test_letters_can_be_named_one_by_one(shop: Shop) -> None:
         assert (code, err.count("\n")) == (expected, 1), err
 
 
-def test_a_discard_is_recorded_with_who_and_why_and_is_a_decision(shop: Shop) -> None:
+def test_a_discard_is_recorded_with_who_and_why_and_is_a_decision(shop: ConsumerHarness) -> None:
     put_aside(shop, 2)
     found = decide(shop, "discard", "--order-id", "1", "--why", "a test sent it")
     assert (found["selected"], found["done"]) == (1, 1)
@@ -207,17 +222,17 @@ def test_a_discard_is_recorded_with_who_and_why_and_is_a_decision(shop: Shop) ->
     assert shown["decision"]["how"] == "discarded"
 
 
-def found_at(shop: Shop, order_id: int) -> str:
-    [letter] = dead_letters.listed(shop.cluster, all_topics(), Filter(order_id=order_id), every=True)
+def found_at(shop: ConsumerHarness, order_id: int) -> str:
+    [letter] = listing.listed(shop.cluster, all_topics(), Filter(order_id=order_id), every=True)
     return str(letter.entry.position)
 
 
-def test_a_discard_without_a_reason_is_a_mistake(shop: Shop) -> None:
+def test_a_discard_without_a_reason_is_a_mistake(shop: ConsumerHarness) -> None:
     code, _, err = ended(shop.cev("dlq", "discard", "--why", " "))
     assert (code, err.startswith("cev: a discard needs a reason")) == (2, True)
 
 
-def test_a_letter_of_which_only_the_position_is_known_can_only_be_discarded(shop: Shop) -> None:
+def test_a_letter_of_which_only_the_position_is_known_can_only_be_discarded(shop: ConsumerHarness) -> None:
     shop.raw(DLQ, None, None, [("kafka_dlt-exception-fqcn", b"schemas.errors.Undeliverable")], partition=4)
     shop.raw(DLQ, None, b"no key", [("kafka_dlt-exception-fqcn", b"schemas.errors.NullKey")], partition=4)
     shop.flush()
@@ -225,12 +240,14 @@ def test_a_letter_of_which_only_the_position_is_known_can_only_be_discarded(shop
     assert (tally.selected, tally.done, tally.skipped.total()) == (2, 1, 1)
     assert "only the position" in next(iter(tally.skipped))
     assert [(seen.partition, seen.value) for seen in shop.read(RETRY)] == [(4, b"no key")]
-    assert run(shop, Ruling("discarded", "ada@here", "gone")).tally.done == 1
+    assert run(shop, RedriveRequest("discarded", "ada@here", "gone")).tally.done == 1
     assert shop.handled("warehouse").dead == 1
     assert len(undecided(shop)) == 1
 
 
-def test_a_letter_as_large_as_a_dead_letter_may_be_is_redriven_and_a_larger_one_skipped(shop: Shop) -> None:
+def test_a_letter_as_large_as_a_dead_letter_may_be_is_redriven_and_a_larger_one_skipped(
+    shop: ConsumerHarness,
+) -> None:
     for size in (7 * 1024 * 1024, 8 * 1024 * 1024 - 500):
         shop.raw(DLQ, encode_key(size), b"x" * size, partition=0)
     shop.flush()
@@ -239,7 +256,7 @@ def test_a_letter_as_large_as_a_dead_letter_may_be_is_redriven_and_a_larger_one_
     assert "too large" in next(iter(tally.skipped))
 
 
-def test_a_rate_is_kept(shop: Shop) -> None:
+def test_a_rate_is_kept(shop: ConsumerHarness) -> None:
     for order_id in range(40):
         shop.raw(DLQ, encode_key(order_id), b"x")
     shop.flush()
@@ -249,7 +266,7 @@ def test_a_rate_is_kept(shop: Shop) -> None:
     assert time.monotonic() - began >= 0.75
 
 
-def test_headers_of_a_sender_make_no_marker_of_a_redriven_record(shop: Shop) -> None:
+def test_headers_of_a_sender_make_no_marker_of_a_redriven_record(shop: ConsumerHarness) -> None:
     hostile = {"discard-why": "mine", "discard-by": "me", "redrive-of": f"{DLQ}:0:0", "redrive-id": "0"}
     shop.write(ORDERS, OrderPlaced(1, HOME, 1), [*hostile.items()])
     assert shop.handled("warehouse").dead == 1
@@ -258,7 +275,7 @@ def test_headers_of_a_sender_make_no_marker_of_a_redriven_record(shop: Shop) -> 
     assert shop.results() == [(1, "ProductDispatched")]
 
 
-def test_the_order_of_one_key_is_kept(shop: Shop) -> None:
+def test_the_order_of_one_key_is_kept(shop: ConsumerHarness) -> None:
     for number in range(900):
         shop.raw(DLQ, encode_key(number % 3), str(number).encode())
     shop.flush()
@@ -268,20 +285,20 @@ def test_the_order_of_one_key_is_kept(shop: Shop) -> None:
         assert mine == list(range(order_id, 900, 3))
 
 
-def alarms(shop: Shop) -> list[str]:
+def alarms(shop: ConsumerHarness) -> list[str]:
     _, [document], _ = ended(shop.cev("status", "--json"))
     return [each["text"] for each in document["alarms"] if each["name"] == "dead-letters"]
 
 
-def test_only_what_is_undecided_is_an_alarm(shop: Shop) -> None:
+def test_only_what_is_undecided_is_an_alarm(shop: ConsumerHarness) -> None:
     put_aside(shop, 3)
     run(shop, order_id=1)
     assert [text.split(" ")[0] for text in alarms(shop)] == ["2"]
-    run(shop, Ruling("discarded", "ada@here", "x"))
+    run(shop, RedriveRequest("discarded", "ada@here", "x"))
     assert alarms(shop) == []
 
 
-def test_redriven_for_nobody_is_said(shop: Shop) -> None:
+def test_redriven_for_nobody_is_said(shop: ConsumerHarness) -> None:
     put_aside(shop, 1)
     _, _, err = ended(shop.cev("dlq", "redrive", "--dry-run"))
     assert "warehouse has no live member that takes them" in err
@@ -292,7 +309,7 @@ def test_redriven_for_nobody_is_said(shop: Shop) -> None:
     assert "no live member" not in err
 
 
-def test_an_open_transaction_of_somebody_else_hides_nothing_that_was_decided(shop: Shop) -> None:
+def test_an_open_transaction_of_somebody_else_hides_nothing_that_was_decided(shop: ConsumerHarness) -> None:
     put_aside(shop, 1)
     with open_transaction(shop, RETRY):
         code, _, err = ended(shop.cev("dlq", "redrive", "--order-id", "1"))

@@ -2,14 +2,16 @@
 
 from collections import Counter
 
-from tests.kafka_log import until
-from tests.letters import DLQ, RETRY, positions, put_aside, redrives, watched
-from tests.running import Shop
+from tests.support.consumers.dead_letters import DLQ, RETRY, positions, put_aside, redrives, watched
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import until
 
 COUNT = 10_000
 
 
-def test_a_redrive_of_ten_thousand_that_is_killed_half_way_goes_on_and_does_each_once(shop: Shop) -> None:
+def test_a_redrive_of_ten_thousand_that_is_killed_half_way_goes_on_and_does_each_once(
+    shop: ConsumerHarness,
+) -> None:
     put_aside(shop, COUNT)
     words = ("dlq", "redrive", "--group", "warehouse", "--rate", "1500", "--json")
     first = shop.cev(*words)

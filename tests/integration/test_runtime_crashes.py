@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from consumers.runtime.inlet import StaleBatch
-from consumers.runtime.outlet import Outlet
-from consumers.runtime.policy import Patience
+from consumers.runtime.kafka.consumer import StaleBatch
+from consumers.runtime.kafka.producer import ResultProducer
+from consumers.runtime.retry_policy import RetryPolicy
 from schemas.errors import BrokerUnreachable
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.kafka_log import until
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import until
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,23 +23,23 @@ READS = [DISPATCH_PRODUCTS, ORDERS]
 DIED = 9
 _PATCH = """
 import os, signal
-from consumers.runtime.inlet import Inlet
-from consumers.runtime.outlet import Outlet
+from consumers.runtime.kafka.consumer import GroupConsumer
+from consumers.runtime.kafka.producer import ResultProducer
 """
 DEATHS = {
-    "before the Kafka transaction": "Outlet.send = lambda *_: os._exit(9)",
+    "before the Kafka transaction": "ResultProducer.send = lambda *_: os._exit(9)",
     "inside the Kafka transaction": """
-flush = Outlet._flush
-Outlet._flush = lambda self: (flush(self), os._exit(9))
+flush = ResultProducer._flush
+ResultProducer._flush = lambda self: (flush(self), os._exit(9))
 """,
     "behind the Kafka transaction": """
-send = Outlet.send
-Outlet.send = lambda *given: (send(*given), os._exit(9))
+send = ResultProducer.send
+ResultProducer.send = lambda *given: (send(*given), os._exit(9))
 """,
 }
 _SEVEN_WAITS = """
 import consumers.warehouse
-from consumers.runtime.policy import Patience
+from consumers.runtime.retry_policy import RetryPolicy
 from schemas.facts import OrderPlaced
 whole = consumers.warehouse.react
 def broken(message, context):
@@ -47,7 +47,7 @@ def broken(message, context):
         raise TimeoutError("not now")
     return whole(message, context)
 consumers.warehouse.react = broken
-Patience.__init__.__kwdefaults__.update(first_ms=600_000, longest_ms=600_000, chance=lambda: 1.0)
+RetryPolicy.__init__.__kwdefaults__.update(first_ms=600_000, longest_ms=600_000, chance=lambda: 1.0)
 """
 _STOP_BEFORE = """
 whole = {owner}.{name}
@@ -58,17 +58,17 @@ def stop(*given):
 {owner}.{name} = stop
 """
 _STOP_INSIDE = """
-flush = Outlet._flush
+flush = ResultProducer._flush
 def stop(self):
-    Outlet._flush = flush
+    ResultProducer._flush = flush
     flush(self)
     os.kill(os.getpid(), signal.SIGSTOP)
-Outlet._flush = stop
+ResultProducer._flush = stop
 """
 STOPS = {
-    "before the Kafka transaction": ("warehouse", _STOP_BEFORE.format(owner="Outlet", name="send")),
+    "before the Kafka transaction": ("warehouse", _STOP_BEFORE.format(owner="ResultProducer", name="send")),
     "inside the Kafka transaction": ("warehouse", _STOP_INSIDE),
-    "before a plain commit": ("sales", _STOP_BEFORE.format(owner="Inlet", name="commit")),
+    "before a plain commit": ("sales", _STOP_BEFORE.format(owner="GroupConsumer", name="commit")),
 }
 
 
@@ -78,7 +78,7 @@ def once(order_ids: range, kind: str = "ProductDispatched") -> Counter[tuple[int
 
 @pytest.mark.parametrize("when", DEATHS)
 def test_a_crash_around_the_kafka_transaction_neither_loses_nor_doubles_a_result(
-    shop: Shop, when: str
+    shop: ConsumerHarness, when: str
 ) -> None:
     for order_id in range(20):
         shop.command(order_id)
@@ -103,12 +103,12 @@ def test_a_crash_around_the_kafka_transaction_neither_loses_nor_doubles_a_result
 
 
 def test_a_commit_whose_answer_was_lost_doubles_neither_results_nor_dead_letters(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: ConsumerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for order_id in range(5):
         shop.command(order_id)
     shop.raw(DISPATCH_PRODUCTS, b"short", b"")
-    send, lost = Outlet.send, list[bool]()
+    send, lost = ResultProducer.send, list[bool]()
 
     def forgetful(*given: object) -> None:
         send(*given)  # type: ignore[arg-type]  # handed through as they came
@@ -116,7 +116,7 @@ def test_a_commit_whose_answer_was_lost_doubles_neither_results_nor_dead_letters
             lost.append(True)
             raise BrokerUnreachable("the answer was lost")
 
-    monkeypatch.setattr(Outlet, "send", forgetful)
+    monkeypatch.setattr(ResultProducer, "send", forgetful)
     shop.handled("warehouse")
     assert lost
     assert Counter(shop.results()) == once(range(5))
@@ -124,11 +124,11 @@ def test_a_commit_whose_answer_was_lost_doubles_neither_results_nor_dead_letters
 
 
 def test_a_batch_that_the_group_refused_is_read_again_where_the_partitions_are_still_ours(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: ConsumerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for order_id in range(20):
         shop.fact(order_id)
-    send, refused = Outlet.send, list[bool]()
+    send, refused = ResultProducer.send, list[bool]()
 
     def refusing(*given: object) -> None:
         if not refused:
@@ -136,13 +136,15 @@ def test_a_batch_that_the_group_refused_is_read_again_where_the_partitions_are_s
             raise StaleBatch("the group moved on")
         send(*given)  # type: ignore[arg-type]  # handed through as they came
 
-    monkeypatch.setattr(Outlet, "send", refusing)
+    monkeypatch.setattr(ResultProducer, "send", refusing)
     shop.handled("warehouse")
     assert refused
     assert Counter(shop.results()) == once(range(20))
 
 
-def test_a_process_that_is_killed_again_and_again_under_load_does_everything_once(shop: Shop) -> None:
+def test_a_process_that_is_killed_again_and_again_under_load_does_everything_once(
+    shop: ConsumerHarness,
+) -> None:
     chance = random.Random(20_261_121)
     written = 0
 
@@ -180,7 +182,7 @@ def test_a_process_that_is_killed_again_and_again_under_load_does_everything_onc
 
 
 def test_a_process_that_is_killed_while_it_reads_past_a_record_that_waits_does_everything_once(
-    shop: Shop,
+    shop: ConsumerHarness,
 ) -> None:
     shop.fact(7)
     child = shop.cev("consume", "warehouse", code=_SEVEN_WAITS)
@@ -194,14 +196,14 @@ def test_a_process_that_is_killed_while_it_reads_past_a_record_that_waits_does_e
     assert shop.results() == [], "nothing is committed past what waits"
     child.kill()
     child.wait(10)
-    shop.handled("warehouse", patience=Patience(first_ms=20, longest_ms=100))
+    shop.handled("warehouse", patience=RetryPolicy(first_ms=20, longest_ms=100))
     assert shop.outcomes("warehouse") == dict.fromkeys([7, *range(100, 160)], "dispatched")
     assert Counter(shop.results()) == once(range(100, 160)) + once(range(7, 8))
 
 
 @pytest.mark.parametrize("when", STOPS)
 def test_a_member_that_was_stopped_and_goes_on_commits_nothing_that_another_one_finished(
-    shop: Shop, when: str
+    shop: ConsumerHarness, when: str
 ) -> None:
     group, patch = STOPS[when]
     reads = READS if group == "warehouse" else [ORDERS]

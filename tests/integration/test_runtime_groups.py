@@ -8,16 +8,16 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
-from consumers.runtime.stores.sql import Store
+from consumers.runtime.stores.store import Store
 from schemas.errors import ForeignStore, LostOffset, TopicMissing
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.kafka_log import PATIENCE_S, until
-from tests.running import Shop, renamed
+from tests.support.consumers.harness import ConsumerHarness, renamed
+from tests.support.kafka.log import PATIENCE_S, until
 
 READS = [DISPATCH_PRODUCTS, ORDERS]
 
 
-def test_members_on_one_store_share_the_partitions_through_joins_and_leaves(shop: Shop) -> None:
+def test_members_on_one_store_share_the_partitions_through_joins_and_leaves(shop: ConsumerHarness) -> None:
     written = 0
 
     def load() -> None:
@@ -50,14 +50,14 @@ def test_members_on_one_store_share_the_partitions_through_joins_and_leaves(shop
     assert first.pulse.effects + second.pulse.effects + third.pulse.effects == written
 
 
-def test_a_member_with_nothing_to_do_is_joined_and_idle(shop: Shop) -> None:
+def test_a_member_with_nothing_to_do_is_joined_and_idle(shop: ConsumerHarness) -> None:
     for order_id in range(10):
         shop.fact(order_id)
     pulse = shop.handled("sales")
     assert (pulse.joined, pulse.ready, pulse.down) == (True, True, None)
 
 
-def test_a_store_that_was_deleted_stops_the_group_with_4(shop: Shop) -> None:
+def test_a_store_that_was_deleted_stops_the_group_with_4(shop: ConsumerHarness) -> None:
     shop.fact(1)
     shop.handled("sales")
     shop.store("sales").unlink()
@@ -68,7 +68,7 @@ def test_a_store_that_was_deleted_stops_the_group_with_4(shop: Shop) -> None:
     assert shop.outcomes("sales") == {}
 
 
-def test_a_backup_that_was_restored_stops_the_group(shop: Shop) -> None:
+def test_a_backup_that_was_restored_stops_the_group(shop: ConsumerHarness) -> None:
     shop.fact(1)
     shop.handled("sales")
     backup = shop.data_dir / "backup"
@@ -84,7 +84,7 @@ def test_a_backup_that_was_restored_stops_the_group(shop: Shop) -> None:
     assert "a restored backup would forget effects" in str(failure)
 
 
-def test_a_store_of_another_group_under_a_groups_name_is_refused(shop: Shop) -> None:
+def test_a_store_of_another_group_under_a_groups_name_is_refused(shop: ConsumerHarness) -> None:
     shop.fact(1)
     shop.handled("sales")
     shutil.copyfile(shop.store("sales"), shop.store("loyalty"))
@@ -93,7 +93,7 @@ def test_a_store_of_another_group_under_a_groups_name_is_refused(shop: Shop) -> 
     assert "belongs to group sales, not loyalty" in str(failure)
 
 
-def test_offsets_that_were_deleted_are_lost_and_not_a_new_beginning(shop: Shop) -> None:
+def test_offsets_that_were_deleted_are_lost_and_not_a_new_beginning(shop: ConsumerHarness) -> None:
     shop.fact(1)
     shop.handled("sales")
     shop.forget_offsets("sales")
@@ -104,7 +104,7 @@ def test_offsets_that_were_deleted_are_lost_and_not_a_new_beginning(shop: Shop) 
     assert (code, "committed offset is gone" in told) == (4, True)
 
 
-def test_a_log_that_was_cut_above_the_groups_offset_is_lost(shop: Shop) -> None:
+def test_a_log_that_was_cut_above_the_groups_offset_is_lost(shop: ConsumerHarness) -> None:
     shop.fact(1)
     shop.handled("sales")
     for order_id in range(60):
@@ -118,7 +118,7 @@ def test_a_log_that_was_cut_above_the_groups_offset_is_lost(shop: Shop) -> None:
     assert "records are gone that nobody handled" in str(failure)
 
 
-def test_a_first_start_that_is_told_now_leaves_out_what_was_there(shop: Shop) -> None:
+def test_a_first_start_that_is_told_now_leaves_out_what_was_there(shop: ConsumerHarness) -> None:
     shop.fact(1)
     shop.handled("sales", start="now")
     shop.fact(2)
@@ -126,7 +126,7 @@ def test_a_first_start_that_is_told_now_leaves_out_what_was_there(shop: Shop) ->
     assert shop.outcomes("sales") == {2: "counted"}
 
 
-def test_a_partition_where_nothing_was_read_yet_is_committed_all_the_same(shop: Shop) -> None:
+def test_a_partition_where_nothing_was_read_yet_is_committed_all_the_same(shop: ConsumerHarness) -> None:
     shop.handled("sales")
     done = shop.committed("sales", [ORDERS, "sales.orders.retry"])
     assert len(done) == 12
@@ -134,14 +134,14 @@ def test_a_partition_where_nothing_was_read_yet_is_committed_all_the_same(shop: 
     assert shop.metadata("sales", ORDERS) == {metadata}
 
 
-def test_a_group_without_its_dead_letter_topic_says_what_creates_it(shop: Shop) -> None:
+def test_a_group_without_its_dead_letter_topic_says_what_creates_it(shop: ConsumerHarness) -> None:
     shop.admin.create_topics([NewTopic("newcomer.orders.retry", 6, 1)])["newcomer.orders.retry"].result(10)
     failure = shop.member(renamed("sales", "newcomer")).failed()
     assert isinstance(failure, TopicMissing)
     assert "newcomer.orders.dlq is missing; `cev topics create` creates it" in str(failure)
 
 
-def test_a_group_that_joins_later_reads_the_whole_history(shop: Shop) -> None:
+def test_a_group_that_joins_later_reads_the_whole_history(shop: ConsumerHarness) -> None:
     for order_id in range(20):
         shop.fact(order_id, customer="Ada")
     shop.handled("sales")
@@ -150,7 +150,7 @@ def test_a_group_that_joins_later_reads_the_whole_history(shop: Shop) -> None:
 
 
 def test_effects_that_another_member_took_first_are_found_and_not_made_again(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: ConsumerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.fact(1)
     shop.fact(2)
@@ -171,7 +171,7 @@ def test_effects_that_another_member_took_first_are_found_and_not_made_again(
     assert shop.outcomes("sales") == {1: "counted", 2: "counted"}
 
 
-def test_the_classic_protocol_does_the_same(shop: Shop) -> None:
+def test_the_classic_protocol_does_the_same(shop: ConsumerHarness) -> None:
     classic = replace(shop.cluster, group_protocol="classic")
     for order_id in range(100):
         shop.command(order_id)

@@ -7,12 +7,12 @@ import confluent_kafka
 import pytest
 from confluent_kafka import Producer
 
-from broker.client import Cluster
-from operations.admin import Admin
-from operations.logs import scan
+from clients.admin import Admin
+from clients.config import Cluster
+from clients.log_reader import scan
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS, MAX_DEAD_LETTER_BYTES, ORDERS, PARTITIONS
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
 
 _TOPIC, _PARTITION, _VALUE, _KEY, _FLAGS, _HEADERS, _END = 1, 3, 4, 5, 7, 10, 0
 _COPY = 2
@@ -42,7 +42,7 @@ def produce_raw(bootstrap: str, topic: str, header_name: bytes, key: bytes, valu
 
 
 def test_a_header_whose_name_is_not_text_is_put_aside_by_its_position_and_the_group_goes_on(
-    shop: Shop,
+    shop: ConsumerHarness,
 ) -> None:
     produce_raw(shop.bootstrap, DISPATCH_PRODUCTS, b"\xff\xfe", encode_key(5), b"value")
     produce_raw(shop.bootstrap, ORDERS, b"\x80", encode_key(6), b"value")
@@ -57,7 +57,7 @@ def test_a_header_whose_name_is_not_text_is_put_aside_by_its_position_and_the_gr
     assert sorted(shop.results()) == [(1, "ProductDispatched"), (2, "ProductDispatched")]
 
 
-def test_a_reader_of_the_log_goes_on_behind_a_header_whose_name_is_not_text(shop: Shop) -> None:
+def test_a_reader_of_the_log_goes_on_behind_a_header_whose_name_is_not_text(shop: ConsumerHarness) -> None:
     produce_raw(shop.bootstrap, DISPATCH_PRODUCTS, b"\xff\xfe", encode_key(5), b"value")
     shop.command(1)
     shop.flush()
@@ -69,7 +69,9 @@ def test_a_reader_of_the_log_goes_on_behind_a_header_whose_name_is_not_text(shop
 
 
 @pytest.mark.parametrize("codec", ["lz4", "gzip"])
-def test_a_record_larger_than_any_dead_letter_is_put_aside_by_its_position(shop: Shop, codec: str) -> None:
+def test_a_record_larger_than_any_dead_letter_is_put_aside_by_its_position(
+    shop: ConsumerHarness, codec: str
+) -> None:
     client = Producer(
         {"bootstrap.servers": shop.bootstrap, "compression.type": codec, "message.max.bytes": 10**9}
     )

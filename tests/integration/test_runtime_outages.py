@@ -7,18 +7,18 @@ from dataclasses import replace
 from threading import Event, Lock
 from typing import Any
 
-from broker.client import Cluster
+from clients.config import Cluster
 from consumers.channels.mail import SmtpMail
 from consumers.registry import named
-from consumers.runtime.policy import Patience
 from consumers.runtime.reaction import Context, Delivery
-from schemas.errors import DependencyDown, Position, PutOff, RefusedByReceiver
+from consumers.runtime.retry_policy import RetryPolicy
+from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, Position
 from schemas.topics import ORDERS
-from tests.kafka_log import until
-from tests.receivers import MailServer
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import until
+from tests.support.receivers import MailServer
 
-QUICK = Patience(first_ms=20, longest_ms=100)
+QUICK = RetryPolicy(first_ms=20, longest_ms=100)
 SLOWER_THAN_A_POLL_S = 8.0
 
 
@@ -44,27 +44,29 @@ class Box:
         pass
 
 
-def orders(shop: Shop, ids: range, partition: int = -1) -> None:
+def orders(shop: ConsumerHarness, ids: range, partition: int = -1) -> None:
     for order_id in ids:
         shop.fact(order_id, email=f"c{order_id}@customers.example", phone="+4930123", partition=partition)
 
 
-def impatient(shop: Shop) -> Cluster:
+def impatient(shop: ConsumerHarness) -> Cluster:
     # The classic protocol, because KIP-848 lets no client ask for less than 45 s between two polls.
     short = {**shop.cluster.kafka, "session.timeout.ms": "6000", "max.poll.interval.ms": "6000"}
     return replace(shop.cluster, kafka=short, group_protocol="classic")
 
 
-def alarms(shop: Shop) -> list[tuple[Any, ...]]:
+def alarms(shop: ConsumerHarness) -> list[tuple[Any, ...]]:
     return shop.rows("notification", "SELECT name, subject FROM alarms")
 
 
-def done(shop: Shop, effect: str) -> int:
+def done(shop: ConsumerHarness, effect: str) -> int:
     sql = "SELECT count(*) FROM effects WHERE effect = ? AND outcome = 'done'"
     return int((shop.rows("notification", sql, effect) or [(0,)])[0][0])
 
 
-def test_a_mail_server_that_is_down_under_load_dead_letters_nothing_and_doubles_nothing(shop: Shop) -> None:
+def test_a_mail_server_that_is_down_under_load_dead_letters_nothing_and_doubles_nothing(
+    shop: ConsumerHarness,
+) -> None:
     server, texts = MailServer(), Box()
     orders(shop, range(150))
     mail = SmtpMail(server.url, "shop@command-event.invalid")
@@ -90,12 +92,14 @@ def test_a_mail_server_that_is_down_under_load_dead_letters_nothing_and_doubles_
     assert shop.read("notification.orders.dlq") == []
 
 
-def test_what_is_down_is_not_hammered_and_the_other_channel_of_the_batch_goes_on(shop: Shop) -> None:
+def test_what_is_down_is_not_hammered_and_the_other_channel_of_the_batch_goes_on(
+    shop: ConsumerHarness,
+) -> None:
     down = [True]
 
     def hook(_key: str) -> None:
         if down:
-            raise DependencyDown("the mail server does not answer")
+            raise DependencyUnavailable("the mail server does not answer")
 
     mail, texts = Box(hook), Box()
     orders(shop, range(60), partition=0)
@@ -113,14 +117,14 @@ def test_what_is_down_is_not_hammered_and_the_other_channel_of_the_batch_goes_on
 
 
 def test_one_message_that_is_put_off_is_tried_again_and_at_last_given_up_without_the_others(
-    shop: Shop,
+    shop: ConsumerHarness,
 ) -> None:
     left = Counter({"notification/3/email": 2, "notification/4/email": 99})
 
     def hook(key: str) -> None:
         if left[key] > 0:
             left[key] -= 1
-            raise PutOff("mailbox full", Position(ORDERS, 0, 0))
+            raise DeliveryDeferred("mailbox full", Position(ORDERS, 0, 0))
 
     mail, texts = Box(hook), Box()
     orders(shop, range(8))
@@ -130,17 +134,17 @@ def test_one_message_that_is_put_off_is_tried_again_and_at_last_given_up_without
     assert Counter(texts.keys) == Counter(f"notification/{n}/text" for n in range(8))
     [letter] = shop.read("notification.orders.dlq")
     assert letter.header("attempts") == b"5"
-    assert letter.header("kafka_dlt-exception-fqcn") == b"schemas.errors.PutOff"
+    assert letter.header("kafka_dlt-exception-fqcn") == b"schemas.errors.DeliveryDeferred"
     assert 99 - left["notification/4/email"] == 5
     assert alarms(shop) == []
 
 
-def test_a_receiver_that_puts_everything_off_is_down_and_fills_no_dead_letters(shop: Shop) -> None:
+def test_a_receiver_that_puts_everything_off_is_down_and_fills_no_dead_letters(shop: ConsumerHarness) -> None:
     busy = [True]
 
     def hook(_key: str) -> None:
         if busy:
-            raise PutOff("try later", Position(ORDERS, 0, 0))
+            raise DeliveryDeferred("try later", Position(ORDERS, 0, 0))
 
     mail = Box(hook)
     orders(shop, range(100))
@@ -156,12 +160,14 @@ def test_a_receiver_that_puts_everything_off_is_down_and_fills_no_dead_letters(s
     assert len(mail.keys) == 100
 
 
-def test_a_delivery_that_is_refused_holds_later_ones_of_its_order_where_they_park(shop: Shop) -> None:
+def test_a_delivery_that_is_refused_holds_later_ones_of_its_order_where_they_park(
+    shop: ConsumerHarness,
+) -> None:
     refused = {"notification/7/email"}
 
     def hook(key: str) -> None:
         if key in refused:
-            raise RefusedByReceiver("no such mailbox", Position(ORDERS, 0, 0))
+            raise DeliveryRejected("no such mailbox", Position(ORDERS, 0, 0))
 
     mail = Box(hook)
     by = replace(named("notification"), parks=True)
@@ -177,7 +183,9 @@ def test_a_delivery_that_is_refused_holds_later_ones_of_its_order_where_they_par
     assert shop.rows("notification", "SELECT * FROM parked") == []
 
 
-def test_a_reaction_slower_than_a_poll_may_take_is_asked_once_and_keeps_its_membership(shop: Shop) -> None:
+def test_a_reaction_slower_than_a_poll_may_take_is_asked_once_and_keeps_its_membership(
+    shop: ConsumerHarness,
+) -> None:
     asked: list[int] = []
 
     def slow(message: Any, given: Context) -> Any:
@@ -196,7 +204,7 @@ def test_a_reaction_slower_than_a_poll_may_take_is_asked_once_and_keeps_its_memb
     assert len(shop.outcomes("sales")) == 3
 
 
-def test_a_delivery_slower_than_a_poll_may_take_is_made_once(shop: Shop) -> None:
+def test_a_delivery_slower_than_a_poll_may_take_is_made_once(shop: ConsumerHarness) -> None:
     mail = Box(lambda key: Event().wait(SLOWER_THAN_A_POLL_S) if key.endswith("/7/email") else None)
     for order_id in (6, 7, 8):
         shop.fact(order_id, email="c@customers.example")

@@ -10,14 +10,14 @@ from schemas.errors import ConflictingOrder, ForeignFact
 from schemas.framing import encode_key
 from schemas.times import now_ms, rfc3339
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.kafka_log import HOME
-from tests.running import Shop
-from tests.wire import framed
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import HOME
+from tests.support.kafka.wire import framed
 
 AWAY = "2 Roadford Avenue"
 
 
-def test_a_command_and_a_fact_are_each_dispatched_with_one_result(shop: Shop) -> None:
+def test_a_command_and_a_fact_are_each_dispatched_with_one_result(shop: ConsumerHarness) -> None:
     for order_id in (-(2**63), -1, 0, 12_004, 2**63 - 1):
         shop.command(order_id)
     shop.fact(12_005)
@@ -33,7 +33,7 @@ def test_a_command_and_a_fact_are_each_dispatched_with_one_result(shop: Shop) ->
     assert (pulse.effects, pulse.dead, pulse.duplicates) == (6, 0, 0)
 
 
-def test_a_result_carries_the_effect_key_and_names_its_cause(shop: Shop) -> None:
+def test_a_result_carries_the_effect_key_and_names_its_cause(shop: ConsumerHarness) -> None:
     shop.command(7, ce_id="buy-7", ce_correlationid="basket-1")
     shop.handled("warehouse")
     [seen] = shop.read(DISPATCH_RESULTS)
@@ -44,7 +44,9 @@ def test_a_result_carries_the_effect_key_and_names_its_cause(shop: Shop) -> None
 
 
 @pytest.mark.parametrize("fact_first", [False, True])
-def test_a_shadow_order_is_dispatched_on_its_command_alone(shop: Shop, *, fact_first: bool) -> None:
+def test_a_shadow_order_is_dispatched_on_its_command_alone(
+    shop: ConsumerHarness, *, fact_first: bool
+) -> None:
     if fact_first:
         shop.shadow(7)
         shop.handled("warehouse")
@@ -61,7 +63,7 @@ def test_a_shadow_order_is_dispatched_on_its_command_alone(shop: Shop, *, fact_f
     assert shop.read("warehouse.orders.dlq") == []
 
 
-def test_the_same_order_by_both_paths_and_many_times_has_one_result(shop: Shop) -> None:
+def test_the_same_order_by_both_paths_and_many_times_has_one_result(shop: ConsumerHarness) -> None:
     for _ in range(3):
         shop.command(7)
         shop.fact(7)
@@ -71,7 +73,7 @@ def test_the_same_order_by_both_paths_and_many_times_has_one_result(shop: Shop) 
     assert shop.results() == [(7, "ProductDispatched")]
 
 
-def test_the_same_order_with_another_address_is_a_dead_letter(shop: Shop) -> None:
+def test_the_same_order_with_another_address_is_a_dead_letter(shop: ConsumerHarness) -> None:
     shop.command(7)
     shop.handled("warehouse")
     shop.fact(7, AWAY)
@@ -82,7 +84,7 @@ def test_the_same_order_with_another_address_is_a_dead_letter(shop: Shop) -> Non
     assert shop.results() == [(7, "ProductDispatched")]
 
 
-def test_a_fact_of_no_mode_is_dead_at_the_warehouse_and_counted_by_sales(shop: Shop) -> None:
+def test_a_fact_of_no_mode_is_dead_at_the_warehouse_and_counted_by_sales(shop: ConsumerHarness) -> None:
     shop.fact(7, mode_epoch=0)
     shop.handled("warehouse")
     shop.handled("sales")
@@ -92,7 +94,7 @@ def test_a_fact_of_no_mode_is_dead_at_the_warehouse_and_counted_by_sales(shop: S
     assert shop.results() == []
 
 
-def test_the_operator_may_let_facts_of_no_mode_be_dispatched(shop: Shop) -> None:
+def test_the_operator_may_let_facts_of_no_mode_be_dispatched(shop: ConsumerHarness) -> None:
     shop.fact(7, mode_epoch=0)
     code, told = shop.ran("consume", "warehouse", "--until-idle", "0.3", CEV_FOREIGN_FACTS="act")
     assert code == 0, told
@@ -111,7 +113,9 @@ BROKEN = [
 ]
 
 
-def test_bytes_that_are_no_order_are_put_aside_as_they_were_and_the_group_goes_on(shop: Shop) -> None:
+def test_bytes_that_are_no_order_are_put_aside_as_they_were_and_the_group_goes_on(
+    shop: ConsumerHarness,
+) -> None:
     for topic in (DISPATCH_PRODUCTS, ORDERS):
         for key, value, _ in BROKEN:
             shop.raw(topic, key, value, HEADERS, partition=0)
@@ -134,7 +138,7 @@ def test_bytes_that_are_no_order_are_put_aside_as_they_were_and_the_group_goes_o
     assert sorted(shop.results()) == [(1, "ProductDispatched"), (2, "ProductDispatched")]
 
 
-def test_the_largest_record_that_a_topic_takes_fits_into_the_dead_letters(shop: Shop) -> None:
+def test_the_largest_record_that_a_topic_takes_fits_into_the_dead_letters(shop: ConsumerHarness) -> None:
     value = b"\x07" * 1_048_000
     shop.raw(ORDERS, encode_key(7), value)
     shop.handled("sales")
@@ -142,7 +146,7 @@ def test_the_largest_record_that_a_topic_takes_fits_into_the_dead_letters(shop: 
     assert dead.value == value
 
 
-def test_a_bad_address_ends_in_a_rejection_that_the_sender_can_read(shop: Shop) -> None:
+def test_a_bad_address_ends_in_a_rejection_that_the_sender_can_read(shop: ConsumerHarness) -> None:
     for order_id, address in enumerate([None, "", "  ", "x" * 501]):
         shop.command(order_id, address)
     shop.command(9, "x" * 500)
@@ -151,7 +155,7 @@ def test_a_bad_address_ends_in_a_rejection_that_the_sender_can_read(shop: Shop) 
     assert sorted(shop.results()) == [*((n, "DispatchRejected") for n in range(4)), (9, "ProductDispatched")]
 
 
-def test_an_order_expires_by_header_or_by_field_and_clocks_may_differ_a_little(shop: Shop) -> None:
+def test_an_order_expires_by_header_or_by_field_and_clocks_may_differ_a_little(shop: ConsumerHarness) -> None:
     def ago(seconds: float) -> dict[str, Any]:
         return {"ce_expirytime": rfc3339(now_ms() - int(seconds * 1000))}
 
@@ -168,13 +172,13 @@ def test_an_order_expires_by_header_or_by_field_and_clocks_may_differ_a_little(s
     assert shop.outcomes("warehouse")[1] == "expired"
 
 
-def test_a_generous_clock_skew_lets_a_late_order_pass(shop: Shop) -> None:
+def test_a_generous_clock_skew_lets_a_late_order_pass(shop: ConsumerHarness) -> None:
     shop.command(1, ce_expirytime=rfc3339(now_ms() - 60_000))
     shop.handled("warehouse", clock_skew_ms=600_000)
     assert shop.outcomes("warehouse") == {1: "dispatched"}
 
 
-def test_old_facts_are_skipped_at_the_first_start_and_mailed_ever_after(shop: Shop) -> None:
+def test_old_facts_are_skipped_at_the_first_start_and_mailed_ever_after(shop: ConsumerHarness) -> None:
     old = now_ms() - 3 * 86_400_000
     shop.fact(1, email="old@customers.example", placed_at=old)
     shop.fact(2, email="new@customers.example", phone="+4930123")
@@ -189,7 +193,9 @@ def test_old_facts_are_skipped_at_the_first_start_and_mailed_ever_after(shop: Sh
     assert len((shop.data_dir / "texts.jsonl").read_text().splitlines()) == 1
 
 
-def test_once_idle_the_committed_offsets_reach_the_end_behind_transaction_markers(shop: Shop) -> None:
+def test_once_idle_the_committed_offsets_reach_the_end_behind_transaction_markers(
+    shop: ConsumerHarness,
+) -> None:
     for order_id in range(30):
         shop.command(order_id)
     shop.handled("warehouse")

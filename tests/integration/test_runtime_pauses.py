@@ -7,36 +7,36 @@ from typing import get_args
 
 import pytest
 
-from broker.client import GroupProtocol
-from consumers.runtime.inlet import Inlet
-from consumers.runtime.work import Partition
+from clients.config import GroupProtocol
+from consumers.runtime.kafka.consumer import GroupConsumer
+from consumers.runtime.records import Partition
 from schemas.topics import BY_NAME, ORDERS
-from tests.kafka_log import until
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import until
 
 PARTITIONS = BY_NAME[ORDERS].partitions
 
 
-def _wait(inlet: Inlet) -> None:
+def _wait(inlet: GroupConsumer) -> None:
     inlet.keep_alive(0)
 
 
-def _stand_still(inlet: Inlet) -> None:
+def _stand_still(inlet: GroupConsumer) -> None:
     for topic, number in inlet.owned:
         inlet.suspend((topic, number), inlet.edges((topic, number))[0], seconds=600)
 
 
-def _begin(inlet: Inlet, partitions: list[Partition]) -> dict[Partition, int]:
+def _begin(inlet: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
     return {each: inlet.edges(each)[0] for each in partitions}
 
 
 @pytest.fixture
-def members(shop: Shop, protocol: GroupProtocol) -> Iterator[Callable[[], Inlet]]:
+def members(shop: ConsumerHarness, protocol: GroupProtocol) -> Iterator[Callable[[], GroupConsumer]]:
     cluster = replace(shop.cluster, group_protocol=protocol)
     with ExitStack() as left:
 
-        def member() -> Inlet:
-            inlet = Inlet(cluster, "sales", {ORDERS: ORDERS}, _begin, "store-1")
+        def member() -> GroupConsumer:
+            inlet = GroupConsumer(cluster, "sales", {ORDERS: ORDERS}, _begin, "store-1")
             left.enter_context(closing(inlet))
             inlet.subscribe()
             return inlet
@@ -47,7 +47,7 @@ def members(shop: Shop, protocol: GroupProtocol) -> Iterator[Callable[[], Inlet]
 @pytest.mark.parametrize("protocol", get_args(GroupProtocol))
 @pytest.mark.parametrize("pause", [_wait, _stand_still])
 def test_a_partition_that_went_while_it_was_paused_is_read_when_it_comes_back(
-    shop: Shop, members: Callable[[], Inlet], pause: Callable[[Inlet], None]
+    shop: ConsumerHarness, members: Callable[[], GroupConsumer], pause: Callable[[GroupConsumer], None]
 ) -> None:
     mine = members()
     until(lambda: mine.read(1, 0.05).ended and len(mine.owned) == PARTITIONS, "everything is mine")

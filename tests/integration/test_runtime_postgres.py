@@ -9,13 +9,13 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
-from schemas.errors import DependencyDown
+from schemas.errors import DependencyUnavailable
 from schemas.topics import ORDERS
-from tests import postgres as servers
-from tests.kafka_log import until
-from tests.postgres import PASSWORD, STORE_KINDS, Server
-from tests.running import Shop
-from tests.stores import opened
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import until
+from tests.support.stores import postgres as servers
+from tests.support.stores.postgres import PASSWORD, STORE_KINDS, Server
+from tests.support.stores.stores import opened
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def store_kind() -> str:
 
 
 @pytest.fixture
-def own_server(shop: Shop) -> Iterator[Server]:
+def own_server(shop: ConsumerHarness) -> Iterator[Server]:
     """A server that the test may stop; the shop's stores are on it."""
     with servers.running() as server:
         shop.database_url = server.migrated()
@@ -32,7 +32,7 @@ def own_server(shop: Shop) -> Iterator[Server]:
         shop.close()
 
 
-def copied(shop: Shop, server: Server, source: str, target: str) -> None:
+def copied(shop: ConsumerHarness, server: Server, source: str, target: str) -> None:
     """A schema as another one, like a backup that is restored."""
     url = str(shop.database_url)
     tables = server.run("SELECT tablename FROM pg_tables WHERE schemaname = %s", source, url=url)
@@ -44,7 +44,7 @@ def copied(shop: Shop, server: Server, source: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("store_kind", STORE_KINDS)
-def test_every_command_finds_the_stores_where_the_groups_have_them(shop: Shop) -> None:
+def test_every_command_finds_the_stores_where_the_groups_have_them(shop: ConsumerHarness) -> None:
     for order_id in range(20):
         shop.fact(order_id)
     shop.fact(20, address="")
@@ -74,7 +74,7 @@ def test_every_command_finds_the_stores_where_the_groups_have_them(shop: Shop) -
     assert PASSWORD not in json.dumps(status)
 
 
-def test_what_is_shown_has_no_password(shop: Shop) -> None:
+def test_what_is_shown_has_no_password(shop: ConsumerHarness) -> None:
     shop.fact(1)
     shop.handled("sales")
     for words in (
@@ -88,7 +88,7 @@ def test_what_is_shown_has_no_password(shop: Shop) -> None:
     assert "schema cev_sales" in shop.ran("consume", "sales", "--until-idle", "0")[1]
 
 
-def test_a_store_that_is_gone_stops_the_group_with_4(shop: Shop, postgres: Server) -> None:
+def test_a_store_that_is_gone_stops_the_group_with_4(shop: ConsumerHarness, postgres: Server) -> None:
     shop.fact(1)
     shop.handled("sales")
     postgres.run("DROP SCHEMA cev_sales CASCADE", url=shop.database_url)
@@ -99,7 +99,7 @@ def test_a_store_that_is_gone_stops_the_group_with_4(shop: Shop, postgres: Serve
     assert shop.outcomes("sales") == {}
 
 
-def test_a_backup_that_was_restored_stops_the_group_with_4(shop: Shop, postgres: Server) -> None:
+def test_a_backup_that_was_restored_stops_the_group_with_4(shop: ConsumerHarness, postgres: Server) -> None:
     shop.fact(1)
     shop.handled("sales")
     copied(shop, postgres, "cev_sales", "backup")
@@ -112,7 +112,9 @@ def test_a_backup_that_was_restored_stops_the_group_with_4(shop: Shop, postgres:
     assert "a restored backup would forget effects" in told
 
 
-def test_a_store_of_another_group_under_a_groups_name_is_refused_with_4(shop: Shop, postgres: Server) -> None:
+def test_a_store_of_another_group_under_a_groups_name_is_refused_with_4(
+    shop: ConsumerHarness, postgres: Server
+) -> None:
     shop.fact(1)
     shop.handled("sales")
     copied(shop, postgres, "cev_sales", "cev_loyalty")
@@ -122,7 +124,7 @@ def test_a_store_of_another_group_under_a_groups_name_is_refused_with_4(shop: Sh
 
 
 def test_a_server_that_is_restarted_in_the_middle_of_a_run_costs_nothing(
-    shop: Shop, own_server: Server
+    shop: ConsumerHarness, own_server: Server
 ) -> None:
     running = [shop.member("warehouse") for _ in range(2)]
     until(lambda: all(each.pulse.owned for each in running), "both have partitions")
@@ -155,7 +157,7 @@ def test_a_server_that_is_restarted_in_the_middle_of_a_run_costs_nothing(
     assert shop.read("warehouse.orders.dlq") == []
 
 
-def seen(shop: Shop) -> int:
+def seen(shop: ConsumerHarness) -> int:
     try:
         return len(shop.outcomes("warehouse"))
     except psycopg.OperationalError:
@@ -163,7 +165,7 @@ def seen(shop: Shop) -> int:
 
 
 def test_a_member_whose_slot_was_taken_with_its_connection_begins_again_with_another(
-    shop: Shop, postgres: Server
+    shop: ConsumerHarness, postgres: Server
 ) -> None:
     shop.fact(1)
     running = shop.member("sales")
@@ -181,7 +183,7 @@ def test_a_member_whose_slot_was_taken_with_its_connection_begins_again_with_ano
                 try:
                     if thief.claim_slot() != 0:
                         return False
-                except DependencyDown:
+                except DependencyUnavailable:
                     return False
                 stack.push(trying.pop_all())
             return True
@@ -194,7 +196,9 @@ def test_a_member_whose_slot_was_taken_with_its_connection_begins_again_with_ano
         running.stop()
 
 
-def test_a_server_that_is_down_at_the_start_ends_in_3_and_one_line(shop: Shop, own_server: Server) -> None:
+def test_a_server_that_is_down_at_the_start_ends_in_3_and_one_line(
+    shop: ConsumerHarness, own_server: Server
+) -> None:
     own_server.stop()
     for words in (["consume", "sales"], ["effects", "sales"], ["verify"]):
         code, told = shop.ran(*words)
@@ -207,7 +211,7 @@ def test_a_server_that_is_down_at_the_start_ends_in_3_and_one_line(shop: Shop, o
 @pytest.mark.parametrize(
     "url", ["mysql://a:s3cr@h/d", "junk", "postgresql://a:s3cr@h", "postgresql://a:s3@cr@h/d"]
 )
-def test_another_database_is_a_usage_error_that_repeats_no_password(shop: Shop, url: str) -> None:
+def test_another_database_is_a_usage_error_that_repeats_no_password(shop: ConsumerHarness, url: str) -> None:
     code, told = shop.ran("effects", "sales", CEV_DATABASE_URL=url)
     assert (code, "database_url (environment CEV_DATABASE_URL)" in told) == (2, True), told
     assert "s3cr" not in told

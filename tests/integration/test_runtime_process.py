@@ -15,11 +15,11 @@ import pytest
 
 from consumers.channels.mail import SmtpMail
 from consumers.channels.text import JsonLinesText
-from consumers.runtime.stores import sql
+from consumers.runtime.stores import store as store_module
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.kafka_log import until
-from tests.receivers import MailServer, TextGateway, free_port
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import until
+from tests.support.receivers import MailServer, TextGateway, free_port
 
 BROKEN_SALES = """
 import consumers.sales
@@ -28,7 +28,11 @@ def broken(message, context):
     raise BrokenReaction("sales is broken")
 consumers.sales.react = broken
 """
-HANGING = "import time\nfrom consumers.runtime.outlet import Outlet\nOutlet.send = lambda *_: time.sleep(300)"
+HANGING = """
+import time
+from consumers.runtime.kafka.producer import ResultProducer
+ResultProducer.send = lambda *_: time.sleep(300)
+"""
 
 
 def ask(port: int, path: str) -> tuple[int, dict[str, Any]] | None:
@@ -52,7 +56,7 @@ def ended(child: "subprocess.Popen[str]", seconds: float = 60) -> tuple[int, str
     return child.returncode, told
 
 
-def test_a_broken_group_leaves_the_others_running_and_is_told_at_the_end(shop: Shop) -> None:
+def test_a_broken_group_leaves_the_others_running_and_is_told_at_the_end(shop: ConsumerHarness) -> None:
     port = free_port()
     shop.fact(1)
     child = shop.cev("consume", "warehouse", "sales", code=BROKEN_SALES, CEV_HEALTH_PORT=str(port))
@@ -83,7 +87,7 @@ def test_a_broken_group_leaves_the_others_running_and_is_told_at_the_end(shop: S
     ), "a broken group passes nothing"
 
 
-def test_a_process_tells_where_it_stands_and_is_ready_once_it_has_joined(shop: Shop) -> None:
+def test_a_process_tells_where_it_stands_and_is_ready_once_it_has_joined(shop: ConsumerHarness) -> None:
     port = free_port()
     shop.command(1)
     child = shop.cev("consume", "warehouse", "notification", CEV_HEALTH_PORT=str(port))
@@ -98,7 +102,9 @@ def test_a_process_tells_where_it_stands_and_is_ready_once_it_has_joined(shop: S
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_first_signal_drains_and_leaves_the_group_at_once(shop: Shop, how: signal.Signals) -> None:
+def test_a_first_signal_drains_and_leaves_the_group_at_once(
+    shop: ConsumerHarness, how: signal.Signals
+) -> None:
     for order_id in range(200):
         shop.command(order_id)
     child = shop.cev("consume", "warehouse")
@@ -111,7 +117,7 @@ def test_a_first_signal_drains_and_leaves_the_group_at_once(shop: Shop, how: sig
     assert sorted(order_id for order_id, _ in shop.results()) == sorted(done), "what was begun was finished"
 
 
-def test_a_second_signal_ends_at_once(shop: Shop) -> None:
+def test_a_second_signal_ends_at_once(shop: ConsumerHarness) -> None:
     shop.command(1)
     child = shop.cev("consume", "warehouse", code=HANGING)
     until(lambda: shop.outcomes("warehouse"), "a batch hangs")
@@ -122,7 +128,7 @@ def test_a_second_signal_ends_at_once(shop: Shop) -> None:
     assert child.wait(5) == 1
 
 
-def test_a_drain_that_takes_too_long_is_given_up_and_told(shop: Shop) -> None:
+def test_a_drain_that_takes_too_long_is_given_up_and_told(shop: ConsumerHarness) -> None:
     shop.command(1)
     child = shop.cev("consume", "warehouse", code=HANGING, CEV_DRAIN_S="0.5")
     until(lambda: shop.outcomes("warehouse"), "a batch hangs")
@@ -132,7 +138,7 @@ def test_a_drain_that_takes_too_long_is_given_up_and_told(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.5"])
-def test_until_idle_ends_by_itself_once_everything_is_handled(shop: Shop, seconds: str) -> None:
+def test_until_idle_ends_by_itself_once_everything_is_handled(shop: ConsumerHarness, seconds: str) -> None:
     for order_id in range(50):
         shop.fact(order_id)
     code, told = shop.ran("consume", "warehouse", "sales", "--until-idle", seconds)
@@ -140,7 +146,9 @@ def test_until_idle_ends_by_itself_once_everything_is_handled(shop: Shop, second
     assert len(shop.outcomes("warehouse")) == len(shop.outcomes("sales")) == len(shop.results()) == 50
 
 
-def test_a_mail_server_that_is_down_fills_no_dead_letters_and_loses_no_membership(shop: Shop) -> None:
+def test_a_mail_server_that_is_down_fills_no_dead_letters_and_loses_no_membership(
+    shop: ConsumerHarness,
+) -> None:
     server = MailServer()
     server.down()
     mail, text = SmtpMail(server.url, "shop@command-event.invalid"), JsonLinesText(shop.data_dir / "texts")
@@ -171,7 +179,9 @@ def test_a_mail_server_that_is_down_fills_no_dead_letters_and_loses_no_membershi
     assert len({json.loads(line)["id"] for line in (shop.data_dir / "texts").read_text().splitlines()}) == 10
 
 
-def test_a_receiver_that_refuses_one_message_gets_it_put_aside_and_the_rest_delivered(shop: Shop) -> None:
+def test_a_receiver_that_refuses_one_message_gets_it_put_aside_and_the_rest_delivered(
+    shop: ConsumerHarness,
+) -> None:
     gateway = TextGateway()
     gateway.refuse = 422
     shop.fact(1, phone="+491", email="a@customers.example")
@@ -180,7 +190,7 @@ def test_a_receiver_that_refuses_one_message_gets_it_put_aside_and_the_rest_deli
     gateway.refuse = None
     assert code == 0, told
     [dead] = shop.read("notification.orders.dlq")
-    assert dead.header("kafka_dlt-exception-fqcn") == b"schemas.errors.RefusedByReceiver"
+    assert dead.header("kafka_dlt-exception-fqcn") == b"schemas.errors.DeliveryRejected"
     assert shop.rows("notification", "SELECT effect, outcome FROM effects") == [("email", "done")]
     shop.fact(2, phone="+492")
     code, told = shop.ran("consume", "notification", "--until-idle", "0.3", CEV_TEXT_URL=gateway.url)
@@ -192,9 +202,9 @@ def test_a_receiver_that_refuses_one_message_gets_it_put_aside_and_the_rest_deli
 
 
 def test_a_store_that_is_locked_for_long_is_an_outage_and_then_goes_on(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: ConsumerHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql, "LOCK_WAIT_S", 0.3)
+    monkeypatch.setattr(store_module, "LOCK_WAIT_S", 0.3)
     shop.command(1)
     shop.handled("warehouse")
     raw = sqlite3.connect(shop.store("warehouse"), isolation_level=None)
@@ -212,7 +222,7 @@ def test_a_store_that_is_locked_for_long_is_an_outage_and_then_goes_on(
     assert sorted(shop.results()) == [(1, "ProductDispatched"), (2, "ProductDispatched")]
 
 
-def test_a_port_for_health_that_is_taken_is_told_in_one_line(shop: Shop) -> None:
+def test_a_port_for_health_that_is_taken_is_told_in_one_line(shop: ConsumerHarness) -> None:
     server = TextGateway()
     code, told = shop.ran("consume", "sales", CEV_HEALTH_PORT=str(server.port))
     server.down()

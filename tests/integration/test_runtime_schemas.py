@@ -4,19 +4,19 @@ from typing import Any
 
 import pytest
 
-from consumers.runtime.policy import Patience
+from consumers.runtime.retry_policy import RetryPolicy
 from schemas.avro_schemas import newest
 from schemas.codec import Codec
 from schemas.facts import OrderPlaced
 from schemas.framing import encode_key
 from schemas.times import now_ms
 from schemas.topics import ORDERS
-from tests.kafka_log import HOME, until
-from tests.running import Running, Shop
-from tests.wire import FakeRegistry, framed
+from tests.support.consumers.harness import ConsumerHarness, Running
+from tests.support.kafka.log import HOME, until
+from tests.support.kafka.wire import FakeRegistry, framed
 
-QUICK = Patience(first_ms=20, longest_ms=100)
-PATIENT = Patience(first_ms=1_000, longest_ms=1_000, attempts=60)
+QUICK = RetryPolicy(first_ms=20, longest_ms=100)
+PATIENT = RetryPolicy(first_ms=1_000, longest_ms=1_000, attempts=60)
 SCHEMA = 4_711
 STRANGE = b"\xc3\x01strange!" + bytes(20)
 
@@ -26,7 +26,7 @@ def body(order_id: int) -> bytes:
     return Codec().encode(ORDERS, message)[10:]
 
 
-def write(shop: Shop, order_id: int, schema: int = SCHEMA, partition: int = -1) -> None:
+def write(shop: ConsumerHarness, order_id: int, schema: int = SCHEMA, partition: int = -1) -> None:
     shop.raw(ORDERS, encode_key(order_id), framed(schema, body(order_id)), partition=partition)
 
 
@@ -34,20 +34,22 @@ def register(registry: FakeRegistry, schema: int = SCHEMA) -> None:
     registry.add(newest(OrderPlaced).text, schema)
 
 
-def alarms(shop: Shop) -> list[tuple[Any, ...]]:
+def alarms(shop: ConsumerHarness) -> list[tuple[Any, ...]]:
     return shop.rows("sales", "SELECT name, subject, text FROM alarms ORDER BY subject")
 
 
-def letters(shop: Shop) -> list[bytes | None]:
+def letters(shop: ConsumerHarness) -> list[bytes | None]:
     return [seen.header("kafka_dlt-exception-fqcn") for seen in shop.read("sales.orders.dlq")]
 
 
-def ends(running: Running, shop: Shop) -> None:
+def ends(running: Running, shop: ConsumerHarness) -> None:
     until(lambda: shop.lag("sales", [ORDERS]) == 0, "everything is passed")
     running.stop()
 
 
-def test_a_schema_that_is_registered_late_is_handled_and_its_order_keeps_its_order(shop: Shop) -> None:
+def test_a_schema_that_is_registered_late_is_handled_and_its_order_keeps_its_order(
+    shop: ConsumerHarness,
+) -> None:
     registry = FakeRegistry()
     write(shop, 7)
     shop.fact(7)
@@ -65,7 +67,9 @@ def test_a_schema_that_is_registered_late_is_handled_and_its_order_keeps_its_ord
     assert first in low.values(), "the record that came first made the effect"
 
 
-def test_a_schema_that_is_never_registered_ends_in_a_dead_letter_after_bounded_attempts(shop: Shop) -> None:
+def test_a_schema_that_is_never_registered_ends_in_a_dead_letter_after_bounded_attempts(
+    shop: ConsumerHarness,
+) -> None:
     registry = FakeRegistry()
     for order_id in range(6):
         write(shop, order_id, partition=order_id)
@@ -77,7 +81,9 @@ def test_a_schema_that_is_never_registered_ends_in_a_dead_letter_after_bounded_a
     assert (shop.outcomes("sales"), alarms(shop)) == ({99: "counted"}, [])
 
 
-def test_ten_in_a_row_stop_the_partition_alone_raise_an_alarm_and_go_on_once_registered(shop: Shop) -> None:
+def test_ten_in_a_row_stop_the_partition_alone_raise_an_alarm_and_go_on_once_registered(
+    shop: ConsumerHarness,
+) -> None:
     registry = FakeRegistry()
     good = Codec().encode(ORDERS, OrderPlaced(1, HOME, placed_at=now_ms(), mode_epoch=1))
     shop.raw(ORDERS, encode_key(1), good, partition=0)
@@ -106,7 +112,9 @@ def test_ten_in_a_row_stop_the_partition_alone_raise_an_alarm_and_go_on_once_reg
     assert (alarms(shop), letters(shop)) == ([], [])
 
 
-def test_a_run_is_counted_over_batches_and_what_is_committed_by_then_stays_dead(shop: Shop) -> None:
+def test_a_run_is_counted_over_batches_and_what_is_committed_by_then_stays_dead(
+    shop: ConsumerHarness,
+) -> None:
     for order_id in range(25):
         shop.raw(ORDERS, encode_key(order_id), STRANGE, partition=0)
     running = shop.member("sales", batch=3, look_again_s=600)
@@ -117,7 +125,9 @@ def test_a_run_is_counted_over_batches_and_what_is_committed_by_then_stays_dead(
     running.stop()
 
 
-def test_a_fingerprint_of_a_later_release_waits_for_the_upgrade_through_restarts(shop: Shop) -> None:
+def test_a_fingerprint_of_a_later_release_waits_for_the_upgrade_through_restarts(
+    shop: ConsumerHarness,
+) -> None:
     for order_id in range(12):
         shop.raw(ORDERS, encode_key(order_id), STRANGE, partition=0)
     for _ in range(2):
@@ -129,7 +139,7 @@ def test_a_fingerprint_of_a_later_release_waits_for_the_upgrade_through_restarts
     assert shop.committed("sales", [ORDERS])[ORDERS, 0] == low
 
 
-def test_a_single_unknown_fingerprint_is_poison_at_once(shop: Shop) -> None:
+def test_a_single_unknown_fingerprint_is_poison_at_once(shop: ConsumerHarness) -> None:
     shop.raw(ORDERS, encode_key(7), STRANGE)
     shop.fact(7)
     assert shop.handled("sales").dead == 1
@@ -138,7 +148,9 @@ def test_a_single_unknown_fingerprint_is_poison_at_once(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("lines", [2_000])
-def test_a_flood_of_one_unknown_schema_asks_the_registry_once_a_look(shop: Shop, lines: int) -> None:
+def test_a_flood_of_one_unknown_schema_asks_the_registry_once_a_look(
+    shop: ConsumerHarness, lines: int
+) -> None:
     registry = FakeRegistry()
     for order_id in range(lines):
         write(shop, order_id, partition=0)

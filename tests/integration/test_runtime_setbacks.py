@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from consumers.registry import named
-from consumers.runtime.policy import Patience
 from consumers.runtime.reaction import BrokenReaction, Context, Effect, Reaction
+from consumers.runtime.retry_policy import RetryPolicy
 from schemas.facts import Fact
 from schemas.framing import encode_key
 from schemas.topics import ORDERS
-from tests.kafka_log import until
-from tests.postgres import STORE_KINDS
-from tests.running import Shop
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import until
+from tests.support.stores.postgres import STORE_KINDS
 
-QUICK = Patience(first_ms=20, longest_ms=100)
-SLOW = Patience(first_ms=600_000, longest_ms=600_000, chance=lambda: 1.0)
+QUICK = RetryPolicy(first_ms=20, longest_ms=100)
+SLOW = RetryPolicy(first_ms=600_000, longest_ms=600_000, chance=lambda: 1.0)
 COUNTING = """
 import os
 import consumers.sales
-from consumers.runtime.options import Options
-from consumers.runtime.policy import Patience
+from consumers.runtime.config import Options
+from consumers.runtime.retry_policy import Patience
 whole = consumers.sales.react
 def broken(message, context):
     if message.order_id == 7:
@@ -60,11 +60,13 @@ class Calls:
         return [at for each, at in self.seen if each == order_id]
 
 
-def letters(shop: Shop, group: str = "sales") -> list[dict[str, Any]]:
+def letters(shop: ConsumerHarness, group: str = "sales") -> list[dict[str, Any]]:
     return [dict(seen.headers) for seen in shop.read(f"{group}.orders.dlq")]
 
 
-def test_a_reaction_that_fails_for_a_while_recovers_and_keeps_the_order_of_its_orders(shop: Shop) -> None:
+def test_a_reaction_that_fails_for_a_while_recovers_and_keeps_the_order_of_its_orders(
+    shop: ConsumerHarness,
+) -> None:
     calls = Calls(order_7=2)
     for at in (1, 2, 3):
         shop.fact(7, placed_at=at)
@@ -77,7 +79,9 @@ def test_a_reaction_that_fails_for_a_while_recovers_and_keeps_the_order_of_its_o
 
 
 @pytest.mark.parametrize("store_kind", STORE_KINDS)
-def test_out_of_attempts_is_a_dead_letter_that_says_how_many_and_the_order_goes_on(shop: Shop) -> None:
+def test_out_of_attempts_is_a_dead_letter_that_says_how_many_and_the_order_goes_on(
+    shop: ConsumerHarness,
+) -> None:
     calls = Calls(order_7=5)
     for at in (1, 2, 3):
         shop.fact(7, placed_at=at)
@@ -95,7 +99,7 @@ def test_out_of_attempts_is_a_dead_letter_that_says_how_many_and_the_order_goes_
 
 
 def test_a_record_that_waits_holds_up_nobody_but_its_order_and_nothing_is_committed_past_it(
-    shop: Shop,
+    shop: ConsumerHarness,
 ) -> None:
     calls = Calls(order_7=1)
     shop.fact(7, placed_at=1)
@@ -118,7 +122,7 @@ def test_a_record_that_waits_holds_up_nobody_but_its_order_and_nothing_is_commit
     assert pulse.effects == 2, "what was done is not done again"
 
 
-def test_what_is_read_past_a_record_that_waits_is_bounded(shop: Shop) -> None:
+def test_what_is_read_past_a_record_that_waits_is_bounded(shop: ConsumerHarness) -> None:
     calls = Calls(order_7=1)
     shop.fact(7)
     running = shop.member(calls.reaction(), patience=SLOW, batch=2)
@@ -132,10 +136,10 @@ def test_what_is_read_past_a_record_that_waits_is_bounded(shop: Shop) -> None:
     running.stop()
 
 
-def test_records_that_keep_failing_do_not_keep_a_batch_from_its_commit(shop: Shop) -> None:
+def test_records_that_keep_failing_do_not_keep_a_batch_from_its_commit(shop: ConsumerHarness) -> None:
     fails: dict[str, int] = {f"order_{n}": 4 for n in range(10_000)}
     calls = Calls(**fails)
-    patience = Patience(first_ms=300, longest_ms=300, chance=lambda: 1.0)
+    patience = RetryPolicy(first_ms=300, longest_ms=300, chance=lambda: 1.0)
     running = shop.member(calls.reaction(), patience=patience)
     first = shop.edges(ORDERS)
     written = iter(range(10_000))
@@ -151,7 +155,7 @@ def test_records_that_keep_failing_do_not_keep_a_batch_from_its_commit(shop: Sho
     assert letters(shop) == [], "the last attempt is a good one"
 
 
-def test_attempts_are_counted_across_a_kill_and_another_member(shop: Shop) -> None:
+def test_attempts_are_counted_across_a_kill_and_another_member(shop: ConsumerHarness) -> None:
     tally = shop.data_dir / "tally"
     shop.fact(7)
     for order_id in range(10, 20):
@@ -172,11 +176,11 @@ def test_attempts_are_counted_across_a_kill_and_another_member(shop: Shop) -> No
     assert len(shop.outcomes("sales")) == 10
 
 
-def test_two_members_do_not_multiply_attempts(shop: Shop) -> None:
+def test_two_members_do_not_multiply_attempts(shop: ConsumerHarness) -> None:
     calls = Calls(order_7=100)
     for order_id in range(30):
         shop.fact(order_id, placed_at=1)
-    patience = Patience(first_ms=500, longest_ms=500)
+    patience = RetryPolicy(first_ms=500, longest_ms=500)
     first = shop.member(calls.reaction(), patience=patience)
     until(lambda: calls.of(7), "the first one tried")
     second = shop.member(calls.reaction(), patience=patience)
@@ -189,7 +193,9 @@ def test_two_members_do_not_multiply_attempts(shop: Shop) -> None:
     assert Counter(shop.outcomes("sales").values()) == {"counted": 29}
 
 
-def test_a_redriven_record_counts_on_keeps_its_first_origin_and_can_still_come_through(shop: Shop) -> None:
+def test_a_redriven_record_counts_on_keeps_its_first_origin_and_can_still_come_through(
+    shop: ConsumerHarness,
+) -> None:
     calls = Calls(order_7=10)
     shop.fact(7, placed_at=1)
     shop.handled(calls.reaction(), patience=QUICK)
@@ -205,14 +211,14 @@ def test_a_redriven_record_counts_on_keeps_its_first_origin_and_can_still_come_t
     ]
 
 
-def redrive(shop: Shop, group: str, topic: str) -> None:
+def redrive(shop: ConsumerHarness, group: str, topic: str) -> None:
     """Put every dead letter of a topic on the retry topic, as the operator's command does."""
     for letter in shop.read(f"{group}.{topic}.dlq"):
         headers = [*letter.headers, ("redrive-id", b"r"), ("redrive-of", f"{letter.topic}:0:0".encode())]
         shop.raw(f"{group}.{topic}.retry", letter.key, letter.value, headers)
 
 
-def test_a_redriven_command_dispatches_once_whatever_the_mode(shop: Shop) -> None:
+def test_a_redriven_command_dispatches_once_whatever_the_mode(shop: ConsumerHarness) -> None:
     warehouse = named("warehouse")
     down = [True]
 
@@ -234,7 +240,9 @@ def test_a_redriven_command_dispatches_once_whatever_the_mode(shop: Shop) -> Non
     assert sorted(shop.results()) == [(7, "ProductDispatched"), (8, "ProductDispatched")]
 
 
-def test_a_reaction_that_breaks_its_contract_stops_its_group_at_once_and_passes_nothing(shop: Shop) -> None:
+def test_a_reaction_that_breaks_its_contract_stops_its_group_at_once_and_passes_nothing(
+    shop: ConsumerHarness,
+) -> None:
     def react(_message: Any, _given: Context) -> list[Fact]:
         raise BrokenReaction("it returns commands")
 
@@ -248,7 +256,7 @@ def test_a_reaction_that_breaks_its_contract_stops_its_group_at_once_and_passes_
 # -- parking -----------------------------------------------------------------------------------------------
 
 
-def marker(shop: Shop, order_id: int) -> None:
+def marker(shop: ConsumerHarness, order_id: int) -> None:
     ruling = [("redrive-id", b"r"), ("redrive-of", b"sales.orders.dlq:0:0"), ("discard-by", b"ann@host")]
     shop.raw("sales.orders.retry", encode_key(order_id), None, [*ruling, ("discard-why", b"a joke")])
 
@@ -256,7 +264,7 @@ def marker(shop: Shop, order_id: int) -> None:
 @pytest.mark.parametrize("store_kind", STORE_KINDS)
 @pytest.mark.parametrize("how", ["redriven", "discarded"])
 def test_an_order_is_parked_behind_its_dead_letter_and_released_by_what_is_decided(
-    shop: Shop, how: str
+    shop: ConsumerHarness, how: str
 ) -> None:
     calls = Calls(order_7=5)
     by = calls.reaction(parks=True)
@@ -285,7 +293,7 @@ def test_an_order_is_parked_behind_its_dead_letter_and_released_by_what_is_decid
     assert calls.of(7)[-1] == 4
 
 
-def test_a_marker_is_passed_over_where_nobody_parks(shop: Shop) -> None:
+def test_a_marker_is_passed_over_where_nobody_parks(shop: ConsumerHarness) -> None:
     marker(shop, 7)
     pulse = shop.handled("sales")
     assert (pulse.discarded, pulse.dead, pulse.effects) == (1, 0, 0)

@@ -23,7 +23,7 @@ from schemas.facts import DispatchExpired, DispatchRejected, Item, OrderPlaced, 
 from schemas.framing import encode_key
 from schemas.registry import Registry, subject
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDER_MODE, ORDERS, Message
-from tests.wire import KSQL_SCHEMA, WHERE, framed, nullable_text_of, record_schema
+from tests.support.kafka.wire import KSQL_SCHEMA, WHERE, framed, nullable_text_of, record_schema
 
 PAIRS = [(topic.name, record) for topic in CATALOGUE for record in topic.records]
 EXAMPLES: list[tuple[str, Message]] = [

@@ -3,35 +3,35 @@
 from dataclasses import replace
 from typing import Any
 
-from broker.client import Cluster
+from clients.config import Cluster
 from consumers.registry import all_topics, named
-from operations.dead_letters import Filter
-from operations.redrive import Redrive, Ruling
+from operations.dead_letters.listing import Filter
+from operations.dead_letters.redrive import Redrive, RedriveRequest
 from operations.verify import reading
 from operations.verify.evidence import READS
-from operations.verify.judge import judge
-from operations.verify.verdict import Verdict
+from operations.verify.reconcile import reconcile
+from operations.verify.reconciliation import Reconciliation
 from schemas.codec import Codec
-from tests.kafka_log import HOME
-from tests.letters import put_aside
-from tests.running import Shop
+from tests.support.consumers.dead_letters import put_aside
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.kafka.log import HOME
 
 PARKING = replace(named("warehouse"), parks=True)
 
 
-def verdict(shop: Shop) -> Verdict:
+def verdict(shop: ConsumerHarness) -> Reconciliation:
     stores = {group: shop.name(group) for group in READS}
-    found = judge(reading.gather(shop.cluster, Codec(), stores, lambda _text: None))
+    found = reconcile(reading.gather(shop.cluster, Codec(), stores, lambda _text: None))
     assert found.ok, found
     return found
 
 
-def decide(shop: Shop, how: Any, **wanted: Any) -> int:
+def decide(shop: ConsumerHarness, how: Any, **wanted: Any) -> int:
     cluster = Cluster(bootstrap=shop.bootstrap)
-    return Redrive(cluster, all_topics(), Filter(**wanted), Ruling(how, "ada@here", "why")).run().done
+    return Redrive(cluster, all_topics(), Filter(**wanted), RedriveRequest(how, "ada@here", "why")).run().done
 
 
-def test_an_order_is_dead_then_unseen_then_dead_again_and_at_last_dispatched(shop: Shop) -> None:
+def test_an_order_is_dead_then_unseen_then_dead_again_and_at_last_dispatched(shop: ConsumerHarness) -> None:
     put_aside(shop, 1)
     assert (verdict(shop).dead, verdict(shop).accepted) == (1, 1)
     decide(shop, "redriven")
@@ -47,7 +47,9 @@ def test_an_order_is_dead_then_unseen_then_dead_again_and_at_last_dispatched(sho
     assert (found.dead, found.dispatched, found.discarded) == (0, 1, 0)
 
 
-def test_a_discarded_order_counts_as_such_before_and_after_its_group_has_seen_it(shop: Shop) -> None:
+def test_a_discarded_order_counts_as_such_before_and_after_its_group_has_seen_it(
+    shop: ConsumerHarness,
+) -> None:
     put_aside(shop, 2)
     decide(shop, "discarded", order_id=1)
     assert (verdict(shop).discarded, verdict(shop).dead) == (1, 1)
@@ -55,7 +57,9 @@ def test_a_discarded_order_counts_as_such_before_and_after_its_group_has_seen_it
     assert (verdict(shop).discarded, verdict(shop).dead) == (1, 1)
 
 
-def test_what_is_parked_is_dead_with_the_letter_in_front_of_it_and_released_with_it(shop: Shop) -> None:
+def test_what_is_parked_is_dead_with_the_letter_in_front_of_it_and_released_with_it(
+    shop: ConsumerHarness,
+) -> None:
     shop.fact(1, mode_epoch=0)
     shop.handled(PARKING)
     shop.command(1)
@@ -70,7 +74,7 @@ def test_what_is_parked_is_dead_with_the_letter_in_front_of_it_and_released_with
     assert {order_id for order_id, _ in shop.results()} == {1, 2}
 
 
-def test_a_redriven_letter_and_what_was_parked_behind_it_make_one_dispatch(shop: Shop) -> None:
+def test_a_redriven_letter_and_what_was_parked_behind_it_make_one_dispatch(shop: ConsumerHarness) -> None:
     shop.fact(1, mode_epoch=0)
     shop.handled(PARKING)
     shop.command(1, HOME)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from consumers.runtime.stores import sql
-from tests.burial import bury
-from tests.day import DAYS, QUICK
-from tests.faults import Point
-from tests.kafka_log import until
-from tests.postgres import STORE_KINDS
-from tests.running import Shop
+from consumers.runtime.stores import store as store_module
+from tests.support.consumers.harness import ConsumerHarness
+from tests.support.crash.points import Point
+from tests.support.crash.scenarios import DAYS, QUICK
+from tests.support.kafka.leave_group import bury
+from tests.support.kafka.log import until
+from tests.support.stores.postgres import STORE_KINDS
 
 if TYPE_CHECKING:
     import subprocess
@@ -61,7 +61,7 @@ def stopped(child: "subprocess.Popen[str]") -> bool:
     ids=[f"{each.group}: {each.point.name}{', then it polls' * each.rejoins}" for each in STOPS],
 )
 def test_a_member_that_stood_still_while_another_took_over_commits_nothing_twice(
-    shop: Shop, stop: Stop
+    shop: ConsumerHarness, stop: Stop
 ) -> None:
     day = DAYS[stop.group]
     day.write(shop)
@@ -87,11 +87,11 @@ def test_a_member_that_stood_still_while_another_took_over_commits_nothing_twice
 @both_stores
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGCONT])
 def test_a_member_that_stands_still_inside_a_write_delays_the_others_and_costs_nothing(
-    shop: Shop, ending: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    shop: ConsumerHarness, ending: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = DAYS["warehouse"]
     # The server ends the zombie's write after twice the zombie's own wait: the heir has given up before.
-    monkeypatch.setattr(sql, "LOCK_WAIT_S", 2.0)
+    monkeypatch.setattr(store_module, "LOCK_WAIT_S", 2.0)
     heir = shop.member("warehouse")
     until(lambda: heir.pulse.owned, "one member is there")
     point = Point("inside a write", "store.insert effects:after")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture import (
+from tests.support.architecture import (
     ROOMS,
     long_reactions,
     missing_from_wheel,
@@ -66,7 +66,13 @@ def test_the_rules_look_at_every_room() -> None:
         ("schemas__codec", "import producers"),
         ("schemas__codec", "from cli.settings import load"),
         ("producers__mode", "from consumers import registry"),
-        ("consumers__sales", "import operations.status as s"),
+        ("consumers__runtime__member", "from producers import publisher"),
+        ("clients__admin", "from producers.mode import log"),
+        ("clients__cluster", "import consumers.runtime"),
+        ("clients__config", "from databases.address import StoreAddress"),
+        ("databases__connect", "from clients.config import Cluster"),
+        ("databases__connect", "import operations"),
+        ("consumers__sales", "import operations.status.collect as s"),
         ("consumers__sales", "def f():\n    from cli import main"),
         ("consumers__sales", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from cli import main"),
         ("consumers__sales", "import importlib\nimportlib.import_module('cli.main')"),
@@ -74,11 +80,12 @@ def test_the_rules_look_at_every_room() -> None:
         ("operations__status", "import cli"),
         ("operations__verify", "from consumers.runtime.stores import tables"),
         ("operations__verify__judge", "from consumers import runtime"),
-        ("broker__kafka", "from schemas.errors import Failed"),
-        ("broker__client", "import cli.settings"),
+        ("broker__kafka", "from schemas.errors import OperationFailed"),
+        ("broker__kafka", "from clients import deadline"),
         ("producers__mode", "from broker import discovery"),
         ("operations__status", "import broker"),
-        ("consumers__runtime__member", "from broker.clients import Cluster"),
+        ("consumers__runtime__member", "from broker.state import ClusterIdentity"),
+        ("schemas__registry", "from clients import config"),
         ("schemas__codec", "from . import framing"),
     ],
 )
@@ -93,7 +100,7 @@ def test_all_wrong_imports_are_named_at_once(tmp_path: Path) -> None:
     root = tree(
         tmp_path, schemas__a="import cli, producers\nfrom broker import kafka, client", broker__b="import cli"
     )
-    assert len(wrong_imports(root)) == 4
+    assert len(wrong_imports(root)) == 5
 
 
 @pytest.mark.parametrize(
@@ -103,10 +110,14 @@ def test_all_wrong_imports_are_named_at_once(tmp_path: Path) -> None:
             "cli__main",
             "import operations, consumers.runtime, producers, schemas\nfrom broker import embedded",
         ),
-        ("operations__status", "from consumers.registry import REACTIONS\nfrom broker.client import Cluster"),
+        (
+            "operations__status",
+            "from consumers.registry import REACTIONS\nfrom clients.config import Cluster",
+        ),
         ("operations__verify", "from schemas import topics\nfrom consumers.registry import REACTIONS"),
         ("operations__verifying", "import schematics, clippy, brokerage"),
-        ("schemas__registry", "from broker import client"),
+        ("producers__mode", "from clients.config import Cluster\nfrom databases.connect import engine"),
+        ("clients__admin", "from schemas.errors import OperationFailed"),
         ("broker__kafka", "from broker.ports import choose\nimport json"),
     ],
 )

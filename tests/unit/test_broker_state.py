@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.embedded import running
 from broker.process import Process
 from broker.properties import Ports
-from broker.state import State, World, load_state, load_world, new_world, save_state, save_world
+from broker.state import ClusterIdentity, State, load_state, load_world, new_world, save_state, save_world
 
 numbers = st.integers(1, 65535)
 ports = st.builds(
@@ -36,7 +36,7 @@ def test_a_state_is_read_as_it_was_written(state: State) -> None:
 
 
 def test_a_world_is_read_as_it_was_written(tmp_path: Path) -> None:
-    world = World("lkaBBdhsRcWmE_0MDeOvbg", 3, registry=True)
+    world = ClusterIdentity("lkaBBdhsRcWmE_0MDeOvbg", 3, registry=True)
     save_world(tmp_path, world)
     assert load_world(tmp_path) == world
 

@@ -4,7 +4,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
-from broker.client import (
+from clients.config import (
     MAX_MESSAGE_BYTES,
     OWNED,
     TRANSACTION_TIMEOUT_MS,

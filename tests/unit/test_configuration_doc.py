@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from broker.client import OWNED
 from cli.settings import PREFIX, Settings
+from clients.config import OWNED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
 _ROW = re.compile(

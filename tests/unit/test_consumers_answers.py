@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from consumers.registry import named
-from consumers.runtime.answers import Answers
+from consumers.runtime.results import ResultRenderer
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.envelope import from_headers
@@ -14,15 +14,15 @@ from schemas.errors import Position
 from schemas.facts import DispatchExpired, DispatchRejected, Fact, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_RESULTS
-from tests.consuming import NOW, command, fact
+from tests.support.consumers.records import NOW, command, fact
 
 AT = "2027-01-15T08:00:00.000Z"
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 WHERE = Position(DISPATCH_RESULTS, 0, 0)
 
 
-def answers() -> Answers:
-    return Answers(named("warehouse"), Codec(), AT)
+def answers() -> ResultRenderer:
+    return ResultRenderer(named("warehouse"), Codec(), AT)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_every_result_of_the_warehouse_reads_back_as_it_was(result: Fact) -> Non
 
 
 def test_the_id_is_made_of_the_effect_key_so_path_and_time_change_nothing() -> None:
-    early, late = answers(), Answers(named("warehouse"), Codec(), "2030-01-01T00:00:00.000Z")
+    early, late = answers(), ResultRenderer(named("warehouse"), Codec(), "2030-01-01T00:00:00.000Z")
     one = early.render(ProductDispatched(7, "a", NOW), command(7, at=1))
     two = late.render(ProductDispatched(7, "a", NOW + 1), fact(7, at=99))
     assert dict(one.headers)["ce_id"] == dict(two.headers)["ce_id"] == "warehouse/7/ProductDispatched"
@@ -73,6 +73,6 @@ def test_what_the_reaction_does_not_say_it_writes_is_refused(wrong: Fact) -> Non
 
 
 def test_a_reaction_that_writes_nothing_may_answer_nothing() -> None:
-    mute = Answers(replace(named("warehouse"), writes=()), Codec(), AT)
+    mute = ResultRenderer(replace(named("warehouse"), writes=()), Codec(), AT)
     with pytest.raises(TypeError):
         mute.render(ProductDispatched(7, "a", NOW), command(7))

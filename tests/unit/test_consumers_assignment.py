@@ -2,8 +2,8 @@
 
 import pytest
 
-from consumers.runtime.assignment import Beginning, Committed, begin
-from consumers.runtime.stores.sql import Progress
+from consumers.runtime.starting_offset import Beginning, Committed, begin
+from consumers.runtime.stores.store import Progress
 from schemas.errors import ForeignStore, LostOffset
 
 HERE = ("orders", 3)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.runtime.dead_letters import dead_letter
-from consumers.runtime.work import Dead
+from consumers.runtime.records import Dead
 from schemas.errors import Position, TruncatedBody
 from schemas.topics import MAX_DEAD_LETTER_BYTES
-from tests.consuming import NOW, header, record
+from tests.support.consumers.records import NOW, header, record
 
 if TYPE_CHECKING:
     from schemas.envelope import Headers

@@ -8,12 +8,12 @@ import pytest
 from consumers.registry import named
 from consumers.runtime.decide import canonical, decide
 from consumers.runtime.reaction import Context, Delivery, Effect
-from consumers.runtime.work import Decoded, Known, Plan
+from consumers.runtime.records import Decoded, KnownEffect, Plan
 from schemas.commands import DispatchProduct
 from schemas.errors import ConflictingOrder, ForeignFact, Position
 from schemas.facts import OrderPlaced, ProductDispatched
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.consuming import NOW, command, context, fact, policy, shadow
+from tests.support.consumers.records import NOW, command, context, fact, policy, shadow
 
 HOME = "1 Streetford Road"
 AWAY = "2 Roadford Avenue"
@@ -24,8 +24,8 @@ def plan_of(*batch: Decoded, known: Any = None, sent: Any = None, by: Any = "war
     return decide(batch, known or {}, sent or {}, context(), policy(by, **more))
 
 
-def dispatched(origin: Position, address: str | None = HOME) -> dict[tuple[int, str], Known]:
-    return {(7, "dispatch"): Known("dispatched", address, origin)}
+def dispatched(origin: Position, address: str | None = HOME) -> dict[tuple[int, str], KnownEffect]:
+    return {(7, "dispatch"): KnownEffect("dispatched", address, origin)}
 
 
 @pytest.mark.parametrize(("item", "via"), [(command(7), "command"), (fact(7), "fact")])
@@ -163,7 +163,7 @@ def test_long_inputs_are_compared_by_their_digest() -> None:
     assert stored == canonical(long)
     assert stored is not None
     assert len(stored) < 600
-    known = {(7, "dispatch"): Known("rejected", stored, Position(ORDERS, 0, 9))}
+    known = {(7, "dispatch"): KnownEffect("rejected", stored, Position(ORDERS, 0, 9))}
     assert plan_of(command(7, long), known=known).duplicates == 1
     assert isinstance(plan_of(command(7, long + "y"), known=known).dead[0].error, ConflictingOrder)
 
@@ -206,28 +206,28 @@ def test_a_delivery_is_an_errand_until_it_is_done() -> None:
     [errand] = plan_of(item, by="notification").errands
     assert (errand.order_id, errand.effect, errand.delivery.recipient) == (7, "email", "a@b.example")
     here = item.record.position
-    intended = {(7, "email"): Known("intended", "a@b.example", here)}
+    intended = {(7, "email"): KnownEffect("intended", "a@b.example", here)}
     assert len(plan_of(item, by="notification", known=intended).errands) == 1
-    done = {(7, "email"): Known("done", "a@b.example", here)}
+    done = {(7, "email"): KnownEffect("done", "a@b.example", here)}
     assert plan_of(item, by="notification", known=done).errands == []
 
 
 def test_a_duplicate_makes_no_second_delivery_even_while_the_first_is_unfinished() -> None:
-    intended = {(7, "email"): Known("intended", "a@b.example", Position(ORDERS, 0, 3))}
+    intended = {(7, "email"): KnownEffect("intended", "a@b.example", Position(ORDERS, 0, 3))}
     plan = plan_of(fact(7, email="a@b.example", at=4), by="notification", known=intended)
     assert (plan.errands, plan.duplicates) == ([], 1)
 
 
 def test_one_of_two_deliveries_that_is_done_is_not_made_again() -> None:
     item = fact(7, email="a@b.example", phone="+491", at=4)
-    known = {(7, "email"): Known("done", "a@b.example", item.record.position)}
+    known = {(7, "email"): KnownEffect("done", "a@b.example", item.record.position)}
     plan = plan_of(item, by="notification", known=known)
     assert [each.effect for each in plan.errands] == ["text"]
     assert [row.effect for row in plan.effects] == ["text"]
 
 
 def test_a_conflict_in_one_effect_stops_the_other_too() -> None:
-    known = {(7, "email"): Known("done", "old@b.example", Position(ORDERS, 0, 1))}
+    known = {(7, "email"): KnownEffect("done", "old@b.example", Position(ORDERS, 0, 1))}
     plan = plan_of(fact(7, email="new@b.example", phone="+491"), by="notification", known=known)
     assert (plan.effects, plan.errands, len(plan.dead)) == ([], [], 1)
 

@@ -13,15 +13,15 @@ from typing import NamedTuple
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from consumers.runtime.assignment import Committed, begin
 from consumers.runtime.decide import canonical, decide
-from consumers.runtime.stores.sql import Progress
-from consumers.runtime.work import Decoded, EffectRow, Known, Outgoing, Partition
+from consumers.runtime.records import Decoded, EffectRow, KnownEffect, Partition, ProducerRecord
+from consumers.runtime.starting_offset import Committed, begin
+from consumers.runtime.stores.store import Progress
 from schemas.commands import DispatchProduct
 from schemas.errors import ConflictingOrder, ForeignFact, Position
 from schemas.facts import OrderPlaced
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.consuming import NOW, command, context, fact, policy, shadow
+from tests.support.consumers.records import NOW, command, context, fact, policy, shadow
 
 IDS = (-(2**63), -1, 0, 12_004, 2**62 + 3, 2**63 - 1)
 ADDRESSES = ("1 Streetford Road", "2 Roadford Avenue", "", " \t", "x" * 501, "y" * 1_001, "y" * 1_002)
@@ -76,12 +76,12 @@ class World:
     """The store, Kafka, and a member that may die at any step."""
 
     log: dict[Partition, list[Decoded]]
-    effects: dict[tuple[int, str], tuple[Known, EffectRow]] = field(default_factory=dict)
+    effects: dict[tuple[int, str], tuple[KnownEffect, EffectRow]] = field(default_factory=dict)
     shadows: dict[tuple[int, str], EffectRow] = field(default_factory=dict)
-    stored: dict[Position, list[Outgoing]] = field(default_factory=dict)
+    stored: dict[Position, list[ProducerRecord]] = field(default_factory=dict)
     progress: dict[Partition, Progress] = field(default_factory=dict)
     committed: dict[Partition, int] = field(default_factory=lambda: dict.fromkeys(BOTH, 0))
-    sent: list[Outgoing] = field(default_factory=list)
+    sent: list[ProducerRecord] = field(default_factory=list)
     dead: list[tuple[Position, type]] = field(default_factory=list)
     duplicates: int = 0
     at: dict[Partition, int] = field(default_factory=dict)
@@ -129,13 +129,13 @@ class World:
         self,
         effects: list[EffectRow],
         shadows: list[EffectRow],
-        results: list[tuple[Position, Outgoing]],
+        results: list[tuple[Position, ProducerRecord]],
         positions: dict[Partition, int],
     ) -> None:
         for row in effects:
             where = Position(row.source_topic, row.source_partition, row.source_offset)
             assert (row.order_id, row.effect) not in self.effects, "an effect key was taken twice"
-            self.effects[row.order_id, row.effect] = Known(row.outcome, row.input, where), row
+            self.effects[row.order_id, row.effect] = KnownEffect(row.outcome, row.input, where), row
         for row in shadows:
             self.shadows.setdefault((row.order_id, row.effect), row)
         for where, out in results:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from consumers.runtime.health import answer
-from consumers.runtime.pulse import STUCK_S, Pulse
+from consumers.runtime.status import STUCK_S, MemberStatus
 
 
 class Clock:
@@ -23,14 +23,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def joined(clock: Clock) -> Pulse:
-    pulse = Pulse("warehouse", handled_at=clock(), busy_at=clock())
+def joined(clock: Clock) -> MemberStatus:
+    pulse = MemberStatus("warehouse", handled_at=clock(), busy_at=clock())
     pulse.looked(joined=True, owned=6, took=0, ended=True)
     return pulse
 
 
 def test_a_member_is_not_ready_before_it_has_joined(clock: Clock) -> None:
-    pulse = Pulse("warehouse", handled_at=clock(), busy_at=clock())
+    pulse = MemberStatus("warehouse", handled_at=clock(), busy_at=clock())
     assert not pulse.ready
     pulse.looked(joined=True, owned=6, took=0, ended=True)
     assert pulse.ready
@@ -79,7 +79,7 @@ def test_idle_time_counts_from_the_last_record_and_only_at_the_end(clock: Clock)
 
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_a_member_that_has_not_read_to_the_end_is_not_idle_at_all(clock: Clock, seconds: float) -> None:
-    fresh = Pulse("warehouse", handled_at=clock(), busy_at=clock())
+    fresh = MemberStatus("warehouse", handled_at=clock(), busy_at=clock())
     clock.now += 100
     assert not fresh.idle(for_s=seconds)
     fresh.looked(joined=True, owned=6, took=0, ended=False)
@@ -94,7 +94,10 @@ def test_counts_add_up_over_batches(clock: Clock) -> None:
 
 
 def test_live_says_only_that_the_process_answers() -> None:
-    assert answer("/health/live", [Pulse("warehouse", failure=RuntimeError("x"))]) == (200, {"live": True})
+    assert answer("/health/live", [MemberStatus("warehouse", failure=RuntimeError("x"))]) == (
+        200,
+        {"live": True},
+    )
 
 
 def test_ready_needs_every_group_and_says_which_one_is_not(clock: Clock) -> None:
@@ -128,7 +131,7 @@ def test_other_paths_are_not_there(path: str) -> None:
 
 
 def test_a_batch_in_hand_says_that_we_have_joined_and_are_not_at_the_end(clock: Clock) -> None:
-    pulse = Pulse("notification", handled_at=clock(), busy_at=clock())
+    pulse = MemberStatus("notification", handled_at=clock(), busy_at=clock())
     pulse.took(owned=12)
     pulse.outage("the mail server does not answer")
     body = answer("/health/ready", [pulse])[1]["groups"][0]

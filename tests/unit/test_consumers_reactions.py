@@ -13,7 +13,7 @@ from consumers.runtime.reaction import Context, Effect
 from schemas.commands import MAX_ADDRESS, DispatchProduct
 from schemas.envelope import Envelope
 from schemas.facts import DispatchExpired, DispatchRejected, Fact, Item, OrderPlaced, ProductDispatched
-from tests.consuming import DAY, FIRST_START, NOW, context
+from tests.support.consumers.records import DAY, FIRST_START, NOW, context
 
 HOME = "1 Streetford Road"
 SKEW = 5_000

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.runtime.stored_results import Stored, pack, unpack
-from consumers.runtime.work import Outgoing
+from consumers.runtime.records import ProducerRecord
+from consumers.runtime.stores.result_rows import Stored, pack, unpack
 from schemas.errors import Position
 
 positions = st.builds(
@@ -12,14 +12,14 @@ positions = st.builds(
 )
 text = st.text(st.characters(exclude_categories=["Cs"]))
 outgoing = st.builds(
-    Outgoing, text, st.none() | st.binary(), st.none() | st.binary(), st.lists(st.tuples(text, text))
+    ProducerRecord, text, st.none() | st.binary(), st.none() | st.binary(), st.lists(st.tuples(text, text))
 )
 results = st.lists(st.tuples(positions, outgoing))
 
 
 @given(results, st.sets(positions))
 def test_each_wanted_position_comes_back_whole_and_in_its_order(
-    given_results: list[tuple[Position, Outgoing]], also: set[Position]
+    given_results: list[tuple[Position, ProducerRecord]], also: set[Position]
 ) -> None:
     wanted = {where for where, _ in given_results[::2]} | also
     found = unpack(pack(given_results), wanted)
@@ -34,13 +34,13 @@ def test_each_wanted_position_comes_back_whole_and_in_its_order(
 
 def test_every_byte_value_survives() -> None:
     every = bytes(range(256))
-    made = [(Position("orders", 0, 1), Outgoing("t", every, every * 3, [("n", "v\x00\u20ac")]))]
+    made = [(Position("orders", 0, 1), ProducerRecord("t", every, every * 3, [("n", "v\x00\u20ac")]))]
     assert unpack(pack(made), [Position("orders", 0, 1)]) == made
 
 
 @given(results)
 def test_a_row_says_the_lowest_and_the_highest_offset_that_it_holds(
-    given_results: list[tuple[Position, Outgoing]],
+    given_results: list[tuple[Position, ProducerRecord]],
 ) -> None:
     for row in pack(given_results):
         held = [w.offset for w, _ in given_results if w[:2] == (row.source_topic, row.source_partition)]
@@ -48,8 +48,8 @@ def test_a_row_says_the_lowest_and_the_highest_offset_that_it_holds(
 
 
 def test_a_position_that_two_rows_hold_is_given_once() -> None:
-    made = [(Position("orders", 0, 1), Outgoing("t", None, b"first", []))]
-    rows = [*pack(made), *pack([(made[0][0], Outgoing("t", None, b"second", []))])]
+    made = [(Position("orders", 0, 1), ProducerRecord("t", None, b"first", []))]
+    rows = [*pack(made), *pack([(made[0][0], ProducerRecord("t", None, b"second", []))])]
     assert unpack(rows, [made[0][0]]) == made
 
 

@@ -5,30 +5,30 @@ from typing import Any
 
 import pytest
 
-from cli import dlq
-from operations.dead_letters import Filter
-from operations.redrive import Redrive, Ruling, Tally
+from cli.dlq import commands
+from operations.dead_letters.listing import Filter
+from operations.dead_letters.redrive import Progress, Redrive, RedriveRequest
 
 
 @pytest.mark.parametrize(
     ("ruling", "told"),
     [
-        (Ruling("redriven", "ada@here"), "stopped after 7 were redriven; "),
-        (Ruling("redriven", "ada@here", dry_run=True), ""),
+        (RedriveRequest("redriven", "ada@here"), "stopped after 7 were redriven; "),
+        (RedriveRequest("redriven", "ada@here", dry_run=True), ""),
     ],
 )
 def test_who_interrupts_a_redrive_hears_how_far_it_came(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ruling: Ruling, told: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ruling: RedriveRequest, told: str
 ) -> None:
-    def interrupted(self: Redrive) -> Tally:
+    def interrupted(self: Redrive) -> Progress:
         self.tally.done = 7
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Redrive, "run", interrupted)
-    monkeypatch.setattr("operations.redrive.Admin", lambda _cluster: None)
+    monkeypatch.setattr("operations.dead_letters.redrive.Admin", lambda _cluster: None)
     here: Any = SimpleNamespace(cluster=None)
     with pytest.raises(KeyboardInterrupt):
-        dlq._decide(here, None, Filter(), ruling, as_json=True)
+        commands._decide(here, None, Filter(), ruling, as_json=True)
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith(told)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.main import build
-from tests import documents
-from tests.documents import ANYTHING, Block, Command
+from tests.support.documents import documents
+from tests.support.documents.documents import ANYTHING, Block, Command
 
 ROOT = Path(__file__).parents[2]
 OURS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]

@@ -1,9 +1,9 @@
 """Which conditions raise an alarm, and which do not."""
 
-from operations import alarms
-from operations.alarms import Alarm, Lag, Letters
 from operations.groups import Group
-from operations.topic_plan import Difference
+from operations.status import alarms
+from operations.status.alarms import Alarm, DeadLetterCount, Lag
+from operations.topics.plan import Difference
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, ORDERS, derived
 
 WAREHOUSE = [("warehouse", DISPATCH_PRODUCTS)]
@@ -50,13 +50,15 @@ def test_a_group_that_may_come_and_go_is_no_alarm() -> None:
 
 
 def test_dead_letters_are_an_alarm_until_there_are_none() -> None:
-    [raised] = alarms.of_dead_letters([Letters(DLQ, 2, 5, more=False), Letters(DLQ, 0, None, more=False)])
+    [raised] = alarms.of_dead_letters(
+        [DeadLetterCount(DLQ, 2, 5, more=False), DeadLetterCount(DLQ, 0, None, more=False)]
+    )
     assert (raised.subject, raised.since) == ("sales.orders.dlq", 5)
     assert raised.text.startswith("2 to decide")
 
 
 def test_counting_that_stopped_says_so() -> None:
-    [raised] = alarms.of_dead_letters([Letters(DLQ, 10_000, 5, more=True)])
+    [raised] = alarms.of_dead_letters([DeadLetterCount(DLQ, 10_000, 5, more=True)])
     assert raised.text.startswith("more than 10,000")
 
 

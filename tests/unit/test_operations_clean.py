@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations import clean_plan, decision
-from operations.clean_plan import Prefix, bound
-from operations.decided import Decided
-from operations.decision import Run
-from operations.logs import Entry
+from clients.log_reader import LogRecord
+from operations.cleaning import plan
+from operations.cleaning.plan import Prefix, bound
+from operations.dead_letters.decided import Decided
+from schemas import decisions
+from schemas.decisions import Run
 from schemas.envelope import Headers
 from schemas.errors import Position
 
@@ -31,8 +32,8 @@ class Drawn(NamedTuple):
     stays: bool
 
 
-def entry(topic: str, offset: int, headers: Headers = ()) -> Entry:
-    return Entry(Position(topic, 0, offset), 0, None, None, headers)
+def entry(topic: str, offset: int, headers: Headers = ()) -> LogRecord:
+    return LogRecord(Position(topic, 0, offset), 0, None, None, headers)
 
 
 @given(st.integers(0, 50), st.lists(st.builds(Drawn, st.integers(0, 3), st.booleans()), max_size=20))
@@ -71,7 +72,7 @@ def test_no_bound_lies_beyond_the_end_the_owner_or_the_first_young_record(
 
 
 def test_an_owner_without_an_offset_blocks_and_is_named() -> None:
-    assert bound(3, 9, None, None, owned=True) == (3, clean_plan.UNKNOWN_OWNER)
+    assert bound(3, 9, None, None, owned=True) == (3, plan.UNKNOWN_OWNER)
     assert bound(3, 9, None, None, owned=False) == (9, None)
     assert bound(3, 3, None, None, owned=True).why is None
 
@@ -87,26 +88,24 @@ def test_a_dead_letter_goes_only_when_its_decision_is_old(
         before.add(0, offset)
     prefix = Prefix(0, 31, None)
     for offset in sorted(letters):
-        prefix.take(offset, clean_plan.letter_stays(entry(DLQ, offset), known, before))
+        prefix.take(offset, plan.letter_stays(entry(DLQ, offset), known, before))
     assert all(offset in old for offset in letters if offset < prefix.upto)
     assert prefix.upto == min((letters - old), default=31)
-    assert prefix.why in {None, clean_plan.UNDECIDED, clean_plan.FRESH}
+    assert prefix.why in {None, plan.UNDECIDED, plan.FRESH}
 
 
-@pytest.mark.parametrize(
-    ("low", "reason"), [(41, clean_plan.NEEDED), (40, clean_plan.NEEDED), (42, None), (100, None)]
-)
+@pytest.mark.parametrize(("low", "reason"), [(41, plan.NEEDED), (40, plan.NEEDED), (42, None), (100, None)])
 def test_a_decision_goes_only_after_its_dead_letter(low: int, reason: str | None) -> None:
-    headers = decision.redriven(ORIGIN, Position(DLQ, 3, 41), RUN)
+    headers = decisions.redriven(ORIGIN, Position(DLQ, 3, 41), RUN)
     lows = {(DLQ, 3): low, (DLQ, 4): 1_000, ("orders", 2): 0}
-    assert clean_plan.retry_stays(entry(RETRY, 0, headers), DLQ, lows) == reason
+    assert plan.retry_stays(entry(RETRY, 0, headers), DLQ, lows) == reason
 
 
-@pytest.mark.parametrize(("low", "reason"), [(30, clean_plan.REMEMBERED), (31, None)])
+@pytest.mark.parametrize(("low", "reason"), [(30, plan.REMEMBERED), (31, None)])
 def test_a_discard_is_remembered_as_long_as_its_record_is_there(low: int, reason: str | None) -> None:
-    headers = decision.discarded(ORIGIN, Position(DLQ, 3, 41), RUN)
+    headers = decisions.discarded(ORIGIN, Position(DLQ, 3, 41), RUN)
     lows = {(DLQ, 3): 42, ("orders", 2): low}
-    assert clean_plan.retry_stays(entry(RETRY, 0, headers), DLQ, lows) == reason
+    assert plan.retry_stays(entry(RETRY, 0, headers), DLQ, lows) == reason
 
 
 @pytest.mark.parametrize(
@@ -115,4 +114,4 @@ def test_a_discard_is_remembered_as_long_as_its_record_is_there(low: int, reason
 )
 def test_a_record_that_decides_nothing_here_goes_when_it_is_handled(headers: Headers) -> None:
     lows = {(DLQ, 3): 0, ("sales.orders.dlq", 3): 0}
-    assert clean_plan.retry_stays(entry(RETRY, 0, headers), DLQ, lows) is None
+    assert plan.retry_stays(entry(RETRY, 0, headers), DLQ, lows) is None

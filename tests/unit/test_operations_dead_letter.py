@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.runtime.dead_letters import dead_letter as written
-from consumers.runtime.work import Dead, Record
-from operations import dead_letter
+from consumers.runtime.records import ConsumerRecord, Dead
+from schemas import dead_letters
 from schemas.errors import Position, TruncatedBody
 from schemas.framing import encode_key
 
 names = st.text(max_size=20) | st.sampled_from(
-    [*dead_letter._NUMBERS, "attempts", "kafka_dlt-original-topic"]
+    [*dead_letters._NUMBERS, "attempts", "kafka_dlt-original-topic"]
 )
 hostile = st.lists(st.tuples(names, st.none() | st.binary(max_size=40)), max_size=10)
 
@@ -23,9 +23,9 @@ def test_what_a_group_writes_about_a_record_is_read_back(
 ) -> None:
     where = Position("orders", partition, offset)
     error = TruncatedBody(what, where)
-    record = Record(where, "orders", timestamp, encode_key(7), b"x", [("mine", b"1")])
+    record = ConsumerRecord(where, "orders", timestamp, encode_key(7), b"x", [("mine", b"1")])
     out = written(Dead(record, error, 3), "sales")
-    reason = dead_letter.parse(out.headers)
+    reason = dead_letters.parse(out.headers)
     assert reason.origin == where
     assert reason.timestamp == timestamp
     assert reason.group == "sales"
@@ -36,14 +36,14 @@ def test_what_a_group_writes_about_a_record_is_read_back(
 
 @given(hostile)
 def test_no_headers_make_reading_fail(headers: list[tuple[str, bytes | None]]) -> None:
-    reason = dead_letter.parse(headers)
+    reason = dead_letters.parse(headers)
     assert reason.attempts is None or reason.attempts >= 0
-    assert [name for name, _ in dead_letter.shown(headers, limit=10)] == [name for name, _ in headers]
+    assert [name for name, _ in dead_letters.shown(headers, limit=10)] == [name for name, _ in headers]
 
 
 @given(hostile)
 def test_a_shown_header_is_printable(headers: list[tuple[str, bytes | None]]) -> None:
-    assert all(text.isprintable() for _, text in dead_letter.shown(headers))
+    assert all(text.isprintable() for _, text in dead_letters.shown(headers))
 
 
 def test_numbers_of_the_wrong_length_count_as_absent() -> None:
@@ -52,16 +52,16 @@ def test_numbers_of_the_wrong_length_count_as_absent() -> None:
         ("kafka_dlt-original-partition", b"1"),
         ("kafka_dlt-original-offset", struct.pack(">q", 5)),
     ]
-    assert dead_letter.parse(headers).origin is None
+    assert dead_letters.parse(headers).origin is None
 
 
 def test_of_a_doubled_header_the_last_counts() -> None:
-    assert dead_letter.parse([("attempts", b"1"), ("attempts", b"2")]).attempts == 2
+    assert dead_letters.parse([("attempts", b"1"), ("attempts", b"2")]).attempts == 2
 
 
 def test_numbers_are_shown_as_numbers_and_other_bytes_as_hexadecimal() -> None:
     headers = [("kafka_dlt-original-offset", struct.pack(">q", -2)), ("raw", b"\x1b[2J"), ("none", None)]
-    assert dead_letter.shown(headers) == [
+    assert dead_letters.shown(headers) == [
         ("kafka_dlt-original-offset", "-2"),
         ("raw", "0x1b5b324a"),
         ("none", "null"),
@@ -69,20 +69,20 @@ def test_numbers_are_shown_as_numbers_and_other_bytes_as_hexadecimal() -> None:
 
 
 def test_a_long_header_is_cut_where_a_limit_is_given() -> None:
-    assert dead_letter.shown([("big", b"a" * 30)], limit=10) == [
+    assert dead_letters.shown([("big", b"a" * 30)], limit=10) == [
         ("big", "aaaaaaaaaa... and 20 characters more")
     ]
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_a_long_key_names_an_order(number: int) -> None:
-    assert dead_letter.order_id(encode_key(number)) == number
+    assert dead_letters.order_id(encode_key(number)) == number
 
 
 def test_any_other_key_names_none() -> None:
-    assert [dead_letter.order_id(key) for key in (None, b"", b"1234567", b"123456789")] == [None] * 4
+    assert [dead_letters.order_id(key) for key in (None, b"", b"1234567", b"123456789")] == [None] * 4
 
 
 def test_a_hexdump_shows_offset_bytes_and_text_and_says_what_it_leaves_out() -> None:
-    assert dead_letter.hexdump(b"ABC\x00") == ["00000000  41 42 43 00" + " " * 38 + "ABC."]
-    assert dead_letter.hexdump(bytes(40), limit=32)[-1] == "... 8 more bytes"
+    assert dead_letters.hexdump(b"ABC\x00") == ["00000000  41 42 43 00" + " " * 38 + "ABC."]
+    assert dead_letters.hexdump(bytes(40), limit=32)[-1] == "... 8 more bytes"

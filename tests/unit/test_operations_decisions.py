@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations import decision
-from operations.decided import Decided
-from operations.decision import Decision, Run
+from operations.dead_letters.decided import Decided
+from schemas import decisions
+from schemas.decisions import Decision, Run
 from schemas.errors import Position
 
 DLQ = "warehouse.orders.dlq"
@@ -16,7 +16,7 @@ RUN = Run("f00", "ada@here", "the schema is there now")
 positions = st.tuples(st.integers(0, 9), st.integers(0, 2**50) | st.integers(0, 9_000))
 headers = st.lists(
     st.tuples(
-        st.sampled_from([*decision.RESERVED, "ce_id", "kafka_dlt-original-topic"]) | st.text(max_size=5),
+        st.sampled_from([*decisions.RESERVED, "ce_id", "kafka_dlt-original-topic"]) | st.text(max_size=5),
         st.binary(max_size=8) | st.none(),
     ),
     max_size=8,
@@ -47,34 +47,34 @@ def test_the_set_gives_back_everything_in_order(wanted: set[tuple[int, int]]) ->
 def test_a_redriven_record_keeps_its_headers_and_says_what_it_is(
     before: list[tuple[str, bytes | None]],
 ) -> None:
-    after = decision.redriven(before, WHERE, RUN)
-    kept = [each for each in before if each[0] not in decision.RESERVED]
+    after = decisions.redriven(before, WHERE, RUN)
+    kept = [each for each in before if each[0] not in decisions.RESERVED]
     assert after[: len(kept)] == kept
-    assert decision.decides(after, DLQ) == (3, 41)
-    assert decision.parse(after, 7) == Decision("redriven", "ada@here", RUN.why, 7, "f00")
+    assert decisions.decides(after, DLQ) == (3, 41)
+    assert decisions.parse(after, 7) == Decision("redriven", "ada@here", RUN.why, 7, "f00")
 
 
 @given(headers)
 def test_no_header_of_a_sender_makes_a_redriven_record_a_marker(
     before: list[tuple[str, bytes | None]],
 ) -> None:
-    assert not decision.is_discard(decision.redriven(before, WHERE, RUN))
+    assert not decisions.is_discard(decisions.redriven(before, WHERE, RUN))
 
 
 @given(headers)
 def test_a_marker_says_who_and_why_and_where_the_record_first_came_from(
     before: list[tuple[str, bytes | None]],
 ) -> None:
-    after = decision.discarded(before, WHERE, RUN)
-    assert decision.is_discard(after)
-    assert decision.decides(after, DLQ) == (3, 41)
-    assert decision.parse(after, 7) == Decision("discarded", "ada@here", RUN.why, 7, "f00")
+    after = decisions.discarded(before, WHERE, RUN)
+    assert decisions.is_discard(after)
+    assert decisions.decides(after, DLQ) == (3, 41)
+    assert decisions.parse(after, 7) == Decision("discarded", "ada@here", RUN.why, 7, "f00")
     origin = [each for each in before if each[0].startswith("kafka_dlt-original-")]
     assert [each for each in after if each[0].startswith("kafka_dlt-")] == origin
 
 
 def test_a_redrive_without_a_reason_has_none() -> None:
-    assert decision.parse(decision.redriven([], WHERE, RUN._replace(why="")), 7).why is None
+    assert decisions.parse(decisions.redriven([], WHERE, RUN._replace(why="")), 7).why is None
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ def test_a_redrive_without_a_reason_has_none() -> None:
     ],
 )
 def test_what_is_not_a_position_of_this_topic_decides_nothing(text: bytes | None) -> None:
-    assert decision.decides([("redrive-of", text)], DLQ) is None
+    assert decisions.decides([("redrive-of", text)], DLQ) is None
 
 
 @given(headers)
 def test_reading_what_anybody_wrote_never_fails(before: list[tuple[str, bytes | None]]) -> None:
-    decision.decides(before, DLQ)
-    decision.parse(before, 0)
+    decisions.decides(before, DLQ)
+    decisions.parse(before, 0)

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from operations.verify.evidence import Answer, Effect, place
 from schemas.topics import ORDERS
-from tests.drafts import AHEAD, DEAD, ONE, PASSED, Draft, Order, draft, no_effect, no_result, several
+from tests.support.drafts import AHEAD, DEAD, ONE, PASSED, Draft, Order, draft, no_effect, no_result, several
 
 LISTS = ("lost", "duplicated", "phantom", "different")
 

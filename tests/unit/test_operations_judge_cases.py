@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from operations.verify.evidence import Seen, log_of, offset_of, place, text_of
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.drafts import AHEAD, COMMAND, DEAD, EVENT, ONE, Draft, Order, draft, no_effect, no_result
+from tests.support.drafts import AHEAD, COMMAND, DEAD, EVENT, ONE, Draft, Order, draft, no_effect, no_result
 
 
 @pytest.mark.parametrize("order", [COMMAND, EVENT, ONE])

@@ -4,7 +4,7 @@ from hypothesis import given
 
 from operations.verify.evidence import Effect, Seen, log_of, offset_of, place
 from schemas.topics import DISPATCH_PRODUCTS
-from tests.drafts import AHEAD, COMMAND, DEAD, EVENT, ONE, Draft, Order, draft, several
+from tests.support.drafts import AHEAD, COMMAND, DEAD, EVENT, ONE, Draft, Order, draft, several
 
 AGAIN = place("warehouse.orders.retry", 2, 8)
 

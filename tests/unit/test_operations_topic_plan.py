@@ -2,14 +2,14 @@
 
 import pytest
 
-from operations.admin import Found
-from operations.topic_plan import Difference, keeps_more, plan
-from operations.topics import named
+from clients.admin import TopicState
+from operations.topics.plan import Difference, keeps_more, plan
+from operations.topics.provision import named
 from schemas.errors import UsageError
 from schemas.topics import CATALOGUE, ORDERS, Kind, Topic
 
 TOPIC = Topic(name="t", kind=Kind.FACT, records=(), owner="o", partitions=6)
-RIGHT = Found(partitions=6, replication=1, leaderless=())
+RIGHT = TopicState(partitions=6, replication=1, leaderless=())
 
 
 def test_a_topic_as_the_catalogue_wants_it_needs_nothing() -> None:

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.order_writes import Encoded
-from producers.outbox import DDL
-from producers.outbox_rows import UnreadableRow, pack, unpack
-from producers.outbox_tables import create, engine_of
-from producers.relay_queue import _fitting
+from producers.outbox.outbox import DDL
+from producers.outbox.queue import _fitting
+from producers.outbox.record_codec import UnreadableRow, pack, unpack
+from producers.outbox.tables import create, engine_of
+from producers.placing.pending_order import ProducerRecord
 from schemas.errors import InvalidSetting
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 
 PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z"))).filter(str.isprintable)
 RECORDS = st.lists(
     st.builds(
-        Encoded,
+        ProducerRecord,
         topic=st.sampled_from([DISPATCH_PRODUCTS, ORDERS]),
         key=st.binary(),
         value=st.binary(),
@@ -31,13 +31,13 @@ RECORDS = st.lists(
 
 
 @given(RECORDS)
-def test_records_come_out_of_a_row_as_they_went_in(records: tuple[Encoded, ...]) -> None:
+def test_records_come_out_of_a_row_as_they_went_in(records: tuple[ProducerRecord, ...]) -> None:
     assert unpack(pack(records)) == records
 
 
 @given(RECORDS)
 def test_a_row_is_ascii_without_control_characters_whatever_an_order_says(
-    records: tuple[Encoded, ...],
+    records: tuple[ProducerRecord, ...],
 ) -> None:
     assert set(pack(records)) <= set(string.printable) - set(string.whitespace) | {" "}
 

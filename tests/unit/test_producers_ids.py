@@ -6,8 +6,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers import ids
-from producers.ids import EPOCH_S, OrderIds, new_order_id
+from producers.placing import order_ids
+from producers.placing.order_ids import EPOCH_S, OrderIds, new_order_id
 
 CLOCKS = st.lists(st.floats(min_value=0, max_value=EPOCH_S + 2**31 - 1), min_size=1, max_size=50)
 
@@ -71,6 +71,6 @@ def test_two_processes_start_at_different_places() -> None:
 
 
 def test_a_forked_child_does_not_count_on_where_its_parent_does() -> None:
-    before = ids._here.ids
-    ids._here._renew()
-    assert ids._here.ids is not before
+    before = order_ids._here.ids
+    order_ids._here._renew()
+    assert order_ids._here.ids is not before

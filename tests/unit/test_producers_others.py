@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import producers
-from producers.audience import acted_on
-from producers.await_result import result_of
-from producers.bulk import Bulk
-from producers.load import Load
-from producers.order_writes import Desk, Placed
-from producers.partition import murmur2, partition_of
-from producers.request import OrderRequest
-from producers.rows import Row
-from producers.sample_orders import sample_orders
+from clients.partitioner import murmur2, partition_of
+from producers.bulk.import_orders import OrderImport
+from producers.bulk.load_generator import LoadGenerator
+from producers.bulk.row_reader import Row
+from producers.bulk.sample_orders import sample_orders
+from producers.mode.audience import acted_on
+from producers.placing.pending_order import OrderRenderer, Placed
+from producers.placing.request import OrderRequest
+from producers.placing.result_watch import result_of
 from schemas.codec import Codec
 from schemas.control import INITIAL, Mode
 from schemas.errors import BrokerUnreachable, NotAcknowledged
@@ -70,7 +70,7 @@ class Pipe:
     """Places at once, unless told to fail."""
 
     def __init__(
-        self, desk: Desk, on_outcome: Callable[[Any, Any], None], fail_at: int, dead_at: int
+        self, desk: OrderRenderer, on_outcome: Callable[[Any, Any], None], fail_at: int, dead_at: int
     ) -> None:
         self.desk, self.on_outcome = desk, on_outcome
         self.fail_at, self.dead_at, self.count = fail_at, dead_at, 0
@@ -99,7 +99,7 @@ class Placer:
     """Stands in for an order placer."""
 
     def __init__(self, fail_at: int = 0, dead_at: int = 0) -> None:
-        self.desk = Desk(Codec(), lambda: INITIAL, "EUR")
+        self.desk = OrderRenderer(Codec(), lambda: INITIAL, "EUR")
         self.fail_at, self.dead_at = fail_at, dead_at
 
     def prepare(self, request: OrderRequest, order_id: int | None = None) -> Any:
@@ -117,10 +117,12 @@ ROWS = [
 ]
 
 
-def run_bulk(placer: Placer, *, rehearse: bool = False) -> tuple[Bulk, list[Placed], list[str], object]:
+def run_bulk(
+    placer: Placer, *, rehearse: bool = False
+) -> tuple[OrderImport, list[Placed], list[str], object]:
     placed: list[Placed] = []
     faults: list[str] = []
-    bulk = Bulk(
+    bulk = OrderImport(
         placer,
         on_placed=placed.append,
         on_fault=lambda row, message: faults.append(f"{row.where}: {message}"),
@@ -165,17 +167,19 @@ def test_a_cluster_that_is_lost_after_the_last_row_is_told_too() -> None:
             return pipe
 
     assert isinstance(run_bulk(LostPlacer(fail_at=1))[3], BrokerUnreachable)
-    assert isinstance(Load(LostPlacer(fail_at=1), rate=0).run(sample_orders(1), 1).error, BrokerUnreachable)
+    assert isinstance(
+        LoadGenerator(LostPlacer(fail_at=1), rate=0).run(sample_orders(1), 1).error, BrokerUnreachable
+    )
 
 
 def test_a_load_counts_by_mode() -> None:
-    loaded = Load(Placer(fail_at=3), rate=0).run(sample_orders(1), 10)
+    loaded = LoadGenerator(Placer(fail_at=3), rate=0).run(sample_orders(1), 10)
     assert (loaded.placed, loaded.failed, loaded.modes) == (9, 1, {"command": 9})
     assert isinstance(loaded.error, NotAcknowledged)
 
 
 def test_a_steady_load_keeps_each_orders_own_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("producers.load.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("producers.bulk.load_generator.time.monotonic", lambda: 0.0)
     waits: list[float] = []
 
     class Paced(Pipe):
@@ -186,7 +190,7 @@ def test_a_steady_load_keeps_each_orders_own_moment(monkeypatch: pytest.MonkeyPa
         def pipeline(self, on_outcome: Callable[[Any, Any], None]) -> Any:
             return Paced(self.desk, on_outcome, 0, 0)
 
-    Load(PacedPlacer(), rate=1).run(sample_orders(1), 4)
+    LoadGenerator(PacedPlacer(), rate=1).run(sample_orders(1), 4)
     # Nothing really waits here, so each order is further ahead of its own second.
     assert waits == [1, 2, 3]
 

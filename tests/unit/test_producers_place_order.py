@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.mode import UnknownMode, mode_of
-from producers.mode_log import in_force
-from producers.order_writes import Desk
-from producers.place_order import Record, Stamps, place_order
-from producers.request import OrderRequest
+from producers.mode.follower import UnknownMode, mode_of
+from producers.mode.log import in_force
+from producers.placing.pending_order import OrderRenderer
+from producers.placing.render import MetadataSource, UnencodedRecord, render_order
+from producers.placing.request import OrderRequest
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.control import INITIAL, Mode, ModeChanged
@@ -30,9 +30,9 @@ REQUEST = OrderRequest(
 )
 
 
-def placed(mode: Mode, request: OrderRequest = REQUEST, order_id: int = 12004) -> tuple[Record, ...]:
-    return place_order(
-        request, order_id=order_id, mode=mode, epoch=3, currency="EUR", stamp=Stamps().stamp(NOW)
+def placed(mode: Mode, request: OrderRequest = REQUEST, order_id: int = 12004) -> tuple[UnencodedRecord, ...]:
+    return render_order(
+        request, order_id=order_id, mode=mode, epoch=3, currency="EUR", stamp=MetadataSource().stamp(NOW)
     )
 
 
@@ -110,7 +110,7 @@ def test_the_headers_are_those_of_cloudevents() -> None:
 
 
 def test_stamps_are_never_the_same() -> None:
-    stamps = Stamps()
+    stamps = MetadataSource()
     made = [stamps.stamp(NOW) for _ in range(1000)]
     assert len({s.command_id for s in made} | {s.fact_id for s in made}) == 2000
     assert len({s.traceparent for s in made}) == 1000
@@ -118,7 +118,7 @@ def test_stamps_are_never_the_same() -> None:
 
 def test_an_order_is_written_in_the_mode_of_its_moment() -> None:
     now = [ModeChanged(1, "command", 0, "me")]
-    desk = Desk(Codec(), lambda: now[0], "EUR")
+    desk = OrderRenderer(Codec(), lambda: now[0], "EUR")
     first = desk.prepare(REQUEST)
     now[0] = ModeChanged(2, "event", 0, "me")
     second = desk.prepare(REQUEST)
@@ -129,14 +129,14 @@ def test_an_order_is_written_in_the_mode_of_its_moment() -> None:
 
 
 def test_a_mode_of_a_later_version_stops_placing() -> None:
-    desk = Desk(Codec(), lambda: ModeChanged(9, "telepathy", 0, "me"), "EUR")
+    desk = OrderRenderer(Codec(), lambda: ModeChanged(9, "telepathy", 0, "me"), "EUR")
     with pytest.raises(UnknownMode, match="telepathy") as refused:
         desk.prepare(REQUEST)
     assert refused.value.exit_code == 4
 
 
 def test_a_given_id_is_respected_before_any_other() -> None:
-    desk = Desk(Codec(), lambda: INITIAL, "EUR")
+    desk = OrderRenderer(Codec(), lambda: INITIAL, "EUR")
     assert desk.prepare(OrderRequest(address="x", order_id=7), 8).order_id == 7
     assert desk.prepare(OrderRequest(address="x"), 8).order_id == 8
     assert desk.prepare(OrderRequest(address="x")).order_id > 2**32

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from producers import checks
-from producers.place_order import Stamps, place_order
-from producers.request import OrderRequest
+from producers.placing import validation
+from producers.placing.render import MetadataSource, render_order
+from producers.placing.request import OrderRequest
 from schemas.codec import Codec
 from schemas.control import Mode
 from schemas.errors import InvalidOrder
@@ -178,10 +178,15 @@ def test_a_request_is_frozen() -> None:
 
 def test_the_largest_valid_order_fits_into_a_fact() -> None:
     widest = "\U0001f6b2"
-    item = Item(widest * checks.MAX_TEXT, 1, 10**15)
-    request = OrderRequest(address=widest * 500, customer=widest * 200, items=[item] * checks.MAX_ITEMS)
-    record = place_order(
-        request, order_id=-(2**63), mode=Mode.EVENT, epoch=1, currency="EUR", stamp=Stamps().stamp(2**41)
+    item = Item(widest * validation.MAX_TEXT, 1, 10**15)
+    request = OrderRequest(address=widest * 500, customer=widest * 200, items=[item] * validation.MAX_ITEMS)
+    record = render_order(
+        request,
+        order_id=-(2**63),
+        mode=Mode.EVENT,
+        epoch=1,
+        currency="EUR",
+        stamp=MetadataSource().stamp(2**41),
     )[0]
     assert len(Codec().encode(record.topic, record.message)) + 2000 < MAX_RECORD_BYTES
 

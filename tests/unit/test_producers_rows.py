@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.content_ids import ContentIds, Occurrences
-from producers.request import OrderRequest
-from producers.rows import MAX_LINE, Format, Row, read_rows
+from producers.bulk.content_ids import ContentIds, Occurrences
+from producers.bulk.row_reader import MAX_LINE, Format, Row, read_rows
+from producers.placing.request import OrderRequest
 from schemas.errors import InvalidOrder, UsageError
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.relay import Relay, RelayPulse
-from producers.relay_log import Batch, Row
-from producers.relay_queue import Backlog, NotLeading
-from schemas.errors import BrokerUnreachable, DependencyDown, Fenced, TopicMissing
+from producers.outbox.batch_publisher import Batch, Row
+from producers.outbox.queue import Backlog, NotLeading
+from producers.outbox.relay import Relay, RelayStatus
+from schemas.errors import BrokerUnreachable, DependencyUnavailable, Fenced, TopicMissing
 
 BATCH = 3
 NAMES = count(1)
@@ -76,15 +76,15 @@ class Kafka:
 
 
 class Queue:
-    """`relay_queue.Queue` over the model."""
+    """`OutboxQueue` over the model."""
 
     def __init__(self, db: Database, plan: Plan) -> None:
         self.db, self.plan, self.me = db, plan, ""
 
     def _do(self, effect: Callable[[], object]) -> object:
         try:
-            return self.plan.step(effect, DependencyDown)
-        except DependencyDown:
+            return self.plan.step(effect, DependencyUnavailable)
+        except DependencyUnavailable:
             self.close()
             raise
 
@@ -153,7 +153,7 @@ class Queue:
 
 
 class Log:
-    """`relay_log.RelayLog` over the model."""
+    """`BatchPublisher` over the model."""
 
     def __init__(self, kafka: Kafka, db: Database, plan: Plan) -> None:
         self.kafka, self.db, self.plan, self.me = kafka, db, plan, ""
@@ -195,9 +195,9 @@ class World:
         until_idle_s: float | None = 0,
         stopping: Callable[[], bool] | None = None,
         log: type[Log] = Log,
-    ) -> RelayPulse:
+    ) -> RelayStatus:
         """Run a relay to its end, however it ends."""
-        pulse = RelayPulse()
+        pulse = RelayStatus()
         queue = Queue(self.db, self.plan)
         limit = self.now + 10_000
         relay = Relay(
@@ -316,7 +316,7 @@ def test_a_second_relay_stands_by_and_ends_once_it_is_idle() -> None:
 def test_a_missing_topic_is_an_outage_and_no_row_is_put_aside() -> None:
     world = World([Entry(1)])
     pulses: list[str | None] = []
-    pulse = RelayPulse()
+    pulse = RelayStatus()
     queue, log = Queue(world.db, world.plan), Log(world.kafka, world.db, world.plan)
     claim = log.claim
 
@@ -359,7 +359,7 @@ def test_a_leader_whose_lock_does_not_hold_ends_and_writes_nothing_more() -> Non
     relay = Relay(
         queue,
         log,
-        RelayPulse(),
+        RelayStatus(),
         stopping=lambda: False,
         clean_after_ms=0,
         sleep=world._sleep,
@@ -385,7 +385,7 @@ def test_who_is_fenced_at_the_broker_stands_by() -> None:
         return last
 
     log.claim = fenced_after  # type: ignore[method-assign]  # another relay takes over at the broker
-    pulse = RelayPulse()
+    pulse = RelayStatus()
     relay = Relay(
         queue,
         log,
@@ -414,7 +414,7 @@ def test_a_batch_that_is_too_much_for_a_slow_broker_gets_smaller_until_it_gets_t
     relay = Relay(
         queue,
         log,
-        RelayPulse(),
+        RelayStatus(),
         stopping=lambda: world.now > 500,
         clean_after_ms=0,
         until_idle_s=0,

@@ -9,9 +9,9 @@ from rich.console import Console
 from cli import relay
 from cli.relay import Lines, answer
 from cli.settings import load
-from operations.outbox import STALE_MS, alarms
-from producers.relay import RelayPulse
-from producers.relay_queue import Backlog
+from operations.status.outbox import STALE_MS, alarms
+from producers.outbox.queue import Backlog
+from producers.outbox.relay import RelayStatus
 from schemas.errors import UsageError
 
 
@@ -27,7 +27,7 @@ def test_every_change_is_said_once_and_progress_every_five_seconds(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(relay, "now_ms", lambda: 1_795_000_000_000)
-    pulse = RelayPulse()
+    pulse = RelayStatus()
     lines = Lines(pulse, clock=lambda: now)
     for change in (
         {},
@@ -55,7 +55,7 @@ def test_every_change_is_said_once_and_progress_every_five_seconds(
 
 
 def test_what_the_database_says_cannot_forge_a_line(said: io.StringIO) -> None:
-    pulse = RelayPulse()
+    pulse = RelayStatus()
     lines = Lines(pulse)
     pulse.down = "\x1b[2J[red]x[/red]"
     lines()
@@ -64,7 +64,7 @@ def test_what_the_database_says_cannot_forge_a_line(said: io.StringIO) -> None:
 
 
 def test_probes_hear_who_leads_who_stands_by_and_what_is_down() -> None:
-    pulse = RelayPulse()
+    pulse = RelayStatus()
     assert answer(pulse, "/health/live") == (200, {"live": True})
     assert answer(pulse, "/health/ready")[0] == 503
     for role in ("leading", "standing by"):

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from consumers.runtime.breaker import FAILURES, Breaker, for_channel
+from consumers.runtime.delivery.circuit_breaker import FAILURES, CircuitBreaker, for_channel
 
 
-def opened(at: int = 0) -> Breaker:
+def opened(at: int = 0) -> CircuitBreaker:
     breaker = for_channel()
     for _ in range(FAILURES):
         assert breaker.admits(at)

@@ -1,31 +1,31 @@
 """A batch in hand: what it takes on, what it leaves alone, and what it forgets. Touches nothing."""
 
-from consumers.runtime.haul import Haul
-from consumers.runtime.reading import Reading
-from consumers.runtime.rollout import Cut
-from consumers.runtime.work import Failed, Item, Partition
+from consumers.runtime.batch import Batch
+from consumers.runtime.failures.unknown_schemas import PausePoint
+from consumers.runtime.kafka.polled import PolledRecords
+from consumers.runtime.records import FailedRecord, Item, Partition
 from schemas.errors import Position, UnknownSchemaId
-from tests.consuming import record
+from tests.support.consumers.records import record
 
 P0, P1 = ("orders", 0), ("orders", 1)
 
 
-def reading(*where: tuple[Partition, int], rebalances: int = 0) -> Reading:
+def reading(*where: tuple[Partition, int], rebalances: int = 0) -> PolledRecords:
     records = [record(Position(*partition, offset)) for partition, offset in where]
-    return Reading(records, [], metadata=f"m{rebalances}", rebalances=rebalances)
+    return PolledRecords(records, [], metadata=f"m{rebalances}", rebalances=rebalances)
 
 
-def items(of: Reading) -> list[Item]:
-    return [Failed(each, 1, UnknownSchemaId("id 9", each.position)) for each in of.records]
+def items(of: PolledRecords) -> list[Item]:
+    return [FailedRecord(each, 1, UnknownSchemaId("id 9", each.position)) for each in of.records]
 
 
-def todo(haul: Haul) -> list[tuple[int, int]]:
+def todo(haul: Batch) -> list[tuple[int, int]]:
     return [item.record.position[1:] for item in haul.todo]
 
 
 def test_what_nobody_looked_at_is_not_to_be_committed() -> None:
     first = reading((P0, 3), (P1, 7))
-    haul = Haul.of(first)
+    haul = Batch.of(first)
     assert haul.positions == {}
     haul.looked(items(first), {})
     assert (haul.positions, todo(haul), haul.fresh) == ({P0: 4, P1: 8}, [(0, 3), (1, 7)], None)
@@ -33,7 +33,7 @@ def test_what_nobody_looked_at_is_not_to_be_committed() -> None:
 
 def test_what_is_taken_on_comes_last_under_the_later_metadata_and_is_not_stored_yet() -> None:
     first, second, third = reading((P0, 3)), reading((P0, 4), rebalances=1), reading((P1, 7), rebalances=2)
-    haul = Haul.of(first)
+    haul = Batch.of(first)
     haul.looked(items(first), {})
     haul.stored = True
     haul.take_on(second)
@@ -48,23 +48,23 @@ def test_what_is_taken_on_comes_last_under_the_later_metadata_and_is_not_stored_
 
 def test_a_cut_leaves_a_partition_where_it_was_before() -> None:
     first, second = reading((P0, 3)), reading((P0, 4), (P0, 5), (P1, 7), (P1, 8))
-    haul = Haul.of(first)
+    haul = Batch.of(first)
     haul.looked(items(first), {})
     haul.take_on(second)
-    haul.looked(items(second), {P0: Cut(4, "id 9"), P1: Cut(8, "id 9")})
+    haul.looked(items(second), {P0: PausePoint(4, "id 9"), P1: PausePoint(8, "id 9")})
     assert (haul.positions, todo(haul)) == ({P0: 4, P1: 8}, [(0, 3), (1, 7)])
 
 
 def test_a_partition_that_is_cut_at_its_first_record_is_not_committed_at_all() -> None:
     first = reading((P0, 3), (P1, 7))
-    haul = Haul.of(first)
-    haul.looked(items(first), {P0: Cut(3, "id 9")})
+    haul = Batch.of(first)
+    haul.looked(items(first), {P0: PausePoint(3, "id 9")})
     assert (haul.positions, todo(haul)) == ({P1: 8}, [(1, 7)])
 
 
 def test_what_went_is_forgotten_also_where_nobody_looked_at_it() -> None:
     first, second = reading((P0, 3), (P1, 7)), reading((P0, 4), (P1, 8))
-    haul = Haul.of(first)
+    haul = Batch.of(first)
     haul.looked(items(first), {})
     haul.take_on(second)
     haul.narrow({P1})

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from broker.client import Cluster
-from consumers.runtime import inlet as module
-from consumers.runtime.inlet import Inlet, StaleBatch
-from consumers.runtime.reading import Reading
-from consumers.runtime.work import Partition
+from clients.config import Cluster
+from consumers.runtime.kafka import consumer as module
+from consumers.runtime.kafka.consumer import GroupConsumer, StaleBatch
+from consumers.runtime.kafka.polled import PolledRecords
+from consumers.runtime.records import Partition
 from schemas.errors import BrokerUnreachable, LostOffset, Position
-from tests.consuming import record
+from tests.support.consumers.records import record
 
 ORDERS = "orders"
 P0, P1, P2 = (ORDERS, 0), (ORDERS, 1), (ORDERS, 2)
@@ -109,7 +109,9 @@ class Bench:
     """An inlet on a scripted client."""
 
     def __init__(self, begin: module.Begin) -> None:
-        self.inlet = Inlet(Cluster(bootstrap="nowhere:1"), "sales", {ORDERS: ORDERS}, begin, "store-1")
+        self.inlet = GroupConsumer(
+            Cluster(bootstrap="nowhere:1"), "sales", {ORDERS: ORDERS}, begin, "store-1"
+        )
         self.client: Client = self.inlet._consumer  # type: ignore[assignment]  # the script in the client's place
         self.inlet.subscribe()
 
@@ -119,7 +121,7 @@ class Bench:
     def revoke(self, *partitions: Partition) -> None:
         self.inlet._on_revoke(self.client, [TopicPartition(*each) for each in partitions])  # type: ignore[arg-type]  # the same
 
-    def read(self, *script: Message | Callable[[], None]) -> Reading:
+    def read(self, *script: Message | Callable[[], None]) -> PolledRecords:
         self.client.script += script
         return self.inlet.read(100, 0.0)
 
@@ -130,7 +132,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(lambda _inlet, partitions: dict.fromkeys(partitions, 0))
 
 
-def where(reading: Reading) -> list[Position]:
+def where(reading: PolledRecords) -> list[Position]:
     return [each.position for each in reading.records]
 
 
@@ -212,7 +214,7 @@ def test_the_end_is_reached_when_every_partition_of_ours_is(bench: Bench) -> Non
 def test_a_group_that_moves_on_while_partitions_begin_is_joined_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def begin(inlet: Inlet, partitions: list[Partition]) -> dict[Partition, int]:
+    def begin(inlet: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
         inlet.commit_first(dict.fromkeys(partitions, 0))
         return dict.fromkeys(partitions, 0)
 
@@ -227,7 +229,7 @@ def test_a_group_that_moves_on_while_partitions_begin_is_joined_again(
 
 
 def test_a_partition_that_must_not_begin_stops_the_member(monkeypatch: pytest.MonkeyPatch) -> None:
-    def begin(_inlet: Inlet, _partitions: list[Partition]) -> dict[Partition, int]:
+    def begin(_inlet: GroupConsumer, _partitions: list[Partition]) -> dict[Partition, int]:
         raise LostOffset("gone")
 
     monkeypatch.setattr(module, "Consumer", Client)
@@ -274,7 +276,7 @@ def test_partitions_that_come_while_we_wait_are_paused_too_and_read_later(bench:
 
 def test_a_reading_narrows_to_the_partitions_that_are_left() -> None:
     both = [record(Position(*P0, 1)), record(Position(*P1, 2)), record(Position(*P1, 5))]
-    reading = Reading(both, [(Position(*P2, 9), "bad")], metadata="m", rebalances=3)
+    reading = PolledRecords(both, [(Position(*P2, 9), "bad")], metadata="m", rebalances=3)
     assert reading.positions() == {P0: 2, P1: 6, P2: 10}
     assert reading.first() == {P0: 1, P1: 2, P2: 9}
     left = reading.of({P1})

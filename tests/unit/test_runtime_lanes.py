@@ -7,12 +7,18 @@ from threading import Event
 
 import pytest
 
-from consumers.runtime.lanes import Lanes, Report
+from consumers.runtime.delivery.pool import DeliveryPool, DeliveryResults
 from consumers.runtime.reaction import Delivery
-from consumers.runtime.work import Errand
-from schemas.errors import DependencyDown, Position, PutOff, RefusedByReceiver, Setback
+from consumers.runtime.records import DeliveryTask
+from schemas.errors import (
+    DeliveryDeferred,
+    DeliveryRejected,
+    DependencyUnavailable,
+    Position,
+    TransientFailure,
+)
 from schemas.topics import ORDERS
-from tests.consuming import record
+from tests.support.consumers.records import record
 
 
 class Box:
@@ -32,14 +38,14 @@ class Box:
         pass
 
 
-def errand(order_id: int, channel: str = "email") -> Errand:
+def errand(order_id: int, channel: str = "email") -> DeliveryTask:
     where = Position(ORDERS, 0, order_id)
-    return Errand(order_id, channel, record(where), Delivery(channel, "a@b.example", "s", "t"))
+    return DeliveryTask(order_id, channel, record(where), Delivery(channel, "a@b.example", "s", "t"))
 
 
 @contextmanager
-def lanes(workers: int = 1, **channels: Box) -> Iterator[Lanes]:
-    made = Lanes("notification", channels, workers)
+def lanes(workers: int = 1, **channels: Box) -> Iterator[DeliveryPool]:
+    made = DeliveryPool("notification", channels, workers)
     yield made
     made.close()
 
@@ -51,16 +57,16 @@ def raising(error: Exception) -> Callable[[int], object]:
     return do
 
 
-def offsets(errands: list[Errand]) -> list[int]:
+def offsets(errands: list[DeliveryTask]) -> list[int]:
     return [each.record.position.offset for each in errands]
 
 
-def run(by: Lanes, *errands: Errand) -> Report:
+def run(by: DeliveryPool, *errands: DeliveryTask) -> DeliveryResults:
     return by.run(errands, lambda: None)
 
 
 def test_three_failures_in_a_row_leave_the_rest_unasked_and_other_channels_go_on() -> None:
-    mail, texts = Box(raising(DependencyDown("down"))), Box()
+    mail, texts = Box(raising(DependencyUnavailable("down"))), Box()
     with lanes(email=mail, text=texts) as by:
         report = run(by, *[errand(n, channel) for n in range(10) for channel in ("email", "text")])
         assert (len(mail.calls), len(texts.calls)) == (3, 10)
@@ -71,7 +77,7 @@ def test_three_failures_in_a_row_leave_the_rest_unasked_and_other_channels_go_on
 
 
 def test_one_dropped_connection_is_no_outage_for_the_next_message() -> None:
-    failures = [DependencyDown("closed for being idle")]
+    failures = [DependencyUnavailable("closed for being idle")]
 
     def do(_offset: int) -> None:
         if failures:
@@ -85,14 +91,14 @@ def test_one_dropped_connection_is_no_outage_for_the_next_message() -> None:
 
 
 def test_one_message_that_is_put_off_again_and_again_is_its_own_trouble() -> None:
-    with lanes(email=Box(raising(PutOff("full", Position(ORDERS, 0, 1))))) as by:
+    with lanes(email=Box(raising(DeliveryDeferred("full", Position(ORDERS, 0, 1))))) as by:
         for _ in range(30):
             [(_, error)] = run(by, errand(1)).failed
-            assert isinstance(error, PutOff)
+            assert isinstance(error, DeliveryDeferred)
 
 
 def test_ten_messages_put_off_in_a_row_are_the_receivers_trouble() -> None:
-    with lanes(email=Box(raising(PutOff("busy", Position(ORDERS, 0, 1))))) as by:
+    with lanes(email=Box(raising(DeliveryDeferred("busy", Position(ORDERS, 0, 1))))) as by:
         report = run(by, *[errand(n) for n in range(20)])
         assert len(report.failed) == 9
         assert "takes no message: busy" in str(report.outages["email"])
@@ -103,13 +109,13 @@ def test_a_fault_of_a_channel_is_a_setback_of_its_record() -> None:
     with lanes(email=Box(lambda offset: 1 // (offset - 3))) as by:
         report = run(by, *[errand(n) for n in range(6)])
         [(failed, error)] = report.failed
-        assert (failed.order_id, type(error)) == (3, Setback)
+        assert (failed.order_id, type(error)) == (3, TransientFailure)
         assert "ZeroDivisionError" in str(error)
         assert len(report.done) == 5
 
 
 def test_a_refusal_shows_that_the_receiver_is_there() -> None:
-    with lanes(email=Box(raising(RefusedByReceiver("no", Position(ORDERS, 0, 1))))) as by:
+    with lanes(email=Box(raising(DeliveryRejected("no", Position(ORDERS, 0, 1))))) as by:
         report = run(by, *[errand(n) for n in range(6)])
         assert (len(report.failed), report.worked, report.left) == (6, {"email"}, [])
 
@@ -132,11 +138,11 @@ def test_whoever_cuts_the_wait_short_finds_nothing_under_way() -> None:
     def meanwhile() -> None:
         assert begun.wait(20)
         go_on.set()
-        raise DependencyDown("the assignment cannot begin")
+        raise DependencyUnavailable("the assignment cannot begin")
 
     mail = Box(do)
     with lanes(email=mail) as by:
-        with pytest.raises(DependencyDown):
+        with pytest.raises(DependencyUnavailable):
             by.run([errand(n) for n in range(50)], meanwhile)
         assert len(mail.calls) < 50
         done = len(mail.calls)

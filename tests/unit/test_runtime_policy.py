@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.runtime import policy
-from consumers.runtime.policy import (
-    OUTAGES,
+from consumers.runtime import retry_policy
+from consumers.runtime.retry_policy import (
+    OUTAGE_BACKOFF,
     GiveUp,
-    Patience,
-    TryAgain,
+    Retry,
+    RetryPolicy,
     Wait,
     may_recover,
     unknown_schema,
@@ -19,13 +19,13 @@ from consumers.runtime.policy import (
 from schemas import errors
 from schemas.errors import (
     BrokerUnreachable,
+    DeliveryDeferred,
     NoRegistry,
     Position,
-    PutOff,
     ReactionFailed,
     RecordError,
     RegistryUnreachable,
-    Setback,
+    TransientFailure,
     TruncatedBody,
     UnknownFingerprint,
     UnknownSchemaId,
@@ -35,7 +35,7 @@ HERE = Position("orders", 0, 7)
 NOW = 1_800_000_000_000
 
 patiences = st.builds(
-    Patience,
+    RetryPolicy,
     attempts=st.integers(1, 12),
     first_ms=st.integers(0, 100_000),
     longest_ms=st.integers(0, 100_000),
@@ -44,11 +44,11 @@ patiences = st.builds(
 record_errors = st.sampled_from(
     [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, RecordError)]
 )
-setbacks = st.sampled_from([Setback, ReactionFailed, PutOff, UnknownSchemaId])
+setbacks = st.sampled_from([TransientFailure, ReactionFailed, DeliveryDeferred, UnknownSchemaId])
 outages = st.sampled_from([BrokerUnreachable, RegistryUnreachable])
 
 
-def waits_of(patience: Patience, error: RecordError) -> tuple[list[int], int]:
+def waits_of(patience: RetryPolicy, error: RecordError) -> tuple[list[int], int]:
     """Every wait of a record that fails until it is given up, and how often it was tried."""
     waits: list[int] = []
     tried = 0
@@ -63,7 +63,7 @@ def waits_of(patience: Patience, error: RecordError) -> tuple[list[int], int]:
 
 @given(patiences, setbacks)
 def test_a_setback_is_tried_so_often_and_no_longer_than_the_bound(
-    patience: Patience, kind: type[RecordError]
+    patience: RetryPolicy, kind: type[RecordError]
 ) -> None:
     waits, attempts = waits_of(patience, kind("it broke", HERE))
     assert attempts == patience.attempts
@@ -75,11 +75,11 @@ def test_a_setback_is_tried_so_often_and_no_longer_than_the_bound(
 
 @given(patiences, record_errors, st.integers(0, 20))
 def test_poison_is_given_up_at_once_and_nothing_is_tried_more_often_than_allowed(
-    patience: Patience, kind: type[RecordError], before: int
+    patience: RetryPolicy, kind: type[RecordError], before: int
 ) -> None:
     verdict = patience.verdict(kind("it broke", HERE), before, NOW)
-    if isinstance(verdict, TryAgain):
-        assert issubclass(kind, Setback | UnknownSchemaId)
+    if isinstance(verdict, Retry):
+        assert issubclass(kind, TransientFailure | UnknownSchemaId)
         assert not issubclass(kind, NoRegistry)
         assert verdict.attempts == before + 1 < patience.attempts
         assert verdict.at >= NOW
@@ -89,7 +89,7 @@ def test_poison_is_given_up_at_once_and_nothing_is_tried_more_often_than_allowed
 
 @given(patiences, outages, st.integers(0, 10_000))
 def test_an_outage_waits_for_ever_and_is_never_given_up(
-    patience: Patience, kind: type[errors.Unreachable], before: int
+    patience: RetryPolicy, kind: type[errors.Unreachable], before: int
 ) -> None:
     verdict = patience.verdict(kind("down"), before, NOW)
     assert isinstance(verdict, Wait)
@@ -98,17 +98,17 @@ def test_an_outage_waits_for_ever_and_is_never_given_up(
 
 @given(st.integers(0, 10_000))
 def test_waits_for_an_outage_grow_to_a_quarter_of_a_minute(before: int) -> None:
-    assert OUTAGES.wait_ms(before) == min(15_000, 250 * 2**before)
+    assert OUTAGE_BACKOFF.wait_ms(before) == min(15_000, 250 * 2**before)
 
 
 def test_the_bound_of_the_docstring_is_the_bound_of_the_defaults() -> None:
-    assert Patience().total_ms == 15_000
-    assert "at most\n1 + 2 + 4 + 8 = 15 seconds" in (policy.__doc__ or "")
+    assert RetryPolicy().total_ms == 15_000
+    assert "at most\n1 + 2 + 4 + 8 = 15 seconds" in (retry_policy.__doc__ or "")
 
 
 def test_jitter_is_full() -> None:
     drawn = iter([0.0, 0.5, 1.0])
-    patience = Patience(chance=lambda: next(drawn))
+    patience = RetryPolicy(chance=lambda: next(drawn))
     assert [patience.wait_ms(3) for _ in range(3)] == [0, 4_000, 8_000]
 
 
@@ -119,7 +119,7 @@ def test_jitter_is_full() -> None:
         (NoRegistry, False),
         (UnknownFingerprint, False),
         (TruncatedBody, False),
-        (PutOff, True),
+        (DeliveryDeferred, True),
         (ReactionFailed, True),
     ],
 )

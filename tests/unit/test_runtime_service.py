@@ -3,8 +3,8 @@
 from threading import Event
 from typing import TYPE_CHECKING, cast
 
-from consumers.runtime.pulse import Pulse
-from consumers.runtime.service import Service
+from consumers.runtime.runner import Runner
+from consumers.runtime.status import MemberStatus
 
 if TYPE_CHECKING:
     from consumers.runtime.member import Member
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Idle:
     """A member that has read all it owns, in a group that comes to its end after some questions."""
 
-    def __init__(self, pulse: Pulse, stopping: Event, answers: list[bool]) -> None:
+    def __init__(self, pulse: MemberStatus, stopping: Event, answers: list[bool]) -> None:
         self._pulse = pulse
         self._stopping = stopping
         self._answers = answers
@@ -29,15 +29,15 @@ class Idle:
 
 
 def test_it_goes_on_while_the_group_is_not_at_its_end_although_this_member_is() -> None:
-    pulse, stopping = Pulse("sales"), Event()
+    pulse, stopping = MemberStatus("sales"), Event()
     member = Idle(pulse, stopping, [False, False, True])
-    service = Service([(cast("Member", member), pulse)], stopping)
+    service = Runner([(cast("Member", member), pulse)], stopping)
     assert service.run(until_idle_s=0, drain_s=5, watch=lambda: None)
     assert member.asked == 3
 
 
 def test_without_until_idle_nobody_asks_and_it_runs_until_it_is_told() -> None:
-    pulse, stopping = Pulse("sales"), Event()
+    pulse, stopping = MemberStatus("sales"), Event()
     member = Idle(pulse, stopping, [])
     turns = iter(range(3))
 
@@ -45,6 +45,6 @@ def test_without_until_idle_nobody_asks_and_it_runs_until_it_is_told() -> None:
         if next(turns, None) is None:
             stopping.set()
 
-    service = Service([(cast("Member", member), pulse)], stopping)
+    service = Runner([(cast("Member", member), pulse)], stopping)
     assert service.run(until_idle_s=None, drain_s=5, watch=watch)
     assert member.asked == 0

@@ -8,15 +8,25 @@ import pytest
 
 from consumers.registry import named
 from consumers.runtime.decide import decide
-from consumers.runtime.order_line import Standing
-from consumers.runtime.policy import Patience
+from consumers.runtime.failures.ordering import OrderState
 from consumers.runtime.reaction import BrokenReaction, Context, Delivery, Effect, Reaction
-from consumers.runtime.work import Decoded, Failed, Item, Known, Marker, Parked, Plan, Record, Tried
+from consumers.runtime.records import (
+    Attempts,
+    ConsumerRecord,
+    Decoded,
+    FailedRecord,
+    Item,
+    KnownEffect,
+    Marker,
+    Parked,
+    Plan,
+)
+from consumers.runtime.retry_policy import RetryPolicy
 from schemas.commands import DispatchProduct
 from schemas.errors import (
     BrokerUnreachable,
+    DeliveryDeferred,
     Position,
-    PutOff,
     ReactionFailed,
     RecordError,
     TruncatedBody,
@@ -24,7 +34,7 @@ from schemas.errors import (
 )
 from schemas.facts import Fact, ProductDispatched
 from schemas.topics import ORDERS
-from tests.consuming import NOW, command, context, fact, header, policy, record
+from tests.support.consumers.records import NOW, command, context, fact, header, policy, record
 
 RETRY = "warehouse.orders.retry"
 WAREHOUSE = named("warehouse")
@@ -42,13 +52,13 @@ def breaking(*order_ids: int, error: Exception | None = None, **more: Any) -> Re
 
 
 def plan_of(*batch: Item, by: Reaction = WAREHOUSE, known: Any = None, **standing: Any) -> Plan:
-    chosen = replace(policy(by), patience=Patience(chance=lambda: 1.0))
-    return decide(batch, known or {}, {}, context(), chosen, standing=Standing(**standing))
+    chosen = replace(policy(by), patience=RetryPolicy(chance=lambda: 1.0))
+    return decide(batch, known or {}, {}, context(), chosen, standing=OrderState(**standing))
 
 
-def failed(offset: int, order_id: int | None = 7, kind: type[RecordError] = TruncatedBody) -> Failed:
+def failed(offset: int, order_id: int | None = 7, kind: type[RecordError] = TruncatedBody) -> FailedRecord:
     where = Position(ORDERS, 0, offset)
-    return Failed(record(where), order_id, kind("it broke", where))
+    return FailedRecord(record(where), order_id, kind("it broke", where))
 
 
 def redriven(order_id: int, at: int = 0, address: str = "1 Streetford Road") -> Decoded:
@@ -81,7 +91,7 @@ def test_a_reaction_that_breaks_at_one_record_leaves_the_others_alone() -> None:
     assert dispatched(plan) == [1, 2]
     [setback] = plan.setbacks
     assert setback.position == Position(ORDERS, 0, 2)
-    assert setback.tried == Tried(1, NOW + 1_000)
+    assert setback.tried == Attempts(1, NOW + 1_000)
     assert "ZeroDivisionError: half of nothing" in setback.why
     assert (waiting(plan), plan.dead) == ([2], [])
 
@@ -93,14 +103,14 @@ def test_later_records_of_the_same_order_wait_with_it_and_keep_their_order() -> 
 
 
 def test_what_is_not_due_is_not_tried() -> None:
-    tries = {Position(ORDERS, 0, 1): Tried(2, NOW + 10)}
+    tries = {Position(ORDERS, 0, 1): Attempts(2, NOW + 10)}
     plan = plan_of(fact(7, at=1), fact(7, at=2), fact(8, at=3), by=breaking(7), tries=tries)
     assert (waiting(plan), plan.setbacks, dispatched(plan)) == ([1, 2], [], [8])
     assert plan.blocked == {7: NOW + 10}
 
 
 def test_the_last_attempt_is_a_dead_letter_with_their_number_and_what_waited_goes_on() -> None:
-    tries = {Position(ORDERS, 0, 1): Tried(4, NOW - 1)}
+    tries = {Position(ORDERS, 0, 1): Attempts(4, NOW - 1)}
     plan = plan_of(fact(7, at=1), fact(7, at=2), by=breaking(7), tries=tries)
     [dead] = plan.dead
     assert (dead.attempts, type(dead.error)) == (5, ReactionFailed)
@@ -109,7 +119,7 @@ def test_the_last_attempt_is_a_dead_letter_with_their_number_and_what_waited_goe
 
 
 def test_a_record_that_recovers_has_its_effect() -> None:
-    plan = plan_of(fact(7, at=1), tries={Position(ORDERS, 0, 1): Tried(4, NOW)})
+    plan = plan_of(fact(7, at=1), tries={Position(ORDERS, 0, 1): Attempts(4, NOW)})
     assert (dispatched(plan), plan.dead, plan.waiting) == ([7], [], [])
 
 
@@ -124,7 +134,7 @@ def test_an_error_of_a_record_keeps_its_kind() -> None:
     where = Position(ORDERS, 0, 1)
     plan = plan_of(fact(7, at=1), by=breaking(7, error=TruncatedBody("inside", where)))
     assert type(plan.dead[0].error) is TruncatedBody
-    assert plan_of(fact(7, at=1), by=breaking(7, error=PutOff("later", where))).setbacks
+    assert plan_of(fact(7, at=1), by=breaking(7, error=DeliveryDeferred("later", where))).setbacks
 
 
 def test_an_outage_inside_a_reaction_is_no_records_fault() -> None:
@@ -265,7 +275,7 @@ def test_the_held_record_itself_comes_again_after_a_crash_and_releases_if_it_wor
 
 def test_what_was_handled_before_its_order_was_held_is_not_parked_when_the_batch_comes_again() -> None:
     sooner = command(7, at=4)
-    known = {(7, "dispatch"): Known("dispatched", "1 Streetford Road", sooner.record.position)}
+    known = {(7, "dispatch"): KnownEffect("dispatched", "1 Streetford Road", sooner.record.position)}
     plan = plan_of(sooner, fact(7, at=0), fact(7, at=2), by=PARKS, held=HELD, known=known)
     assert plan.replays == [sooner.record.position]
     assert [where.position.offset for _, where in plan.parked] == [2], "and nothing that came before it"
@@ -299,7 +309,7 @@ def test_deliveries_of_a_release_are_made_one_record_after_the_other() -> None:
     by = replace(named("notification"), react=react, parks=True)
     behind = [parked(fact(7, "two", at=2)), parked(fact(7, "three", at=3))]
     release = redriven(7, at=9, address="one")
-    known: dict[tuple[int, str], Known] = {}
+    known: dict[tuple[int, str], KnownEffect] = {}
     sent: list[str] = []
     for _ in range(3):
         plan = plan_of(release, by=by, held=HELD, parked={7: behind}, known=known)
@@ -307,7 +317,7 @@ def test_deliveries_of_a_release_are_made_one_record_after_the_other() -> None:
         assert [item.record for item in plan.waiting] == [release.record]
         for row in plan.effects:
             origin = Position(row.source_topic, row.source_partition, row.source_offset)
-            known[7, row.effect] = Known("done", row.input, origin)
+            known[7, row.effect] = KnownEffect("done", row.input, origin)
         behind = [each for each in behind if each.record.position not in plan.unparked]
     assert sent == ["one", "two", "three"]
     assert plan_of(release, by=by, held=HELD, parked={7: behind}, known=known).freed == [7]
@@ -317,7 +327,7 @@ def test_an_errand_of_a_parked_record_knows_both_its_own_place_and_its_releaser(
     item = fact(7, at=2, email="a@b.example")
     by = replace(named("notification"), parks=True)
     [errand] = plan_of(marker(7, at=9), by=by, held=HELD, parked={7: [parked(item)]}).errands
-    behind: Record | None = errand.behind
+    behind: ConsumerRecord | None = errand.behind
     assert behind is not None
     assert (errand.record.position.offset, behind.position) == (2, Position(RETRY, 0, 9))
 
@@ -327,7 +337,7 @@ def test_an_errand_of_a_parked_record_knows_both_its_own_place_and_its_releaser(
 
 def test_a_redriven_record_dispatches_once_whatever_the_mode_and_is_else_a_known_duplicate() -> None:
     assert dispatched(plan_of(redriven(7))) == [7]
-    known = {(7, "dispatch"): Known("expired", "1 Streetford Road", Position(ORDERS, 0, 1))}
+    known = {(7, "dispatch"): KnownEffect("expired", "1 Streetford Road", Position(ORDERS, 0, 1))}
     plan = plan_of(redriven(7), known=known)
     assert (plan.effects, plan.results, plan.dead, plan.duplicates) == ([], [], [], 1)
 

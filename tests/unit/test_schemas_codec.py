@@ -27,7 +27,7 @@ from schemas.errors import (
 )
 from schemas.facts import DispatchExpired, DispatchRejected, Item, OrderPlaced, ProductDispatched
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDER_MODE, ORDERS, Message
-from tests.wire import (
+from tests.support.kafka.wire import (
     WHERE,
     FakeRegistry,
     canonical_form,

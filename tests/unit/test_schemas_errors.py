@@ -7,10 +7,10 @@ import pytest
 from schemas import errors
 from schemas.errors import (
     CommandEventError,
-    Failed,
+    OperationFailed,
     Position,
     RecordError,
-    Refused,
+    SafetyRefusal,
     UndecodableMessage,
     Unreachable,
     UsageError,
@@ -21,7 +21,8 @@ LEAVES = [each for each in ALL if not each.__subclasses__()]
 
 
 @pytest.mark.parametrize(
-    ("branch", "code"), [(UsageError, 2), (RecordError, 1), (Unreachable, 3), (Refused, 4), (Failed, 1)]
+    ("branch", "code"),
+    [(UsageError, 2), (RecordError, 1), (Unreachable, 3), (SafetyRefusal, 4), (OperationFailed, 1)],
 )
 def test_a_branch_of_the_tree_has_one_exit_code(branch: type[CommandEventError], code: int) -> None:
     leaves = [each for each in LEAVES if issubclass(each, branch)]

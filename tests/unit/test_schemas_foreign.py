@@ -14,7 +14,7 @@ from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import RecordError, UnknownType
 from schemas.topics import DISPATCH_PRODUCTS, Message
-from tests.wire import (
+from tests.support.kafka.wire import (
     KSQL_SCHEMA,
     WHERE,
     FakeRegistry,

@@ -14,7 +14,7 @@ from schemas.errors import RecordError
 from schemas.facts import DispatchExpired, DispatchRejected, Item, OrderPlaced, ProductDispatched
 from schemas.framing import decode_key, encode_key
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDER_MODE, ORDERS, Message
-from tests.wire import KSQL_SCHEMA, WHERE, FakeRegistry, framed, key_of, long_of, record_schema
+from tests.support.kafka.wire import KSQL_SCHEMA, WHERE, FakeRegistry, framed, key_of, long_of, record_schema
 
 EDGES = [-(2**63), -(2**63) + 1, -(2**62), -(2**31), -1, 0, 1, 2**31, 2**53 + 1, 2**62, 2**63 - 1]
 LONGS = st.sampled_from(EDGES) | st.integers(-(2**63), 2**63 - 1)

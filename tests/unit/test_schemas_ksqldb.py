@@ -6,7 +6,7 @@ from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import UnknownType
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.wire import KSQL_SCHEMA, WHERE, FakeRegistry, framed, key_of, nullable_text_of
+from tests.support.kafka.wire import KSQL_SCHEMA, WHERE, FakeRegistry, framed, key_of, nullable_text_of
 
 
 @pytest.fixture

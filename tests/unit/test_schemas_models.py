@@ -14,7 +14,7 @@ from schemas import avro_schemas
 from schemas.avro_schemas import TYPES, Version, full_name, newest, versions
 from schemas.facts import Item, OrderPlaced
 from schemas.topics import CATALOGUE, Message
-from tests.wire import canonical_form, crc_64_avro
+from tests.support.kafka.wire import canonical_form, crc_64_avro
 
 FINGERPRINTS = {
     ("DispatchProduct", 1): "ab6cb671101daa38",

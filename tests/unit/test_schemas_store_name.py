@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.store_name import StoreName, postgres
+from databases.address import StoreAddress, postgres
 
 URL = "postgresql://shop:p%40ss%2Fword@db.example:5433/orders?sslmode=require&sslpassword=k3y"
 
 
 def test_without_a_database_a_store_is_a_file_under_the_data_directory() -> None:
-    name = StoreName.at("warehouse", data_dir=Path("/data"))
+    name = StoreAddress.at("warehouse", data_dir=Path("/data"))
     assert name.path == Path("/data/stores/warehouse.sqlite3")
     assert name.url == "sqlite:////data/stores/warehouse.sqlite3"
     assert str(name) == "/data/stores/warehouse.sqlite3"
 
 
 def test_in_a_database_it_is_a_schema_that_is_named_after_the_group() -> None:
-    name = StoreName.at("late-mails", data_dir=Path("/data"), database_url=URL)
+    name = StoreAddress.at("late-mails", data_dir=Path("/data"), database_url=URL)
     assert name.path is None
     assert name.schema == "cev_late_mails"
     assert str(name) == "postgresql://shop@db.example:5433/orders schema cev_late_mails"
@@ -28,11 +28,11 @@ def test_in_a_database_it_is_a_schema_that_is_named_after_the_group() -> None:
 
 @given(st.text(min_size=1, max_size=300))
 def test_a_schema_is_never_longer_than_postgresql_takes(group: str) -> None:
-    assert len(StoreName(URL, group.encode("utf-8", "replace").decode()).schema.encode()) <= 63
+    assert len(StoreAddress(URL, group.encode("utf-8", "replace").decode()).schema.encode()) <= 63
 
 
 def test_two_long_groups_have_two_schemas() -> None:
-    assert StoreName(URL, "a" * 80).schema != StoreName(URL, "a" * 81).schema
+    assert StoreAddress(URL, "a" * 80).schema != StoreAddress(URL, "a" * 81).schema
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_is_no_address_is_refused_and_not_repeated(given: str, words: str) 
 
 
 def test_no_way_to_print_a_name_shows_the_password() -> None:
-    name = StoreName.at("sales", data_dir=Path("/data"), database_url=URL)
+    name = StoreAddress.at("sales", data_dir=Path("/data"), database_url=URL)
     for shown in (str(name), repr(name), f"{name}", f"{(name,)}"):
         assert "word" not in shown
         assert "k3y" not in shown
@@ -92,5 +92,5 @@ def test_no_way_to_print_a_name_shows_the_password() -> None:
 
 @pytest.mark.parametrize("secret", ["p%40ss%2Fword", "p@ss/word", "k3y"])
 def test_what_a_database_says_is_one_line_without_the_password(secret: str) -> None:
-    name = StoreName(URL, "sales")
+    name = StoreAddress(URL, "sales")
     assert name.masked(f"FATAL:  no\n\tHINT: {secret}!") == "FATAL: no HINT: ********!"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.store_text import kept, plain, restored
+from databases.text import kept, plain, restored
 
 ODD = st.text(st.sampled_from("\x00\x10\\u0d8a\ud800\udc00\udfffä😀"))
 ANY = st.text() | ODD | st.text(st.characters(codec=None, exclude_categories=()))

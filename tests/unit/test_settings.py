@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from broker.client import OWNED
 from cli.settings import Loaded, Settings, load
+from clients.config import OWNED
 from schemas.errors import InvalidSetting
 
 SECRET = "hunter2-S3CRET"

@@ -21,8 +21,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from schemas.errors import CommandEventError, DependencyDown, InvalidSetting
-from schemas.store_name import StoreName
+from databases.address import StoreAddress
+from schemas.errors import CommandEventError, DependencyUnavailable, InvalidSetting
 
 HEAD = "0002"
 _DEADLINE_S = 60
@@ -30,15 +30,15 @@ _LOCK_WAIT_S = 30
 _LOOK_S = 0.05
 
 
-def ensure(name: StoreName) -> None:
+def ensure(name: StoreAddress) -> None:
     """Create or upgrade a store if it is not at the newest version.
 
     Args:
         name: which store.
 
     Raises:
-        DependencyDown: the database does not answer, or the migration did not finish; the message carries
-            its last words.
+        DependencyUnavailable: the database does not answer, or the migration did not finish; the message
+            carries its last words.
         InvalidSetting: the store's address cannot be read.
     """
     if name.path is not None:
@@ -55,22 +55,22 @@ def ensure(name: StoreName) -> None:
             timeout=_DEADLINE_S,
         )
     except subprocess.TimeoutExpired as error:
-        raise DependencyDown(
+        raise DependencyUnavailable(
             f"migrating {name} took longer than {_DEADLINE_S} s; is the store locked?"
         ) from error
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise DependencyDown(f"migrating {name} failed: {name.masked(last[0])}")
+        raise DependencyUnavailable(f"migrating {name} failed: {name.masked(last[0])}")
 
 
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DependencyDown(f"the folder {folder} cannot be made: {error.strerror}") from error
+        raise DependencyUnavailable(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
-def _version(name: StoreName) -> str | None:
+def _version(name: StoreAddress) -> str | None:
     if name.path is not None and not name.path.exists():
         return None
     engine = _engine(name)
@@ -83,14 +83,14 @@ def _version(name: StoreName) -> str | None:
     except OperationalError as error:
         if name.path is not None:
             return None  # another member is just creating it: the migration waits for its lock
-        raise DependencyDown(f"the store {name} does not answer: {name.masked(error.orig)}") from error
+        raise DependencyUnavailable(f"the store {name} does not answer: {name.masked(error.orig)}") from error
     except DatabaseError as error:
-        raise DependencyDown(f"the store {name} cannot be read: {name.masked(error.orig)}") from error
+        raise DependencyUnavailable(f"the store {name} cannot be read: {name.masked(error.orig)}") from error
     finally:
         engine.dispose()
 
 
-def upgrade(name: StoreName) -> None:
+def upgrade(name: StoreAddress) -> None:
     """Run the pending versions under the store's lock."""
     from alembic import command  # noqa: PLC0415 - a quarter of a second that only this process pays
     from alembic.config import Config  # noqa: PLC0415 - the same
@@ -105,7 +105,7 @@ def upgrade(name: StoreName) -> None:
     engine.dispose()
 
 
-def _engine(name: StoreName) -> Engine:
+def _engine(name: StoreAddress) -> Engine:
     if name.path is not None:
         return create_engine(name.url, poolclass=NullPool, connect_args={"timeout": _LOCK_WAIT_S})
     from consumers.runtime.stores import postgres  # noqa: PLC0415 - a driver that SQLite does without
@@ -149,7 +149,7 @@ def _write_ahead(connection: Connection) -> None:
 
 
 @contextmanager
-def _in_schema(engine: Engine, name: StoreName) -> Iterator[Connection]:
+def _in_schema(engine: Engine, name: StoreAddress) -> Iterator[Connection]:
     from consumers.runtime.stores.postgres import lock_key  # noqa: PLC0415 - as above
 
     with engine.begin() as connection:
@@ -167,7 +167,7 @@ def _in_schema(engine: Engine, name: StoreName) -> Iterator[Connection]:
 
 def _main() -> None:
     url, group = json.load(sys.stdin)
-    name = StoreName(url, group)
+    name = StoreAddress(url, group)
     try:
         upgrade(name)
     except DBAPIError as error:

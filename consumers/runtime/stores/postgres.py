@@ -23,8 +23,8 @@ from sqlalchemy.pool import QueuePool
 
 from consumers.runtime.stores import statements, tables
 from consumers.runtime.stores.database import SlotTaken
+from databases.address import StoreAddress
 from schemas.errors import InvalidSetting
-from schemas.store_name import StoreName
 
 Raw: TypeAlias = "psycopg.Connection[Any]"
 _STATEMENT_S = 30
@@ -51,7 +51,7 @@ _KINDS: dict[type, str] = {BigInteger: "bigint", Integer: "int"}
 """What is no number is text; binary columns are not inserted in bulk."""
 
 
-def connect(name: StoreName, *, lock_wait_s: float, statement_s: float = _STATEMENT_S) -> Raw:
+def connect(name: StoreAddress, *, lock_wait_s: float, statement_s: float = _STATEMENT_S) -> Raw:
     """A connection that means the store's schema when it names a table; in autocommit.
 
     Args:
@@ -83,7 +83,7 @@ def connect(name: StoreName, *, lock_wait_s: float, statement_s: float = _STATEM
     return raw
 
 
-def lock_key(name: StoreName, what: str) -> int:
+def lock_key(name: StoreAddress, what: str) -> int:
     """The number of an advisory lock of this store; such numbers are shared by the whole database."""
     digest = blake2b(f"cev/{name.schema}/{what}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)
@@ -98,7 +98,7 @@ class Postgres:
         slots: how many members there may be.
     """
 
-    def __init__(self, name: StoreName, *, lock_wait_s: float, slots: int) -> None:
+    def __init__(self, name: StoreAddress, *, lock_wait_s: float, slots: int) -> None:
         self._name = name
         self._lock_wait_s = lock_wait_s
         self._slots = slots

@@ -14,13 +14,13 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Dialect, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.types import TypeDecorator
 
-from schemas.store_text import kept, restored
+from databases.text import kept, restored
 
 metadata = MetaData()
 
 
 class AnyText(TypeDecorator[str]):
-    """Text from outside, NUL and all (`schemas.store_text`); statements that name columns need not know."""
+    """Text from outside, NUL and all (`databases.text`); statements that name columns need not know."""
 
     impl = Text
     cache_ok = True

@@ -1,0 +1,157 @@
+"""What `cev dlq` prints: lines for people, documents for programs."""
+
+import json
+from typing import Any
+
+from cli import output
+from cli.tables import cell
+from operations.dead_letters.listing import DeadLetter
+from operations.dead_letters.redrive import DECIDED, Progress, RedriveRequest
+from schemas import dead_letters
+from schemas.decisions import Decision
+from schemas.times import rfc3339
+from schemas.topics import Kind, Message
+
+_SHOWN = 400
+
+
+def fields(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter as `--json` shows it."""
+    where, origin, reason = letter.entry.position, letter.reason.origin, letter.reason
+    return {
+        "group": letter.topic.owner if _given_up(letter) else None,
+        "topic": where.topic,
+        "partition": where.partition,
+        "offset": where.offset,
+        "original_topic": origin.topic if origin else None,
+        "original_partition": origin.partition if origin else None,
+        "original_offset": origin.offset if origin else None,
+        "order_id": str(letter.order_id) if letter.order_id is not None else None,
+        "error": _short(reason.error),
+        "message": reason.message,
+        "attempts": reason.attempts,
+        "at": rfc3339(letter.entry.timestamp),
+        "error_class": reason.error,
+        "decision": _decision(letter.decision),
+    }
+
+
+def contents(letter: DeadLetter, message: Message | None, fault: str | None) -> dict[str, Any]:
+    """What a dead letter holds, for `--json`: bytes as hexadecimal, the message if it can be read."""
+    entry = letter.entry
+    return {
+        "key": entry.key.hex() if entry.key is not None else None,
+        "value": entry.value.hex() if entry.value is not None else None,
+        "type": type(message).__name__ if message is not None else None,
+        "decoded": _plain(message) if message is not None else None,
+        "undecodable": fault,
+        "headers": [{"name": name, "value": text} for name, text in dead_letters.shown(entry.headers)],
+    }
+
+
+def print_line(letter: DeadLetter) -> None:
+    """A dead letter for people: where it lies, its order, why, and what was decided."""
+    reason = letter.reason
+    order = f"order {letter.order_id}" if letter.order_id is not None else "no order"
+    name = _short(reason.error) or ("no reason" if _given_up(letter) else "not a dead letter")
+    tried = "" if reason.attempts in (None, 1) else f"  {reason.attempts} attempts"
+    output.console.print(
+        f"[bold]{cell(letter.entry.position)}[/bold]  {order}  "
+        f"[red]{cell(name)}[/red]{tried}  "
+        f"[dim]{rfc3339(letter.entry.timestamp)}[/dim]",
+        soft_wrap=True,
+    )
+    if reason.message:
+        output.console.print(f"  {cell(reason.message)}", soft_wrap=True)
+    elif reason.origin is not None:
+        output.console.print(f"  from {cell(reason.origin)}", soft_wrap=True)
+    if letter.decision is not None:
+        output.console.print(f"  {_told(letter.decision)}", soft_wrap=True)
+
+
+def print_whole(letter: DeadLetter, message: Message | None, fault: str | None) -> None:
+    """A dead letter for people, with key, value and all headers."""
+    print_line(letter)
+    if letter.reason.timestamp is not None:
+        _section("written", [rfc3339(letter.reason.timestamp)])
+    key = letter.entry.key
+    _section("key", ["null"] if key is None else _key_lines(key, letter.order_id))
+    value = letter.entry.value
+    if message is not None:
+        _section(type(message).__name__, _field_lines(message))
+    else:
+        _section("undecodable", [fault or ""])
+        _section("value", ["null"] if value is None else dead_letters.hexdump(value) or ["empty"])
+    _section(
+        "headers",
+        [f"{name} = {text}" for name, text in dead_letters.shown(letter.entry.headers, limit=_SHOWN)],
+    )
+
+
+def tally_fields(tally: Progress, ruling: RedriveRequest, run: str) -> dict[str, Any]:
+    """What came of a run, as `--json` shows it."""
+    return {
+        "selected": tally.selected,
+        "done": tally.done,
+        "skipped": tally.skipped.total(),
+        "dry_run": ruling.dry_run,
+        "run": None if ruling.dry_run else run,
+        "decided_before": tally.skipped[DECIDED],
+        "skipped_because": dict(tally.skipped),
+        "groups": dict(tally.groups),
+    }
+
+
+def print_tally(tally: Progress, ruling: RedriveRequest) -> None:
+    """What came of a run, for people."""
+    count = tally.groups.total() if ruling.dry_run else tally.done
+    would = "would be " if ruling.dry_run else ""
+    to = f" to {', '.join(tally.groups)}" if ruling.how == "redriven" and tally.groups else ""
+    output.console.print(f"[bold]{count:,}[/bold] {would}{ruling.how}{to}")
+    for reason, number in tally.skipped.items():
+        output.console.print(f"{number:,} skipped: {reason}")
+    if ruling.dry_run:
+        output.log.print("[dim]dry run: nothing was written[/dim]")
+
+
+def _decision(decision: Decision | None) -> dict[str, Any] | None:
+    return decision._asdict() | {"at": rfc3339(decision.at)} if decision is not None else None
+
+
+def _told(decision: Decision) -> str:
+    by = f" by {cell(decision.by)}" if decision.by else ""
+    why = f"  {cell(decision.why)}" if decision.why else ""
+    return f"[green]{decision.how}[/green]{by}  [dim]{rfc3339(decision.at)}[/dim]{why}"
+
+
+def _section(title: str, lines: list[str]) -> None:
+    output.console.print(f"  [dim]{title}[/dim]")
+    for line in lines:
+        output.console.print(f"    {cell(line)}", soft_wrap=True)
+
+
+def _field_lines(message: Message) -> list[str]:
+    return [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in _plain(message).items()]
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    found = message._asdict()
+    if "order_id" in found:
+        found["order_id"] = str(found["order_id"])
+    if "items" in found:
+        found["items"] = [item._asdict() for item in found["items"]]
+    return found
+
+
+def _key_lines(key: bytes, order_id: int | None) -> list[str]:
+    return (
+        [f"{order_id}  (0x{key.hex()})"] if order_id is not None else dead_letters.hexdump(key) or ["empty"]
+    )
+
+
+def _given_up(letter: DeadLetter) -> bool:
+    return letter.topic.kind is Kind.DEAD_LETTER
+
+
+def _short(name: str | None) -> str | None:
+    return name.rpartition(".")[2] if name else None

@@ -1,0 +1,96 @@
+"""`cev order place --from`: opens the rows, places them, and tells what came of each."""
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import BinaryIO
+
+import typer
+from rich.markup import escape
+
+from cli.common import AppContext
+from cli.order.output import document
+from cli.output import console, emit, log, safe
+from cli.progress import progress
+from producers.bulk.import_orders import OrderImport
+from producers.bulk.row_reader import Format, Row, read_rows
+from producers.placing.pending_order import Placed
+from producers.placing.placer import OrderPlacer
+from schemas.errors import CommandEventError, UsageError
+
+_ENDINGS = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".json": Format.JSONL, ".csv": Format.CSV}
+
+
+def place_rows(here: AppContext, source: str, form: Format | None, *, dry_run: bool, as_json: bool) -> None:
+    """Place every good row of a file, name every bad one, and sum up.
+
+    Args:
+        here: the world.
+        source: a path, or `-`.
+        form: how rows are written; None: by the path's ending.
+        dry_run: check the rows and write nothing.
+        as_json: a line per order, and a document at the end.
+
+    Raises:
+        UsageError: no such file, no format, or a CSV header that cannot be used.
+        CommandEventError: the cluster cannot be used, or was lost on the way; what was placed is told first.
+        typer.Exit: 1 if any row was not placed.
+    """
+    chosen = form or _format_of(source)
+    with (
+        _opened(source) as stream,
+        OrderPlacer(here.cluster, here.codec, currency=here.settings.currency) as placer,
+    ):
+
+        def show(placed: Placed) -> None:
+            if as_json:
+                emit(document(placed))
+                # Whoever reads a pipe wants to know of an order when it is placed, not when a buffer is full.
+                sys.stdout.flush()
+
+        bulk = OrderImport(placer, on_placed=show, on_fault=_show_fault)
+        rows = read_rows(stream, chosen)
+        lost: CommandEventError | None = None
+        with progress("checking" if dry_run else "placing", None, lambda: bulk.seen):
+            if dry_run:
+                bulk.rehearse(rows)
+            else:
+                lost = bulk.run(rows)
+    _sum_up(bulk, dry_run=dry_run, as_json=as_json)
+    if lost is not None:
+        raise lost
+    if bulk.failed:
+        raise typer.Exit(1)
+
+
+def _sum_up(bulk: OrderImport, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        errors = [{"row": fault.row, "message": fault.message} for fault in bulk.errors]
+        extra = {"dry_run": True} if dry_run else {}
+        emit({"placed": bulk.placed, "failed": bulk.failed, "errors": errors, **extra})
+        return
+    failed = f", [red]{bulk.failed:,} failed[/red]" if bulk.failed else ""
+    verb = "could be placed, nothing was written" if dry_run else "placed"
+    console.print(f"[bold]{bulk.placed:,}[/bold] {verb}{failed}")
+
+
+def _show_fault(row: Row, message: str) -> None:
+    log.print(f"[red]{row.where}:[/red] {escape(safe(message))}", soft_wrap=True)
+
+
+def _format_of(source: str) -> Format:
+    if source == "-":
+        return Format.JSONL
+    form = _ENDINGS.get(Path(source).suffix.lower())
+    if form is None:
+        raise UsageError(f"{source}: .jsonl or .csv? The name does not say; give --format")
+    return form
+
+
+def _opened(source: str) -> AbstractContextManager[BinaryIO]:
+    if source == "-":
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return Path(source).open("rb")
+    except OSError as error:
+        raise UsageError(f"{source}: {error.strerror}") from error

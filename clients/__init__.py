@@ -1,0 +1,1 @@
+"""What every Kafka user here shares: configuration, errors, questions, readers, transactions."""

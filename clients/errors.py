@@ -1,0 +1,156 @@
+"""What the client library says: what its errors mean for an order or a mode, topics, a record's headers.
+
+I/O: Kafka (metadata requests, each with a deadline).
+"""
+
+import logging
+from operator import methodcaller
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from schemas.envelope import Headers
+from schemas.errors import BrokerUnreachable, CommandEventError, NotAcknowledged, TopicMissing
+
+ALL_BROKERS_DOWN: int = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 - public: librdkafka's local codes begin so
+AUTO_OFFSET_RESET: int = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001 - public: librdkafka's local codes begin so
+FATAL: int = KafkaError._FATAL  # noqa: SLF001 - public: librdkafka's local codes begin so
+FENCED_HERE: int = KafkaError._FENCED  # noqa: SLF001 - public: librdkafka's local codes begin so
+MSG_TIMED_OUT: int = KafkaError._MSG_TIMED_OUT  # noqa: SLF001 - public: librdkafka's local codes begin so
+PARTITION_EOF: int = KafkaError._PARTITION_EOF  # noqa: SLF001 - public: librdkafka's local codes begin so
+RESOLVE: int = KafkaError._RESOLVE  # noqa: SLF001 - public: librdkafka's local codes begin so
+TIMED_OUT: int = KafkaError._TIMED_OUT  # noqa: SLF001 - public: librdkafka's local codes begin so
+TRANSPORT: int = KafkaError._TRANSPORT  # noqa: SLF001 - public: librdkafka's local codes begin so
+UNKNOWN_PARTITION: int = KafkaError._UNKNOWN_PARTITION  # noqa: SLF001 - public: librdkafka's local codes begin so
+UNKNOWN_TOPIC: int = KafkaError._UNKNOWN_TOPIC  # noqa: SLF001 - public: librdkafka's local codes begin so
+
+_FENCED = frozenset(
+    {
+        FENCED_HERE,
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+    }
+)
+_NO_TOPIC = frozenset(
+    {
+        UNKNOWN_TOPIC,
+        UNKNOWN_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+_SILENCE = frozenset(
+    {
+        TRANSPORT,
+        ALL_BROKERS_DOWN,
+        RESOLVE,
+        TIMED_OUT,
+        MSG_TIMED_OUT,
+    }
+)
+
+
+LIBRARY_LOG = logging.getLogger("librdkafka")
+"""For clients that are expected to fail now and then: what the library has to say is not for the terminal."""
+LIBRARY_LOG.addHandler(logging.NullHandler())
+
+CLIENT_ERRORS = (KafkaException, SystemError)
+"""What a producer's calls raise when it broke for good.
+
+The binding raises a fatal error out of whichever call serves it; where the same call serves a delivery
+report too, Python sees a callback that ran with an exception set, and makes it a SystemError.
+"""
+
+
+def kafka_error_of(error: Exception) -> KafkaError:
+    """The library's error in one of `CLIENT_ERRORS`."""
+    for each in (error, error.__cause__, error.__context__):
+        if isinstance(each, KafkaException) and isinstance(each.args[0], KafkaError):
+            return each.args[0]
+    return KafkaError(FATAL)
+
+
+# confluent-kafka 2.16 leaves an exception pending at a header whose name is not UTF-8; the interpreter's own
+# fast call of a method does not look for one, and the next call of anything would fail in its stead.
+_headers = methodcaller("headers")
+
+
+def headers_of(message: Message) -> Headers | None:
+    """A record's headers; None where the client cannot read them, as one's name is not UTF-8."""
+    try:
+        found: Headers = _headers(message) or ()
+    except (SystemError, UnicodeDecodeError):
+        return None
+    return found
+
+
+class AsksMetadata(Protocol):
+    """A client of either kind."""
+
+    def list_topics(self, topic: str | None = ..., timeout: float = ...) -> Any:
+        """What the cluster has."""
+
+
+def is_fenced(error: KafkaError) -> bool:
+    """Whether another producer with the same transactional id took over (KIP-98)."""
+    return error.code() in _FENCED
+
+
+def is_no_answer(error: KafkaError) -> bool:
+    """Whether nobody answered, so that what was sent may or may not have arrived."""
+    return error.code() in _SILENCE
+
+
+def delivery_error(order_id: int, error: KafkaError) -> CommandEventError:
+    """Why an order is not known to be stored."""
+    if error.code() in _NO_TOPIC:
+        return TopicMissing(
+            f"order {order_id} is not placed: {error.str()}; `cev topics create` creates topics"
+        )
+    if is_no_answer(error) or error.code() == KafkaError.REQUEST_TIMED_OUT:
+        return unconfirmed(order_id)
+    return NotAcknowledged(f"order {order_id} is not placed: the broker refused it ({error.str()})")
+
+
+def unconfirmed(order_id: int) -> NotAcknowledged:
+    """The deadline of an order passed without an answer."""
+    return NotAcknowledged(
+        f"order {order_id} was not acknowledged in time: it may or may not be stored; placing it again under "
+        "the same id is safe"
+    )
+
+
+def broker_responds(client: AsksMetadata, timeout_s: float) -> bool:
+    """Whether any broker answers a question within that time."""
+    try:
+        client.list_topics(timeout=timeout_s)
+    except KafkaException:
+        return False
+    return True
+
+
+def partitions_of(
+    client: AsksMetadata, names: tuple[str, ...], *, bootstrap: str, timeout_s: float
+) -> dict[str, int]:
+    """How many partitions each topic has.
+
+    Raises:
+        BrokerUnreachable: no broker answered in time.
+        TopicMissing: one or more are not there; the message says what creates them.
+    """
+    try:
+        found = client.list_topics(timeout=timeout_s).topics
+    except KafkaException as error:
+        raise unreachable(bootstrap, timeout_s) from error
+    missing = [name for name in names if name not in found or found[name].error is not None]
+    if missing:
+        kind = "topic" if len(missing) == 1 else "topics"
+        raise TopicMissing(
+            f"the cluster at {bootstrap} has no {kind} {', '.join(missing)}; `cev topics create` creates "
+            f"{'it' if len(missing) == 1 else 'them'}"
+        )
+    return {name: len(found[name].partitions) for name in names}
+
+
+def unreachable(bootstrap: str, timeout_s: float) -> BrokerUnreachable:
+    """Nobody is there."""
+    return BrokerUnreachable(f"no broker answered at {bootstrap} within {timeout_s:g} s; is it running?")

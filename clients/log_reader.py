@@ -1,0 +1,141 @@
+"""Reading topics from somewhere to their end as it was at the start of the reading, and no further.
+
+Promises: read_committed; `assign()` only, so no group is joined and nothing is committed; constant memory;
+ends although others keep writing; a reading that makes no progress for half a minute is `BrokerUnreachable`.
+A record that the client cannot hand over appears without key and value, so that nobody passes over it in
+silence.
+
+I/O: Kafka (one consumer per reading).
+"""
+
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from clients.admin import Partition, Watermarks
+from clients.config import Cluster
+from clients.errors import AUTO_OFFSET_RESET, PARTITION_EOF, headers_of, unreachable
+from schemas.envelope import Headers
+from schemas.errors import OperationFailed, Position
+
+STALL_S = 30.0
+_STEP_S = 0.2
+_BATCH = 2_000
+_BROKEN = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION)  # noqa: SLF001 - librdkafka's local codes
+
+
+class LogRecord(NamedTuple):
+    """One record as it lies on its topic; `timestamp` in ms since the epoch, UTC."""
+
+    position: Position
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def scan(
+    cluster: Cluster,
+    edges: Mapping[Partition, Watermarks],
+    *,
+    starts: Mapping[Partition, int] | None = None,
+    stall_s: float = STALL_S,
+) -> Generator[LogRecord, None, None]:
+    """Every committed record between the edges; in order within a partition.
+
+    Args:
+        cluster: where.
+        edges: the partitions to read, and where they begin and end.
+        starts: first offsets, where they are not the partitions' beginnings.
+        stall_s: longest time without progress.
+
+    Raises:
+        BrokerUnreachable: no progress for `stall_s`.
+        OperationFailed: records were deleted while they were read.
+    """
+    begin = {each: max(edge.low, (starts or {}).get(each, edge.low)) for each, edge in edges.items()}
+    open_ends = {each: edge.stable for each, edge in edges.items() if begin[each] < edge.stable}
+    if not open_ends:
+        return
+    with _assigned(cluster, {each: begin[each] for each in open_ends}) as consumer:
+        for message in _messages(consumer, cluster, stall_s):
+            each, entry = _sort(message)
+            if each not in open_ends:
+                continue
+            if entry is not None and entry.position.offset < open_ends[each]:
+                yield entry
+            if entry is None or entry.position.offset >= open_ends[each] - 1:
+                del open_ends[each]
+                if not open_ends:
+                    return
+                consumer.incremental_unassign([TopicPartition(*each)])
+
+
+def firsts(
+    cluster: Cluster, starts: Mapping[Partition, int], *, stall_s: float = STALL_S
+) -> dict[Partition, LogRecord | None]:
+    """The first record at or after an offset, per partition; None where only transaction markers follow.
+
+    Raises:
+        BrokerUnreachable: no progress for `stall_s`.
+        OperationFailed: an offset lies outside its log.
+    """
+    found: dict[Partition, LogRecord | None] = {}
+    if not starts:
+        return found
+    with _assigned(cluster, starts) as consumer:
+        for message in _messages(consumer, cluster, stall_s):
+            each, entry = _sort(message)
+            found.setdefault(each, entry)
+            if len(found) == len(starts):
+                break
+    return found
+
+
+@contextmanager
+def _assigned(cluster: Cluster, starts: Mapping[Partition, int]) -> Iterator[Consumer]:
+    # The broker holds a question at the end of a log open for this long: short, as every end is waited for.
+    consumer = Consumer(cluster.reader(**{"fetch.wait.max.ms": 100}))
+    try:
+        consumer.incremental_assign([TopicPartition(*each, offset) for each, offset in starts.items()])
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _messages(consumer: Consumer, cluster: Cluster, stall_s: float) -> Iterator[Message]:
+    patience = time.monotonic() + stall_s
+    while True:
+        # A poll waits for the first record; `consume` would wait for a full batch.
+        first = consumer.poll(_STEP_S)
+        if first is None:
+            if time.monotonic() > patience:
+                raise unreachable(cluster.bootstrap, stall_s)
+            continue
+        for message in [first, *consumer.consume(_BATCH, 0)]:
+            error = message.error()
+            if error is None or error.code() == PARTITION_EOF or error.code() in _BROKEN:
+                yield message
+                # After it: a caller that takes its time with a record is no silence of the broker's.
+                patience = time.monotonic() + stall_s
+            elif error.code() == AUTO_OFFSET_RESET:
+                raise OperationFailed(
+                    f"{message.topic()}: records were deleted while they were read ({error.str()})"
+                )
+
+
+def _sort(message: Message) -> tuple[Partition, LogRecord | None]:
+    """A message's partition, and its record; None is the end of the partition."""
+    topic, number, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
+    error = message.error()
+    if error is not None and error.code() == PARTITION_EOF:
+        return (topic, number), None
+    where = Position(topic, number, offset)
+    if error is not None:
+        return (topic, number), LogRecord(where, 0, None, None, ())
+    return (topic, number), LogRecord(
+        where, message.timestamp()[1], message.key(), message.value(), headers_of(message) or ()
+    )

@@ -1,0 +1,1 @@
+"""Deliveries to the outside: a pool of keyed workers, a circuit breaker per receiver, outcomes."""

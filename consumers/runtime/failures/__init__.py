@@ -1,0 +1,1 @@
+"""What fails: order by order, schema by schema, and the alarms that say so."""

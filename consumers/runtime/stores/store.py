@@ -1,0 +1,272 @@
+"""A group's store: effects, progress and stored results, each batch in one transaction.
+
+Promises: `write` is all or nothing, never moves progress backwards, and refuses an effect key that another
+member took in the meantime (`EffectTaken`) so that the batch is decided anew. A lock or a server that does
+not answer is `DependencyUnavailable`: wait and try again, nothing was written. What is peculiar to one
+database is in `sqlite` and `postgres`.
+
+I/O: database.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from consumers.runtime.records import EffectRow, KnownEffect, Partition, ProducerRecord
+from consumers.runtime.stores import database, failure_tables, migrate, statements, tables
+from consumers.runtime.stores.database import Database
+from consumers.runtime.stores.failure_tables import FailureChanges, FailureTables
+from consumers.runtime.stores.result_rows import Stored, pack, unpack
+from consumers.runtime.stores.sqlite import Sqlite
+from databases.address import StoreAddress
+from databases.text import kept, plain, restored
+from schemas.errors import DependencyUnavailable, ForeignStore, Position
+
+LOCK_WAIT_S = 5.0
+
+
+class EffectTaken(Exception):
+    """Another member made one of these effects between the look-up and the write."""
+
+
+class Identity(NamedTuple):
+    """Who a store is: its id, its group, the cluster it belongs to, and when it began (ms, UTC)."""
+
+    id: str
+    group: str
+    cluster: str
+    created_at: int
+
+
+class Progress(NamedTuple):
+    """How far a partition has come.
+
+    Attributes:
+        position: the next offset to look at.
+        results_upto: results of offsets below are known to be committed in Kafka.
+        started: a first offset was committed in Kafka, so a missing one is lost.
+    """
+
+    position: int
+    results_upto: int
+    started: bool
+
+
+class StoreWrite(NamedTuple):
+    """What one transaction writes; times in ms."""
+
+    at: int
+    effects: Sequence[EffectRow] = ()
+    shadows: Sequence[EffectRow] = ()
+    results: Sequence[tuple[Position, ProducerRecord]] = ()
+    positions: Mapping[Partition, int] = {}
+    results_upto: Mapping[Partition, int] = {}
+    finished: Sequence[tuple[int, str]] = ()
+    withdrawn: Sequence[tuple[int, str]] = ()
+    notes: FailureChanges | None = None
+
+
+class Store:
+    """One group's store, used by one thread.
+
+    Args:
+        name: which; created and migrated if need be.
+
+    Raises:
+        DependencyUnavailable: it cannot be opened or migrated.
+        InvalidSetting: its address cannot be read.
+    """
+
+    def __init__(self, name: StoreAddress) -> None:
+        migrate.ensure(name)
+        self.name = name
+        self._database = _open(name)
+        self.setbacks = FailureTables(self._reading, self._writing)
+
+    def close(self) -> None:
+        """Give up the connection and the slot."""
+        self._database.close()
+
+    def identity(self, cluster: str, at: int) -> Identity:
+        """The store's identity; the first caller writes it.
+
+        Raises:
+            ForeignStore: the store belongs to another group or cluster.
+        """
+        group = self.name.group
+        with self._writing() as connection:
+            self._database.alone(connection)
+            row = connection.execute(select(tables.store)).first()
+            found = Identity(*row) if row else Identity(uuid4().hex, group, cluster, at)
+            if row is None:
+                connection.execute(tables.store.insert().values(tuple(found)))
+        if found.group != group:
+            raise ForeignStore(f"the store {self.name} belongs to group {found.group}, not {group}")
+        if found.cluster != cluster:
+            raise ForeignStore(
+                f"the store {self.name} belongs to cluster {found.cluster}, this one is {cluster}; "
+                "use another --data-dir or database, or the cluster that the store was made with"
+            )
+        return found
+
+    def claim_slot(self) -> int:
+        """A number below 64 that no other living member of this store has.
+
+        The lock dies with the process, so transactional ids stay stable and members never fence each other
+        (design §7, point 11). In PostgreSQL it dies with the connection too: from then on every call takes
+        it again before anything else.
+
+        Raises:
+            DependencyUnavailable: all are taken.
+        """
+        with self._guarded():
+            slot = self._database.claim_slot()
+        if slot is None:
+            raise DependencyUnavailable(f"{database.SLOTS} members use {self.name} already; stop one of them")
+        return slot
+
+    def progress(self, partitions: Iterable[Partition]) -> dict[Partition, Progress]:
+        """Progress of those partitions that the store knows."""
+        wanted = set(partitions)
+        with self._reading() as connection:
+            rows = connection.execute(select(tables.progress)).all()
+        return {
+            (row.topic, row.partition): Progress(row.position, row.results_upto, bool(row.started))
+            for row in rows
+            if (row.topic, row.partition) in wanted
+        }
+
+    def begin(self, positions: Mapping[Partition, int], at: int, *, started: bool) -> None:
+        """Write where partitions begin at their first start; `started` once Kafka has the offsets too."""
+        rows = [
+            {
+                "topic": t,
+                "partition": p,
+                "position": o,
+                "results_upto": o,
+                "started": int(started),
+                "updated_at": at,
+            }
+            for (t, p), o in sorted(positions.items())
+        ]
+        with self._writing() as connection:
+            connection.execute(statements.ANNOUNCE, rows)
+
+    def known(self, order_ids: Iterable[int]) -> dict[tuple[int, str], KnownEffect]:
+        """Effects that orders already have, by order id and effect."""
+        ids = sorted(set(order_ids))
+        found: dict[tuple[int, str], KnownEffect] = {}
+        with self._reading() as connection:
+            for row in self._database.known(connection, ids):
+                text = None if row[3] is None else restored(row[3])
+                found[row[0], restored(row[1])] = KnownEffect(row[2], text, Position(row[4], row[5], row[6]))
+        return found
+
+    def results(self, positions: Collection[Position]) -> list[tuple[Position, ProducerRecord]]:
+        """The stored results of these positions, in the order they were made."""
+        rows: list[Stored] = []
+        with self._reading() as connection:
+            for topic, number in sorted({each[:2] for each in positions}):
+                offsets = [each.offset for each in positions if each[:2] == (topic, number)]
+                span = {"t": topic, "p": number, "low": min(offsets), "high": max(offsets)}
+                for row in connection.execute(statements.RESULTS, span):
+                    found = Stored(*row)
+                    rows.append(found._replace(records=restored(found.records)))
+        return unpack(rows, positions)
+
+    def write(self, batch: StoreWrite) -> None:
+        """Write one batch, all or nothing.
+
+        Raises:
+            EffectTaken: another member made one of the effects; nothing was written.
+            DependencyUnavailable: the database is locked or gone; nothing was written.
+        """
+        try:
+            with self._writing() as connection:
+                self._write(connection, batch)
+        except IntegrityError as error:
+            raise EffectTaken from error
+
+    def _write(self, connection: Connection, batch: StoreWrite) -> None:
+        store = self._database
+        # Sorted keys: neighbours in the tree are written together, and no two members deadlock.
+        if batch.effects:
+            store.insert(connection, "effects", _rows(batch.effects))
+        if batch.shadows:
+            store.each(connection, statements.SHADOW, _rows(batch.shadows))
+        if batch.results:
+            packed = [row._replace(records=kept(row.records)) for row in pack(batch.results)]
+            store.insert(connection, "results", sorted(packed))
+        if batch.finished:
+            store.each(connection, statements.FINISH, _keys(batch.finished))
+        if batch.withdrawn:
+            store.each(connection, statements.WITHDRAW, _keys(batch.withdrawn))
+        if batch.notes is not None:
+            failure_tables.write(connection, batch.notes, batch.at)
+        for (topic, partition), position in sorted(batch.positions.items()):
+            upto = batch.results_upto.get((topic, partition), 0)
+            connection.execute(
+                statements.ADVANCE,
+                {
+                    "topic": topic,
+                    "partition": partition,
+                    "position": position,
+                    "results_upto": upto,
+                    "started": 1,
+                    "updated_at": batch.at,
+                },
+            )
+            store.each(connection, statements.DROP_SENT, [(topic, partition, upto)])
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._guarded(), self._database.writing() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._guarded(), self._database.reading() as connection:
+            yield connection
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            why = self.name.masked(error.orig)
+            raise DependencyUnavailable(f"the store {self.name} does not answer: {why}") from error
+
+
+def _open(name: StoreAddress) -> Database:
+    if name.path is not None:
+        return Sqlite(name.path, lock_wait_s=LOCK_WAIT_S, slots=database.SLOTS)
+    from consumers.runtime.stores.postgres import Postgres  # noqa: PLC0415 - a driver that SQLite does without
+
+    return Postgres(name, lock_wait_s=LOCK_WAIT_S, slots=database.SLOTS)
+
+
+def _rows(effects: Sequence[EffectRow]) -> list[tuple[Any, ...]]:
+    # By key alone: of two rows with one key the first one given stays the first.
+    return sorted(map(_row, effects), key=itemgetter(0, 1))
+
+
+def _row(row: EffectRow) -> EffectRow:
+    if plain(f"{row.effect}{row.input}{row.detail}{row.message_id}"):
+        return row
+    return row._replace(
+        effect=kept(row.effect),
+        input=None if row.input is None else kept(row.input),
+        detail=None if row.detail is None else kept(row.detail),
+        message_id=kept(row.message_id),
+    )
+
+
+def _keys(keys: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    return sorted((order_id, kept(effect)) for order_id, effect in keys)

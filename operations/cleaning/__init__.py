@@ -1,0 +1,1 @@
+"""Deleting handled records that nobody needs any more."""

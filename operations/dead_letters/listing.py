@@ -1,0 +1,195 @@
+"""Finding dead letters: all of them that match, or the one at a position.
+
+Promises: read_committed, no group joined, nothing committed; a list streams in constant memory, partition by
+partition as the broker hands it over.
+
+I/O: Kafka (reads dead-letter and retry topics).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from clients.admin import Admin, Partition, Watermarks, partitions_of
+from clients.config import Cluster
+from clients.log_reader import LogRecord, firsts, scan
+from operations.dead_letters import decisions
+from operations.dead_letters.decided import Decided
+from schemas import dead_letters
+from schemas.dead_letters import Reason
+from schemas.decisions import Decision
+from schemas.errors import OperationFailed, Position, TopicMissing, UsageError
+from schemas.topics import Kind, Topic
+
+_PARTS = 3
+
+
+class DeadLetter(NamedTuple):
+    """A record that a group gave up.
+
+    Attributes:
+        topic: the dead-letter topic that it lies on; its owner is the group.
+        entry: the record there.
+        order_id: the order that its key names, or None.
+        reason: what its headers say.
+        decision: what an operator decided about it; None if nothing, or where nobody asked.
+    """
+
+    topic: Topic
+    entry: LogRecord
+    order_id: int | None
+    reason: Reason
+    decision: Decision | None = None
+
+
+class Filter(NamedTuple):
+    """Which dead letters are meant; None is any.
+
+    Attributes:
+        group: of this consumer group.
+        topic: from this source topic, or on this dead-letter topic.
+        error: whose error's class or message has this text, in whatever case.
+        order_id: of this order.
+        since, until: put aside at or after, and before, ms since the epoch, UTC.
+        positions: one of these; none is any.
+    """
+
+    group: str | None = None
+    topic: str | None = None
+    error: str | None = None
+    order_id: int | None = None
+    since: int | None = None
+    until: int | None = None
+    positions: frozenset[Position] = frozenset()
+
+    def wants_topic(self, topic: Topic) -> bool:
+        """Whether a dead-letter topic can hold what is meant."""
+        return (
+            self.group in (None, topic.owner)
+            and self.topic in (None, topic.name, topic.source)
+            and (not self.positions or any(each.topic == topic.name for each in self.positions))
+        )
+
+    def matches(self, letter: DeadLetter) -> bool:
+        """Whether one dead letter is meant."""
+        at = letter.entry.timestamp
+        said = f"{letter.reason.error or ''} {letter.reason.message or ''}".casefold()
+        return (
+            self.wants_topic(letter.topic)
+            and self.order_id in (None, letter.order_id)
+            and (not self.positions or letter.entry.position in self.positions)
+            and (self.error is None or self.error.casefold() in said)
+            and (self.since is None or at >= self.since)
+            and (self.until is None or at < self.until)
+        )
+
+
+def listed(
+    cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter, *, every: bool = False
+) -> Iterator[DeadLetter]:
+    """The dead letters that are meant, and that somebody must decide about.
+
+    Args:
+        cluster: where.
+        catalogue: the topics that there are.
+        wanted: which are meant.
+        every: also those that are decided, each with its decision.
+
+    Raises:
+        UsageError: no dead-letter topic of the catalogue is meant.
+        BrokerUnreachable, OperationFailed: reading stopped.
+        TopicMissing: `cev topics create` creates it.
+    """
+    admin = Admin(cluster)
+    topics, edges = ends(admin, catalogue, wanted)
+    known: dict[str, Decided | Mapping[tuple[int, int], Decision]] = {
+        name: decisions.details(admin, topic) if every else decisions.decided(admin, topic)
+        for name, topic in topics.items()
+    }
+    for entry in scan(cluster, edges):
+        topic, number, offset = entry.position
+        letter, about = of(topics[topic], entry), known[topic]
+        if isinstance(about, Decided):
+            if (number, offset) in about:
+                continue
+        else:
+            letter = letter._replace(decision=about.get((number, offset)))
+        if wanted.matches(letter):
+            yield letter
+
+
+def ends(
+    admin: Admin, catalogue: Sequence[Topic], wanted: Filter
+) -> tuple[dict[str, Topic], dict[Partition, Watermarks]]:
+    """The dead-letter topics that can hold what is meant, by name, and where they begin and end now.
+
+    Raises:
+        UsageError, BrokerUnreachable, OperationFailed, TopicMissing: as `listed`.
+    """
+    letters = [topic for topic in catalogue if topic.kind is Kind.DEAD_LETTER]
+    topics = {topic.name: topic for topic in letters if wanted.wants_topic(topic)}
+    if not topics:
+        raise UsageError(
+            "no dead-letter topic is of that group and topic; there are "
+            + ", ".join(topic.name for topic in letters)
+        )
+    found = admin.topics()
+    if missing := sorted(set(topics) - set(found)):
+        raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
+    return topics, admin.edges(partitions_of(found, topics))
+
+
+def fetch(cluster: Cluster, catalogue: Sequence[Topic], text: str) -> DeadLetter:
+    """The record at a position, as a dead letter; on a source topic it has no reason.
+
+    Args:
+        cluster: where.
+        catalogue: the topics that may be named.
+        text: `TOPIC:PARTITION:OFFSET`.
+
+    Raises:
+        UsageError: that is no position of the catalogue.
+        TopicMissing, BrokerUnreachable: it cannot be looked up.
+        OperationFailed: no record is there; the message says why.
+    """
+    where = parse_position(text)
+    topic = next((each for each in catalogue if each.name == where.topic), None)
+    if topic is None:
+        raise UsageError(
+            f"there is no topic {where.topic!r} in the catalogue; `cev dlq list` shows positions"
+        )
+    admin = Admin(cluster)
+    partitions = partitions_of(admin.topics(), [topic.name])
+    if not partitions:
+        raise TopicMissing(f"topic {topic.name} is missing; `cev topics create` creates it")
+    each = (where.topic, where.partition)
+    if each not in partitions:
+        raise UsageError(f"{topic.name} has partitions 0 to {len(partitions) - 1}, not {where.partition}")
+    edge = admin.edges([each])[each]
+    if not edge.low <= where.offset < edge.stable:
+        held = f"it holds {edge.low} to {edge.stable - 1}" if edge.stable > edge.low else "it is empty"
+        raise OperationFailed(f"no record is at {where}: {held}")
+    entry = firsts(cluster, {each: where.offset})[each]
+    if entry is None or entry.position.offset != where.offset:
+        raise OperationFailed(
+            f"no record is at {where}: a transaction's marker or a record that was never committed"
+        )
+    return of(topic, entry)
+
+
+def of(topic: Topic, entry: LogRecord) -> DeadLetter:
+    """A record of a dead-letter topic, read."""
+    return DeadLetter(topic, entry, dead_letters.order_id(entry.key), dead_letters.parse(entry.headers))
+
+
+def parse_position(text: str) -> Position:
+    """Read `TOPIC:PARTITION:OFFSET`.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    parts = text.split(":")
+    if len(parts) != _PARTS or not all(part.isascii() and part.isdecimal() for part in parts[1:]):
+        raise UsageError(
+            f"{text!r} is no position: write TOPIC:PARTITION:OFFSET, e.g. warehouse.orders.dlq:0:12"
+        )
+    return Position(parts[0], int(parts[1]), int(parts[2]))

@@ -1,0 +1,256 @@
+"""Deciding about dead letters: sending them to their group once more, or letting them be.
+
+Promises:
+
+- only what lies there when the run begins is taken: what comes later, also what failed again, is not;
+- only the group that failed gets a record again, on its own retry topic; key, value and headers stay as they
+  were (but for the names that decisions own), and the order per key too;
+- a letter that is decided is passed over, by this run, the same run after a crash, and one beside it;
+- a rehearsal writes nothing and stops nobody;
+- memory does not grow with the number of letters, but for a bit each.
+
+I/O: Kafka (reads dead-letter and retry topics, writes retry topics).
+"""
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from clients.admin import Admin, Partition, Watermarks
+from clients.config import MAX_MESSAGE_BYTES, Cluster
+from clients.log_reader import scan
+from clients.partitioner import partition_of
+from operations import groups
+from operations.dead_letters import decisions, listing
+from operations.dead_letters.decided import Decided
+from operations.dead_letters.listing import DeadLetter, Filter
+from operations.dead_letters.writer import Outgoing, Writer
+from schemas.decisions import How, Run, discarded, redriven
+from schemas.errors import Position, UsageError
+from schemas.topics import Kind, Topic
+
+DECIDED = "decided before"
+POSITION_ONLY = "only the position is known, there is nothing to send"
+TOO_LARGE = "too large to be sent with its headers"
+
+_BATCH = 400
+_BATCH_BYTES = 4 * 1024 * 1024
+_BATCHES_A_SECOND = 4
+# A record's own framing, and room for a new reason: if it fails again, it must fit on the dead-letter topic.
+_OVERHEAD = 16 * 1024
+_HEADER_OVERHEAD = 16
+_UNDELIVERABLE = "Undeliverable"
+
+
+class RedriveRequest(NamedTuple):
+    """What an operator asks for.
+
+    Attributes:
+        how: what becomes of the letters.
+        by: who asks, as user@host.
+        why: the reason; may be empty for `redriven`.
+        rate: letters a second; 0 is as fast as it goes.
+        dry_run: only say what would be done.
+    """
+
+    how: How
+    by: str
+    why: str = ""
+    rate: float = 0
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is, and what came of it.
+
+    Attributes:
+        selected: letters that were meant.
+        done: of these, decided by this run; in a rehearsal none.
+        skipped: of these, passed over, by reason.
+        groups: letters per group that were, or would be, decided by this run.
+        walked, total: offsets that were looked at, and that there are.
+    """
+
+    selected: int = 0
+    done: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    groups: Counter[str] = field(default_factory=Counter)
+    walked: int = 0
+    total: int = 0
+
+
+class Redrive:
+    """One run of an operator's command.
+
+    Args:
+        cluster: where.
+        catalogue: the topics that there are.
+        wanted: which letters are meant.
+        ruling: what becomes of them.
+
+    Attributes:
+        id: names the run in what it writes.
+        tally: how far it is; may be looked at from another thread.
+    """
+
+    def __init__(
+        self, cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter, ruling: RedriveRequest
+    ) -> None:
+        self._cluster = cluster
+        self._catalogue = catalogue
+        self._wanted = wanted
+        self._ruling = ruling
+        self._admin = Admin(cluster)
+        self.id = uuid.uuid4().hex
+        self._run = Run(self.id, ruling.by, ruling.why)
+        self.tally = Progress()
+
+    def run(self) -> Progress:
+        """Decide about every letter that is meant and lies there now.
+
+        Raises:
+            UsageError: no dead-letter topic is meant.
+            Fenced: another run took over; what this one did is done.
+            BrokerUnreachable, NotAcknowledged, OperationFailed, DeadlinePassed: it stopped; the same
+                command goes on.
+            TopicMissing: `cev topics create` creates it.
+        """
+        topics, edges = listing.ends(self._admin, self._catalogue, self._wanted)
+        parts = [(topic, _within(edges, name, self._wanted)) for name, topic in topics.items()]
+        self.tally.total = sum(edge.stable - edge.low for _, part in parts for edge in part.values())
+        # The pace is counted from here: pauses between topics are caught up, nothing adds up.
+        self._began = time.monotonic()
+        for topic, part in parts:
+            if part and self._ruling.dry_run:
+                self._rehearse(topic, part)
+            elif part:
+                self._decide(topic, part)
+        return self.tally
+
+    def _rehearse(self, topic: Topic, edges: dict[Partition, Watermarks]) -> None:
+        known = decisions.decided(self._admin, topic)
+        for letter in self._letters(topic, edges):
+            self._is_to_do(letter, known)
+
+    def _decide(self, topic: Topic, edges: dict[Partition, Watermarks]) -> None:
+        with Writer(self._cluster, topic) as writer:
+            writer.claim()
+            known = decisions.decided_for_sure(self._admin, topic)
+            batch: list[Outgoing] = []
+            size = 0
+            for letter in self._letters(topic, edges):
+                if self._is_to_do(letter, known):
+                    batch.append(self._record(letter, writer.partitions))
+                    size += _size(letter)
+                    if len(batch) >= self._batch_limit() or size >= _BATCH_BYTES:
+                        self._write(writer, batch)
+                        batch, size = [], 0
+            self._write(writer, batch)
+            writer.until_seen(self._admin)
+
+    def _letters(self, topic: Topic, edges: dict[Partition, Watermarks]) -> Iterator[DeadLetter]:
+        for entry in scan(self._cluster, edges):
+            self.tally.walked += 1
+            letter = listing.of(topic, entry)
+            if self._wanted.matches(letter):
+                yield letter
+
+    def _is_to_do(self, letter: DeadLetter, known: Decided) -> bool:
+        self.tally.selected += 1
+        obstacle = DECIDED if letter.entry.position[1:] in known else self._unable(letter)
+        if obstacle is None:
+            self.tally.groups[letter.topic.owner] += 1
+        else:
+            self.tally.skipped[obstacle] += 1
+        return obstacle is None
+
+    def _unable(self, letter: DeadLetter) -> str | None:
+        if self._ruling.how == "discarded":
+            return None
+        if position_only(letter):
+            return POSITION_ONLY
+        return TOO_LARGE if _size(letter) > MAX_MESSAGE_BYTES else None
+
+    def _record(self, letter: DeadLetter, partitions: int) -> Outgoing:
+        entry = letter.entry
+        # Where the group's own producer would put it, so that the order per key is that of the dead letters.
+        partition = entry.position.partition if entry.key is None else partition_of(entry.key, partitions)
+        if self._ruling.how == "discarded":
+            headers = discarded(entry.headers, entry.position, self._run)
+            return Outgoing(partition % partitions, entry.key, None, headers)
+        headers = redriven(entry.headers, entry.position, self._run)
+        return Outgoing(partition % partitions, entry.key, entry.value, headers)
+
+    def _write(self, writer: Writer, batch: Sequence[Outgoing]) -> None:
+        if not batch:
+            return
+        if self._ruling.rate:
+            due = self._began + self.tally.done / self._ruling.rate
+            time.sleep(max(0.0, due - time.monotonic()))
+        writer.write(batch)
+        self.tally.done += len(batch)
+
+    def _batch_limit(self) -> int:
+        rate = self._ruling.rate
+        return max(1, min(_BATCH, int(rate / _BATCHES_A_SECOND))) if rate else _BATCH
+
+
+def chosen(cluster: Cluster, catalogue: Sequence[Topic], texts: Sequence[str]) -> frozenset[Position]:
+    """The positions of dead letters that an operator named one by one.
+
+    Raises:
+        UsageError: one is no position, or not on a dead-letter topic.
+        OperationFailed: nothing lies there; the message says why.
+        TopicMissing, BrokerUnreachable: it cannot be looked up.
+    """
+    found = [listing.fetch(cluster, catalogue, text) for text in texts]
+    for letter in found:
+        if letter.topic.kind is not Kind.DEAD_LETTER:
+            raise UsageError(f"{letter.entry.position} is no dead letter; `cev dlq list` shows them")
+    return frozenset(letter.entry.position for letter in found)
+
+
+def position_only(letter: DeadLetter) -> bool:
+    """Whether the client could not even hand the record to its group: there is nothing but its position."""
+    entry, error = letter.entry, letter.reason.error
+    nothing = entry.key is None and entry.value is None
+    return nothing and (error is None or error.rpartition(".")[2] == _UNDELIVERABLE)
+
+
+def nobody_takes(cluster: Cluster, catalogue: Sequence[Topic], group: str) -> str | None:
+    """A warning if no live member of a group reads its retry topics; None if one does.
+
+    Raises:
+        BrokerUnreachable, OperationFailed: the broker does not say.
+    """
+    found = groups.members(Admin(cluster), [group])[group]
+    mine = {topic.name for topic in catalogue if topic.kind is Kind.RETRY and topic.owner == group}
+    if found.topics & mine:
+        return None
+    return f"{group} has no live member that takes them: they wait until `cev consume {group}` runs"
+
+
+def _within(edges: Mapping[Partition, Watermarks], name: str, wanted: Filter) -> dict[Partition, Watermarks]:
+    """The partitions of a topic that hold something, cut to what the positions asked for need."""
+    parts = {each: edge for each, edge in edges.items() if each[0] == name and edge.stable > edge.low}
+    if not wanted.positions:
+        return parts
+    asked: dict[Partition, list[int]] = {}
+    for where in wanted.positions:
+        asked.setdefault(where[:2], []).append(where.offset)
+    return {
+        each: edge._replace(low=max(edge.low, min(offsets)), stable=min(edge.stable, max(offsets) + 1))
+        for each, offsets in asked.items()
+        if (edge := parts.get(each)) is not None
+    }
+
+
+def _size(letter: DeadLetter) -> int:
+    """At least what a record takes that carries this letter."""
+    entry = letter.entry
+    headers = sum(len(name) + len(value or b"") + _HEADER_OVERHEAD for name, value in entry.headers)
+    return len(entry.key or b"") + len(entry.value or b"") + headers + _OVERHEAD

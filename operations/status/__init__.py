@@ -1,0 +1,1 @@
+"""What `cev status` collects, and its alarms."""

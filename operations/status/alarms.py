@@ -1,0 +1,160 @@
+"""Which conditions an operator must hear of. Pure.
+
+    topic-missing   the cluster lacks a topic of the catalogue
+    topics-differ   a topic is not as the catalogue wants it
+    foreign-group   another group than the owner is at a command topic (design §7, point 10)
+    no-consumer     records wait on a topic that somebody must handle, and no member of the group is alive
+    dead-letters    somebody must decide about records that a group gave up
+    store           a group's store does not answer
+
+and what a group says of itself, in its store: `outage` (a dependency is down), `unknown-schema` (many records
+in a row that no known schema explains).
+
+A topic that somebody must handle is a command topic, or one that is read by a reaction that took over from
+one (design §6): in mode `event` the warehouse's orders come as facts. Other readers of facts come and go as
+they like.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from operations.groups import Group
+from operations.topics.plan import Difference
+from schemas.topics import Kind, Topic
+
+
+class Alarm(NamedTuple):
+    """One condition.
+
+    Attributes:
+        name: one of the names above.
+        subject: the topic, or the group and topic, that it is about.
+        since: ms since the epoch, UTC; None where nobody knows.
+        text: what is wrong and what to do.
+    """
+
+    name: str
+    subject: str
+    since: int | None
+    text: str
+
+
+class Lag(NamedTuple):
+    """How far a group is behind on a topic.
+
+    Attributes:
+        group: its id.
+        topic: the topic.
+        lag: offsets between the committed one and the end for read_committed readers, transaction markers
+            among them; 0 where nothing but markers is left.
+        oldest_at: when the first of these records was written, ms UTC; None without lag, or where nobody
+            looked.
+        members: how many live members the group has.
+    """
+
+    group: str
+    topic: str
+    lag: int
+    oldest_at: int | None
+    members: int
+
+
+class DeadLetterCount(NamedTuple):
+    """The dead letters on a topic; `more` if counting stopped before the end."""
+
+    topic: Topic
+    number: int
+    oldest_at: int | None
+    more: bool
+
+
+def of_topics(missing: Iterable[Topic], differs: Iterable[Difference]) -> list[Alarm]:
+    """Alarms about how topics are made."""
+    return [
+        Alarm(
+            "topic-missing",
+            topic.name,
+            None,
+            f"the cluster has no topic {topic.name}; `cev topics create` creates it",
+        )
+        for topic in missing
+    ] + [
+        Alarm(
+            "topics-differ",
+            each.topic,
+            None,
+            f"{each.what} is {each.found}, wanted {each.wanted}; `cev topics create` mends what is safe",
+        )
+        for each in differs
+    ]
+
+
+def of_foreign_groups(
+    topics: Iterable[Topic], committed: Iterable[tuple[str, str]], members: Iterable[tuple[str, Group]]
+) -> list[Alarm]:
+    """Alarms about groups at command topics that are not theirs.
+
+    Args:
+        topics: the catalogue.
+        committed: pairs of group and topic that it has committed offsets on.
+        members: groups with their members.
+    """
+    owners = {topic.name: topic.owner for topic in topics if topic.kind is Kind.COMMAND}
+    reading = {(group, topic) for group, found in members for topic in found.topics}
+    foreign = {(topic, group) for group, topic in {*committed, *reading} if owners.get(topic, group) != group}
+    return [
+        Alarm(
+            "foreign-group",
+            f"{group}@{topic}",
+            None,
+            f"group {group} {'reads' if (group, topic) in reading else 'has read'} {topic}, a command topic "
+            f"whose only reader is {owners[topic]}: a command may be carried out twice; stop it and delete "
+            "the group, or let it read a fact",
+        )
+        for topic, group in sorted(foreign)
+    ]
+
+
+def of_lags(lags: Iterable[Lag], must_handle: Sequence[tuple[str, str]]) -> list[Alarm]:
+    """Alarms about records that nobody is there to handle.
+
+    Args:
+        lags: of every group and topic.
+        must_handle: pairs of group and topic where somebody must be.
+    """
+    return [
+        Alarm(
+            "no-consumer",
+            f"{each.group}@{each.topic}",
+            each.oldest_at,
+            f"up to {each.lag:,} records wait on {each.topic} and group {each.group} has no live member; "
+            f"`cev consume {each.group}` starts one",
+        )
+        for each in lags
+        if (each.group, each.topic) in must_handle and each.lag > 0 and each.members == 0
+    ]
+
+
+def of_dead_letters(letters: Iterable[DeadLetterCount]) -> list[Alarm]:
+    """Alarms about dead letters that nobody has decided."""
+    return [
+        Alarm(
+            "dead-letters",
+            each.topic.name,
+            each.oldest_at,
+            f"{'more than ' if each.more else ''}{each.number:,} to decide about on {each.topic.name}; "
+            f"`cev dlq list --topic {each.topic.name}` shows why",
+        )
+        for each in letters
+        if each.number > 0
+    ]
+
+
+def of_silent_stores(silent: Iterable[tuple[str, str]]) -> list[Alarm]:
+    """Alarms about stores that cannot be read; pairs of group and reason."""
+    return [Alarm("store", group, None, why) for group, why in silent]
+
+
+def of_group(group: str, name: str, subject: str, since: int, text: str) -> Alarm:
+    """An alarm that a group raised about itself."""
+    return Alarm(name, subject, since, f"{group}: {text}")

@@ -1,0 +1,61 @@
+"""An order service's outbox, as an operator sees it: what waits, since when, and what Kafka refused.
+
+Promises: changes nothing; a database that does not answer is an alarm and not an error, so that the rest of
+`cev status` is still told.
+
+I/O: database (the outbox's backlog).
+"""
+
+from typing import NamedTuple
+
+from operations.status.alarms import Alarm
+from producers.outbox.queue import Backlog, OutboxQueue
+from schemas.errors import DependencyUnavailable, OperationFailed
+
+STALE_MS = 60_000
+"""An order that waits longer has no relay, or one that cannot do its work."""
+_SUBJECT = "outbox"
+
+
+class Outbox(NamedTuple):
+    """The backlog, None where the database did not say, and the alarms about it."""
+
+    backlog: Backlog | None
+    alarms: tuple[Alarm, ...]
+
+
+def look(url: str, now: int) -> Outbox:
+    """Look at an outbox.
+
+    Args:
+        url: as CEV_OUTBOX_URL.
+        now: ms since the epoch, UTC.
+
+    Raises:
+        InvalidSetting: the address is not one of an outbox.
+    """
+    queue = OutboxQueue(url)
+    try:
+        queue.identity()
+        backlog = queue.backlog()
+    except (DependencyUnavailable, OperationFailed) as error:
+        return Outbox(None, (Alarm("outage", _SUBJECT, None, str(error)),))
+    finally:
+        queue.close()
+    return Outbox(backlog, tuple(alarms(backlog, now)))
+
+
+def alarms(backlog: Backlog, now: int) -> list[Alarm]:
+    """What an operator must hear of an outbox; pure."""
+    found = []
+    if backlog.refused:
+        rows = "1 row" if backlog.refused == 1 else f"{backlog.refused:,} rows"
+        text = (
+            f"Kafka refused {rows} of the outbox for good, and later rows of their orders wait: see error in "
+            "cev_outbox, mend the cause, then `cev relay --retry-refused`"
+        )
+        found.append(Alarm("outbox-refused", _SUBJECT, backlog.oldest_at, text))
+    elif backlog.oldest_at is not None and now - backlog.oldest_at > STALE_MS:
+        text = f"{backlog.rows:,} accepted orders wait in the outbox; does `cev relay` run?"
+        found.append(Alarm("outbox-waits", _SUBJECT, backlog.oldest_at, text))
+    return found

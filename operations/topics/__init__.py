@@ -1,0 +1,1 @@
+"""Making the cluster's topics match the catalogue."""

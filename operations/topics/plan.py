@@ -1,0 +1,106 @@
+"""What separates a cluster's topics from the catalogue, and what of it may be mended. Pure.
+
+The rule: a setting is changed only where the change keeps more (longer retention, no compaction, larger
+records). Everything else, partition counts and replication first of all, is a difference that is reported:
+mending it would delete data, move keys to other partitions, or undo what an operator did on purpose.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from clients.admin import TopicState
+from schemas.topics import Topic
+
+_UNLIMITED = -1
+_NUMBERS = ("retention.ms", "retention.bytes", "max.message.bytes")
+
+
+class Difference(NamedTuple):
+    """One thing in which a topic is not as the catalogue wants it.
+
+    Attributes:
+        topic: its name.
+        what: `partitions`, `replication`, or the name of a topic setting.
+        wanted, found: values as text.
+    """
+
+    topic: str
+    what: str
+    wanted: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.what} is {self.found}, wanted {self.wanted}"
+
+
+class Plan(NamedTuple):
+    """What to do about a cluster.
+
+    Attributes:
+        missing: topics to create.
+        mend: settings to change, because the change keeps more.
+        differs: what is only reported.
+    """
+
+    missing: tuple[Topic, ...]
+    mend: tuple[Difference, ...]
+    differs: tuple[Difference, ...]
+
+
+def plan(
+    wanted: Sequence[Topic],
+    found: Mapping[str, TopicState],
+    settings: Mapping[str, Mapping[str, str]],
+    replication: int,
+) -> Plan:
+    """Compare.
+
+    Args:
+        wanted: the catalogue.
+        found: the cluster's topics by name.
+        settings: per topic that is there, its settings; one that is not named counts as right.
+        replication: what the broker gives a new topic.
+    """
+    differences = [
+        each
+        for topic in wanted
+        if topic.name in found
+        for each in _differences(topic, found[topic.name], settings.get(topic.name, {}), replication)
+    ]
+    return Plan(
+        tuple(topic for topic in wanted if topic.name not in found),
+        tuple(each for each in differences if keeps_more(each)),
+        tuple(each for each in differences if not keeps_more(each)),
+    )
+
+
+def keeps_more(difference: Difference) -> bool:
+    """Whether giving the topic what is wanted can neither delete nor refuse anything."""
+    if difference.what == "cleanup.policy":
+        # Unlimited retention is part of the catalogue, so `delete` deletes nothing; compaction does.
+        return difference.wanted == "delete"
+    if difference.what not in _NUMBERS:
+        return False
+    try:
+        wanted, found = int(difference.wanted), int(difference.found)
+    except ValueError:
+        return False
+    return wanted == _UNLIMITED or (found != _UNLIMITED and wanted > found)
+
+
+def _differences(
+    topic: Topic, found: TopicState, settings: Mapping[str, str], replication: int
+) -> list[Difference]:
+    differences = []
+    if found.partitions != topic.partitions:
+        differences.append(Difference(topic.name, "partitions", str(topic.partitions), str(found.partitions)))
+    if found.replication < replication:
+        differences.append(
+            Difference(topic.name, "replication", f"at least {replication}", str(found.replication))
+        )
+    differences += [
+        Difference(topic.name, name, value, settings[name])
+        for name, value in topic.config.items()
+        if settings.get(name, value) != value
+    ]
+    return differences

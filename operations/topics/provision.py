@@ -1,0 +1,234 @@
+"""Making the cluster's topics match the catalogue, and describing them.
+
+Promises: nothing is deleted and no partition count changes (see `topic_plan` for what may be mended); two
+creators at once are fine; when `create` returns, every topic answers from its leaders.
+
+I/O: Kafka (admin client), and the schema registry where there is one.
+"""
+
+import time
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public names that it imports without __all__
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from clients.admin import Admin, TopicState, Watermarks, partitions_of
+from clients.config import Cluster
+from operations.topics.plan import Difference, Plan, plan
+from schemas.errors import DeadlinePassed, OperationFailed, UsageError
+from schemas.registry import Registry
+from schemas.topics import Topic
+
+READY_S = 30.0
+_LOOK_S = 0.1
+_BROKER_DEFAULT = -1
+
+
+class Made(NamedTuple):
+    """What `create` did.
+
+    Attributes:
+        created: topics that were missing.
+        mended: settings that were changed, as they were before.
+        differs: what is not as the catalogue wants it and stays so.
+        subjects: schemas registered, as topic and record name; empty without a registry.
+    """
+
+    created: tuple[str, ...]
+    mended: tuple[Difference, ...]
+    differs: tuple[Difference, ...]
+    subjects: tuple[tuple[str, str], ...]
+
+
+class Described(NamedTuple):
+    """One topic of the catalogue, and how the cluster has it.
+
+    Attributes:
+        topic: its line in the catalogue.
+        found: None if the cluster does not have it.
+        edges: per partition number, where it begins and ends.
+        differs: what is not as the catalogue wants it.
+    """
+
+    topic: Topic
+    found: TopicState | None
+    edges: dict[int, Watermarks]
+    differs: tuple[Difference, ...]
+
+    @property
+    def records_max(self) -> int | None:
+        """High minus low watermark over all partitions, transaction markers included; None if missing."""
+        if self.found is None:
+            return None
+        return sum(edge.high - edge.low for edge in self.edges.values())
+
+
+def create(
+    cluster: Cluster, wanted: Sequence[Topic], registry: Registry | None = None, *, ready_s: float = READY_S
+) -> Made:
+    """Make the cluster's topics match.
+
+    Args:
+        cluster: where.
+        wanted: what must be there.
+        registry: where the schemas of every version are registered, oldest first, or None.
+        ready_s: how long new topics may take to answer.
+
+    Raises:
+        BrokerUnreachable, RegistryUnreachable: nobody answered.
+        OperationFailed: the broker refused a topic; the message names it.
+        DeadlinePassed: a topic has no leader in time.
+    """
+    admin = Admin(cluster)
+    todo = examine(admin, wanted)
+    created = _create(admin, todo.missing)
+    _mend(admin, todo.mend)
+    if created or todo.missing:
+        _wait(admin, [topic.name for topic in wanted], ready_s)
+    subjects = _register(registry, wanted) if registry is not None else ()
+    differs = todo.differs
+    if len(created) < len(todo.missing):
+        # Another creator was faster: look at what it made.
+        differs = examine(admin, wanted).differs
+    return Made(created, todo.mend, differs, subjects)
+
+
+def examine(admin: Admin, wanted: Sequence[Topic]) -> Plan:
+    """Compare the cluster with the catalogue; changes nothing.
+
+    Raises:
+        BrokerUnreachable, OperationFailed.
+    """
+    found = admin.topics()
+    settings = _settings(admin, [topic.name for topic in wanted if topic.name in found])
+    return plan(wanted, found, settings, _default_replication(admin))
+
+
+def describe(cluster: Cluster, wanted: Sequence[Topic], *, admin: Admin | None = None) -> list[Described]:
+    """Every wanted topic as the cluster has it, in the order given.
+
+    Raises:
+        BrokerUnreachable, OperationFailed.
+    """
+    admin = admin or Admin(cluster)
+    todo = examine(admin, wanted)
+    found = admin.topics()
+    edges = admin.edges(partitions_of(found, [topic.name for topic in wanted]))
+    differs = [*todo.mend, *todo.differs]
+    return [
+        Described(
+            topic,
+            found.get(topic.name),
+            {number: edge for (name, number), edge in edges.items() if name == topic.name},
+            tuple(each for each in differs if each.topic == topic.name),
+        )
+        for topic in wanted
+    ]
+
+
+def named(wanted: Sequence[Topic], name: str) -> Topic:
+    """The topic of that name.
+
+    Raises:
+        UsageError: there is none; the message names near ones.
+    """
+    for topic in wanted:
+        if topic.name == name:
+            return topic
+    names = [topic.name for topic in wanted]
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`cev topics list` shows them all"
+    raise UsageError(f"there is no topic {name!r} in the catalogue; {hint}")
+
+
+def _create(admin: Admin, missing: Sequence[Topic]) -> tuple[str, ...]:
+    if not missing:
+        return ()
+    futures = admin.client.create_topics(
+        [
+            NewTopic(topic.name, topic.partitions, replication_factor=_BROKER_DEFAULT, config=topic.config)
+            for topic in missing
+        ],
+        request_timeout=admin.timeout_s,
+    )
+    created, refused = [], []
+    for name, future in futures.items():
+        try:
+            future.result(admin.timeout_s + 1)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                refused.append(f"{name} ({admin.fault(error)})")
+        else:
+            created.append(name)
+    if refused:
+        raise OperationFailed(f"not created: {'; '.join(refused)}")
+    return tuple(created)
+
+
+def _mend(admin: Admin, differences: Sequence[Difference]) -> None:
+    resources: dict[str, ConfigResource] = {}
+    for each in differences:
+        resource = resources.setdefault(each.topic, ConfigResource(ResourceType.TOPIC, each.topic))
+        resource.add_incremental_config(
+            ConfigEntry(each.what, each.wanted, incremental_operation=AlterConfigOpType.SET)
+        )
+    if resources:
+        futures = admin.client.incremental_alter_configs(
+            list(resources.values()), request_timeout=admin.timeout_s
+        )
+        for future in futures.values():
+            admin.answer(future)
+
+
+def _wait(admin: Admin, names: Sequence[str], ready_s: float) -> None:
+    """Until every partition's leader answers a question about it: metadata alone comes too early."""
+    deadline = time.monotonic() + ready_s
+    while True:
+        found = admin.topics()
+        late = [name for name in names if name not in found or found[name].leaderless]
+        if not late:
+            admin.edges(partitions_of(found, names))
+            return
+        if time.monotonic() > deadline:
+            raise DeadlinePassed(
+                f"no leader after {ready_s:g} s: {', '.join(late)}; are all brokers up? (`cev status`)"
+            )
+        time.sleep(_LOOK_S)
+
+
+def _register(registry: Registry, wanted: Sequence[Topic]) -> tuple[tuple[str, str], ...]:
+    subjects = tuple((topic.name, record) for topic in wanted for record in topic.records)
+    for topic, record in subjects:
+        registry.register(topic, record)
+    return tuple((topic, record.__name__) for topic, record in subjects)
+
+
+def _settings(admin: Admin, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    return _configs(admin, resources)
+
+
+def _default_replication(admin: Admin) -> int:
+    """What a new topic gets; 1 where the broker does not say."""
+    any_broker = ConfigResource(ResourceType.BROKER, str(admin.brokers().ids[0]))
+    for found in _configs(admin, [any_broker]).values():
+        return int(found.get("default.replication.factor", "1"))
+    return 1
+
+
+def _configs(admin: Admin, resources: list[ConfigResource]) -> dict[str, dict[str, str]]:
+    if not resources:
+        return {}
+    futures = admin.client.describe_configs(resources, request_timeout=admin.timeout_s)
+    return {
+        resource.name: {key: entry.value or "" for key, entry in admin.answer(future).items()}
+        for resource, future in futures.items()
+    }

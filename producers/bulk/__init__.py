@@ -1,0 +1,1 @@
+"""Many orders: imports from files, generated load, sample orders."""

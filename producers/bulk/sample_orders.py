@@ -1,0 +1,52 @@
+"""Orders as a shop would have them, from a seed: the same seed, the same content. Pure.
+
+Nobody real is meant: mail domains are reserved (RFC 2606), phone numbers come from the range that Ofcom
+keeps free for drama.
+"""
+
+import random
+from collections.abc import Iterator
+
+from producers.placing.request import OrderRequest
+from schemas.facts import Item
+
+_NAMES = (
+    "Ada Brook", "Ben Okoro", "Carla Voss", "Dmitri Hale", "Elif Aydin", "Femi Adeyemi", "Greta Lind",
+    "Hugo Marsh", "Ines Duarte", "Jonas Weber", "Kira Novak", "Liam Byrne", "Mina Sato", "Noor Rahman",
+    "Otto Kranz", "Priya Nair", "Quinn Doyle", "Rosa Conti", "Samir Haddad", "Tilda Berg",
+)  # fmt: skip
+_STREETS = ("Streetford Road", "Mill Lane", "Harbour Street", "Station Road", "Orchard Way", "Castle Hill")
+_TOWNS = ("Hayford", "Northwick", "Easterby", "Linden", "Overton", "St Brannock")
+_PRODUCTS = (
+    ("kettle", 3499), ("desk lamp", 2750), ("notebook", 450), ("rain jacket", 8990), ("coffee, 1 kg", 1890),
+    ("tea towel", 690), ("chess set", 4200), ("headphones", 12900), ("plant pot", 1150), ("umbrella", 1750),
+)  # fmt: skip
+_DOMAINS = ("example.com", "example.org", "example.net")
+_CUSTOMERS = 5000
+
+
+def sample_orders(seed: int) -> Iterator[OrderRequest]:
+    """Orders without end.
+
+    Each has a customer with an e-mail address, the same one always the same; two of five customers have a
+    phone; each order has one to four items.
+
+    Args:
+        seed: fixes their content; ids are not theirs to say.
+    """
+    source = random.Random(seed)
+    while True:
+        yield _order(source)
+
+
+def _order(source: random.Random) -> OrderRequest:
+    number = source.randrange(_CUSTOMERS)
+    name = _NAMES[number % len(_NAMES)]
+    products = source.sample(_PRODUCTS, source.randint(1, 4))
+    return OrderRequest(
+        address=f"{source.randint(1, 199)} {source.choice(_STREETS)}, {source.choice(_TOWNS)}",
+        customer=f"{name} ({number:04d})",
+        email=f"{name.lower().replace(' ', '.')}.{number:04d}@{_DOMAINS[number % len(_DOMAINS)]}",
+        phone=f"+447700900{number % 1000:03d}" if number % 5 < 2 else None,  # noqa: PLR2004 - two of five
+        items=[Item(product, source.choice((1, 1, 1, 2, 3)), cents) for product, cents in products],
+    )

@@ -1,0 +1,1 @@
+"""The mode: its log, who follows it, and who changes it."""

@@ -1,0 +1,203 @@
+"""Setting the mode: one writer at a time, and no epoch twice (design §6).
+
+The order of the steps is the promise:
+
+    1. claim    `init_transactions` with the one fixed transactional id: fences every other writer, and ends
+                what it left open
+    2. read     the control topic to its end, read_committed
+    3. write    epoch + 1, and commit
+
+Reading before claiming would let two writers choose the same epoch. Whoever was fenced learns it at step 3 at
+the latest, and has written nothing.
+
+I/O: Kafka (reads and writes order_mode).
+"""
+
+import uuid
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from confluent_kafka import KafkaError, Producer
+
+from clients.config import Cluster
+from clients.deadline import Deadline
+from clients.errors import (
+    CLIENT_ERRORS,
+    LIBRARY_LOG,
+    is_fenced,
+    is_no_answer,
+    kafka_error_of,
+    partitions_of,
+    unreachable,
+)
+from clients.resuming import retry_transactional
+from producers.mode.log import ModeLog, in_force
+from schemas.codec import Codec
+from schemas.control import INITIAL, Mode, ModeChanged
+from schemas.envelope import Envelope, new_traceparent, to_headers
+from schemas.errors import CommandEventError, Fenced, NotAcknowledged, StaleEpoch
+from schemas.framing import encode_key
+from schemas.times import now_ms, rfc3339
+from schemas.topics import ORDER_MODE
+
+TRANSACTIONAL_ID = "cev-order-mode"
+"""The same for every writer of the control topic, for ever: that is what fences."""
+
+_FLUSH_S = 5.0
+
+
+class ModeChangeResult(NamedTuple):
+    """What came of setting the mode: the change in force now, and whether it is new."""
+
+    change: ModeChanged
+    changed: bool
+
+
+class ModeWriter:
+    """The three steps, one method each; a context manager. `set_mode` is what most callers want.
+
+    Args:
+        cluster: where.
+        codec: for the control topic's values.
+        timeout_s: how long each step may take.
+
+    Raises:
+        BrokerUnreachable: no broker answered.
+        TopicMissing: the control topic is not there.
+    """
+
+    def __init__(self, cluster: Cluster, codec: Codec, *, timeout_s: float = 15.0) -> None:
+        self._codec = codec
+        self._timeout_s = timeout_s
+        self._cluster = cluster
+        self._log: ModeLog | None = None
+        config = cluster.transactional_producer(TRANSACTIONAL_ID)
+        self._producer = Producer(config, logger=LIBRARY_LOG)
+        partitions_of(self._producer, (ORDER_MODE,), bootstrap=cluster.bootstrap, timeout_s=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._log is not None:
+            self._log.close()
+
+    def claim(self) -> None:
+        """Become the one writer.
+
+        Raises:
+            Fenced: somebody else claimed at the same moment.
+            BrokerUnreachable: no answer in time.
+        """
+        try:
+            self._producer.init_transactions(self._timeout_s)
+        except CLIENT_ERRORS as error:
+            raise self._meaning(kafka_error_of(error)) from error
+
+    def read(self) -> ModeChanged:
+        """The change in force, read to the end.
+
+        Raises:
+            BrokerUnreachable, RegistryUnreachable: the end was not reached.
+        """
+        # A reader made before the claim may have been told of an end that lay before another writer's commit:
+        # that way two of six writers took the same epoch.
+        self._log = ModeLog(self._cluster, self._codec, timeout_s=self._timeout_s)
+        known = INITIAL
+        for change in self._log.to_end(self._timeout_s):
+            known = in_force(known, change)
+        return known
+
+    def write(self, change: ModeChanged) -> None:
+        """Write a change, and return when every reader can see it.
+
+        Raises:
+            Fenced: another writer claimed since; nothing was written.
+            NotAcknowledged: the commit was not confirmed in time: it may or may not be in force.
+            DeadlinePassed: it is in force, but readers do not see it yet.
+        """
+        value = self._codec.encode(ORDER_MODE, change)
+        try:
+            self._producer.begin_transaction()
+            self._producer.produce(
+                ORDER_MODE,
+                value=value,
+                key=encode_key(change.epoch),
+                partition=0,
+                headers=_headers(change),  # type: ignore[arg-type]  # narrower pairs than it takes, and a list is invariant
+            )
+            # librdkafka #4849: an abort or commit right after produce can fail for good; wait for the report.
+            self._producer.flush(_FLUSH_S)
+            retry_transactional(self._producer.commit_transaction, Deadline(self._timeout_s))
+        except CLIENT_ERRORS as error:
+            raise self._meaning(kafka_error_of(error)) from error
+        # A commit is confirmed before its marker is on the topic: until then a reader sees the old mode, and
+        # `mode set` followed by `order place` would place in it.
+        if self._log is not None:
+            self._log.until_epoch(change.epoch, self._timeout_s)
+
+    def _meaning(self, fault: KafkaError) -> CommandEventError:
+        if is_fenced(fault):
+            return Fenced(
+                "somebody else is setting the mode at this moment, nothing was changed; see `cev mode show`"
+            )
+        if is_no_answer(fault):
+            return unreachable(self._cluster.bootstrap, self._timeout_s)
+        return NotAcknowledged(
+            f"the change of mode was not confirmed ({fault.str()}): it may or may not be in force; see "
+            "`cev mode show`"
+        )
+
+
+def set_mode(
+    cluster: Cluster,
+    codec: Codec,
+    mode: Mode,
+    *,
+    changed_by: str,
+    why: str = "",
+    if_epoch: int | None = None,
+    timeout_s: float = 15.0,
+) -> ModeChangeResult:
+    """Set the mode for every order producer.
+
+    Args:
+        cluster: where.
+        codec: for the control topic's values.
+        mode: the new mode; if it is in force already, nothing is written.
+        changed_by: who, as user@host.
+        why: the reason, for the history.
+        if_epoch: only if this epoch is in force.
+        timeout_s: how long each step may take.
+
+    Raises:
+        StaleEpoch: another epoch than `if_epoch` is in force.
+        Fenced: another writer came in between.
+        BrokerUnreachable, TopicMissing, NotAcknowledged, DeadlinePassed: see `ModeWriter`.
+    """
+    with ModeWriter(cluster, codec, timeout_s=timeout_s) as writer:
+        writer.claim()
+        known = writer.read()
+        if if_epoch is not None and known.epoch != if_epoch:
+            raise StaleEpoch(
+                f"epoch {known.epoch} ({known.mode}) is in force, not {if_epoch}: somebody changed it since; "
+                "see `cev mode history`"
+            )
+        if known.mode == mode:
+            return ModeChangeResult(known, changed=False)
+        change = ModeChanged(
+            epoch=known.epoch + 1, mode=mode.value, changed_at=now_ms(), changed_by=changed_by, why=why
+        )
+        writer.write(change)
+        return ModeChangeResult(change, changed=True)
+
+
+def _headers(change: ModeChanged) -> list[tuple[str, str]]:
+    envelope = Envelope(
+        message_id=uuid.uuid4().hex,
+        correlation_id=f"mode-{change.epoch}",
+        traceparent=new_traceparent(),
+    )
+    return to_headers(envelope, record="ModeChanged", source="mode", at=rfc3339(change.changed_at))

@@ -1,0 +1,104 @@
+"""Following the mode: what [BUY] is written as, live, without a restart (design §6).
+
+The follower is ready once it has read the control topic to its end. From then on a thread of its own reads
+on, through restarts of the broker; a change takes effect with the next order. While no broker answers, the
+last known mode stays in force: nothing can be written then anyway, and an order says itself which path
+decides it.
+
+I/O: Kafka (reads order_mode, in a thread).
+"""
+
+import threading
+
+import structlog
+
+from clients.closing import Closing
+from clients.config import Cluster
+from producers.mode.log import ModeLog, in_force
+from schemas.codec import Codec
+from schemas.control import INITIAL, Mode, ModeChanged
+from schemas.errors import CommandEventError, SafetyRefusal
+
+_RETRY_S = 1.0
+_JOIN_S = 5.0
+
+
+class UnknownMode(SafetyRefusal):
+    """The mode in force is one that this program does not know: placing in another would break the switch."""
+
+
+def mode_of(change: ModeChanged) -> Mode:
+    """The mode of a change.
+
+    Raises:
+        UnknownMode: a later version of this program set it.
+    """
+    try:
+        return Mode(change.mode)
+    except ValueError:
+        raise UnknownMode(
+            f"{change.mode!r} (epoch {change.epoch}) is in force, a mode that this version does not know: "
+            "install the version that set it"
+        ) from None
+
+
+class ModeFollower(Closing):
+    """Knows the mode in force. A context manager; thread-safe.
+
+    Args:
+        cluster: where.
+        codec: reads the control topic.
+        timeout_s: how long reading to the end may take.
+        live: whether to read on; a program that places one order and ends need not.
+
+    Raises:
+        BrokerUnreachable, TopicMissing, RegistryUnreachable: it cannot know the mode.
+    """
+
+    def __init__(self, cluster: Cluster, codec: Codec, *, timeout_s: float = 10.0, live: bool = True) -> None:
+        self._log = structlog.get_logger()
+        self._stop = threading.Event()
+        self._current = INITIAL
+        self._refused: SafetyRefusal | None = None
+        self._changes = ModeLog(cluster, codec, timeout_s=timeout_s)
+        self._thread: threading.Thread | None = None
+        try:
+            for change in self._changes.to_end(timeout_s):
+                self._current = in_force(self._current, change)
+        except BaseException:
+            self._changes.close()
+            raise
+        if live:
+            self._thread = threading.Thread(target=self._follow, name="mode-follower", daemon=True)
+            self._thread.start()
+
+    @property
+    def current(self) -> ModeChanged:
+        """The change in force; `INITIAL` if the mode was never set.
+
+        Raises:
+            UnreadableMode: it was changed since to something that cannot be read.
+        """
+        if self._refused is not None:
+            raise self._refused
+        return self._current
+
+    def close(self) -> None:
+        """Stop following; the last known mode stays readable."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_JOIN_S)
+        self._changes.close()
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            try:
+                change = self._changes.step()
+            except CommandEventError as error:
+                self._refused = error if isinstance(error, SafetyRefusal) else self._refused
+                self._log.warning("cannot follow the mode, trying on", error=str(error))
+                self._stop.wait(_RETRY_S)
+                continue
+            if change is not None and change.epoch > self._current.epoch:
+                self._current = change
+                self._log.info("mode changed", mode=change.mode, epoch=change.epoch)

@@ -1,0 +1,164 @@
+"""The outbox: an order that is accepted in the order service's own database transaction, and published later.
+
+    from producers.outbox.outbox import Outbox
+
+    with Outbox.connect("localhost:9092") as outbox:
+        with engine.begin() as connection:
+            connection.execute(...)                        # the service's own tables
+            accepted = outbox.add(connection, request)     # the order's records, in the same transaction
+
+Promises: the row commits or vanishes with the caller's transaction (P15: no dual write); it holds the records
+as bytes, rendered in the mode in force when the order was accepted, so a switch between acceptance and
+publication changes nothing. Nothing is sent from here: `cev relay` publishes the rows.
+
+A broker must answer once, at the start, to say which mode is in force, and a registry before the first order
+if there is one. From then on orders are accepted whether or not anything answers.
+
+I/O: Kafka (follows order_mode), and the caller's database connection.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, Self
+
+from sqlalchemy import text
+
+from clients.closing import Closing
+from clients.config import Cluster, check_kafka
+from producers.mode.follower import ModeFollower
+from producers.outbox.record_codec import pack
+from producers.outbox.tables import DDL, create
+from producers.placing.pending_order import OrderRenderer
+from producers.placing.render import correlation_id
+from producers.placing.request import OrderRequest
+from schemas.codec import Codec
+from schemas.control import Mode, ModeChanged
+from schemas.errors import InvalidSetting
+from schemas.registry import Registry
+from schemas.times import now_ms
+
+__all__ = ["DDL", "Accepted", "Outbox", "create"]
+
+_COLUMNS = ("order_id", "mode", "epoch", "accepted_at", "records")
+_INSERT = f"INSERT INTO cev_outbox ({', '.join(_COLUMNS)}) VALUES "  # noqa: S608 - a constant
+_NAMED = text(_INSERT + "(" + ", ".join(f":{name}" for name in _COLUMNS) + ")")
+
+
+class Accepted(NamedTuple):
+    """An order that is stored once the caller's transaction commits.
+
+    Attributes:
+        order_id: given or generated.
+        mode, epoch: the mode in force, in which its records are rendered.
+        correlation_id: in the headers of everything that the order causes.
+        accepted_at: milliseconds since the epoch, UTC.
+    """
+
+    order_id: int
+    mode: Mode
+    epoch: int
+    correlation_id: str
+    accepted_at: int
+
+
+class Executes(Protocol):
+    """A SQLAlchemy `Connection` or `Session`."""
+
+    def execute(self, statement: Any, parameters: Any = ..., /) -> Any:
+        """Run a statement in the transaction that is open."""
+
+
+class KnowsMode(Protocol):
+    """A `ModeFollower`."""
+
+    @property
+    def current(self) -> ModeChanged:
+        """The change in force."""
+
+    def close(self) -> None:
+        """Stop following."""
+
+
+class Outbox(Closing):
+    """Puts orders into the caller's transactions. A context manager; thread-safe.
+
+    Args:
+        follower: knows the mode in force; closed with the outbox.
+        codec: renders the values.
+        currency: of orders that name none.
+    """
+
+    def __init__(self, follower: KnowsMode, codec: Codec, *, currency: str = "EUR") -> None:
+        self._follower = follower
+        self._desk = OrderRenderer(codec, lambda: follower.current, currency)
+
+    @classmethod
+    def connect(
+        cls,
+        bootstrap: str,
+        *,
+        registry: str | None = None,
+        kafka: Mapping[str, str] | None = None,
+        currency: str = "EUR",
+    ) -> Self:
+        """An outbox from addresses; arguments and errors as `OrderPlacer.connect`.
+
+        Raises:
+            BrokerUnreachable, TopicMissing, RegistryUnreachable: the mode in force cannot be known.
+        """
+        if faults := check_kafka(kafka or {}):
+            raise InvalidSetting("; ".join(faults))
+        cluster = Cluster(bootstrap=bootstrap, registry=registry, kafka=kafka or {})
+        codec = Codec(Registry(registry) if registry else None)
+        return cls(ModeFollower(cluster, codec), codec, currency=currency)
+
+    def close(self) -> None:
+        """Stop following the mode."""
+        self._follower.close()
+
+    @property
+    def mode(self) -> ModeChanged:
+        """The mode in force."""
+        return self._follower.current
+
+    def add(self, connection: Executes, request: OrderRequest, order_id: int | None = None) -> Accepted:
+        """Write an order's row in the transaction that is open on a connection; commit it yourself.
+
+        Args:
+            connection: a SQLAlchemy `Connection` or `Session`.
+            request: the order.
+            order_id: its id where the request has none; None makes one.
+
+        Raises:
+            UnknownMode, RegistryUnreachable, TopicMissing: its records cannot be rendered.
+        """
+        accepted, row = self._row(request, order_id)
+        connection.execute(_NAMED, row)
+        return accepted
+
+    def insertion(
+        self, request: OrderRequest, order_id: int | None = None, *, mark: str = "?"
+    ) -> tuple[Accepted, str, tuple[Any, ...]]:
+        """The same for a bare DB-API cursor: SQL and parameters that insert the order's row.
+
+        Args:
+            request: the order.
+            order_id: as `add`.
+            mark: how the driver writes a parameter: `?` for sqlite3, `%s` for psycopg.
+
+        Raises:
+            UnknownMode, RegistryUnreachable, TopicMissing: as `add`.
+        """
+        accepted, row = self._row(request, order_id)
+        return accepted, f"{_INSERT}({', '.join([mark] * len(_COLUMNS))})", tuple(row.values())
+
+    def _row(self, request: OrderRequest, order_id: int | None) -> tuple[Accepted, dict[str, Any]]:
+        write = self._desk.prepare(request, order_id)
+        at = now_ms()
+        row = dict(
+            zip(
+                _COLUMNS,
+                (write.order_id, write.mode.value, write.epoch, at, pack(write.records)),
+                strict=True,
+            )
+        )
+        return Accepted(write.order_id, write.mode, write.epoch, correlation_id(write.order_id), at), row

@@ -1,0 +1,65 @@
+"""An order's records as the text of one outbox row, and back: what was accepted is what is published. Pure.
+
+    [{"topic": "orders", "key": "<base64>", "value": "<base64>", "headers": [["ce_id", "…"], …]}, …]
+
+Keys and values are bytes of the wire, rendered when the order was accepted; headers are text. The text is
+ASCII without control characters, so any database's text column keeps it as it is, whatever the order says.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from typing import Any
+
+from producers.placing.pending_order import ProducerRecord
+from schemas.topics import BY_NAME, Kind
+
+
+class UnreadableRow(ValueError):
+    """A row does not hold an order's records: somebody else wrote or changed it."""
+
+
+def pack(records: tuple[ProducerRecord, ...]) -> str:
+    """The text for one order's records."""
+    return json.dumps(
+        [
+            {
+                "topic": record.topic,
+                "key": b64encode(record.key).decode("ascii"),
+                "value": b64encode(record.value).decode("ascii"),
+                "headers": record.headers,
+            }
+            for record in records
+        ],
+        separators=(",", ":"),
+    )
+
+
+def unpack(text: str) -> tuple[ProducerRecord, ...]:
+    """The records of a row.
+
+    Raises:
+        UnreadableRow: the text is not what `pack` makes, or names a topic that orders are not written to.
+    """
+    try:
+        found = json.loads(text)
+        records = tuple([_record(each) for each in found])
+    except UnreadableRow:
+        raise
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UnreadableRow(f"not an order's records ({type(error).__name__}: {str(error)[:100]})") from error
+    if not records:
+        raise UnreadableRow("no records")
+    return records
+
+
+def _record(fields: Any) -> ProducerRecord:
+    topic = fields["topic"]
+    about = BY_NAME.get(topic)
+    if about is None or about.kind not in (Kind.COMMAND, Kind.FACT):
+        raise UnreadableRow(f"orders are not written to a topic {str(topic)[:100]!r}")
+    headers = [(name, value) for name, value in fields["headers"]]
+    if not "".join(["".join(pair) for pair in headers]).isprintable():
+        raise UnreadableRow("a header is not text")
+    return ProducerRecord(
+        topic, b64decode(fields["key"], validate=True), b64decode(fields["value"], validate=True), headers
+    )

@@ -1,0 +1,208 @@
+"""The outbox's two tables in an order service's own database, and how to connect to it.
+
+    cev_outbox         one row an order, with all its records; waits, is published, or was refused
+    cev_outbox_relay   one row: who the outbox is, who relays it, and the batch that is on its way
+
+A row is *waiting* while `published_at` and `error` are null, *refused* with an error, *published* with a
+time. Rows are found by that state and never by a cursor over ids.
+
+Ids rise in the order in which rows are inserted. That is the order in which records of one order id leave:
+where one transaction began after another one had ended, its rows have the higher ids (PostgreSQL: an identity
+column counts up by one, without a cache; SQLite: one writer at a time).
+
+I/O: database (creates tables).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+
+from databases.address import StoreAddress, postgres
+from schemas.errors import DependencyUnavailable, InvalidSetting
+
+TABLE: Final = "cev_outbox"
+RELAY_TABLE: Final = "cev_outbox_relay"
+READING: Final = "cev_reading"
+"""Set in a connection's `info` while it only reads: then it takes no lock that a writer would wait for."""
+_LIVENESS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Parameters of libpq that an address may overrule: a server's host that is gone is noticed."""
+_SERVERS = ("postgresql", "postgres", "postgresql+psycopg")
+LOCK_WAIT_S: Final = 5
+"""How long a statement may wait for somebody else's lock."""
+
+_WAITING = "CREATE INDEX IF NOT EXISTS cev_outbox_waiting ON cev_outbox (id) WHERE published_at IS NULL"
+_REFUSED = """\
+CREATE INDEX IF NOT EXISTS cev_outbox_refused ON cev_outbox (order_id, id)
+    WHERE published_at IS NULL AND error IS NOT NULL"""
+_PUBLISHED = """\
+CREATE INDEX IF NOT EXISTS cev_outbox_published ON cev_outbox (published_at)
+    WHERE published_at IS NOT NULL"""
+
+_OUTBOX = """\
+CREATE TABLE IF NOT EXISTS cev_outbox (
+    id           {identity},
+    order_id     BIGINT NOT NULL,
+    mode         TEXT NOT NULL,
+    epoch        BIGINT NOT NULL,
+    accepted_at  BIGINT NOT NULL,
+    records      TEXT NOT NULL,
+    published_at BIGINT,
+    error        TEXT
+)"""
+
+_RELAY = """\
+CREATE TABLE IF NOT EXISTS cev_outbox_relay (
+    one       INTEGER PRIMARY KEY CHECK (one = 1),
+    outbox_id TEXT NOT NULL,
+    leader    TEXT NOT NULL DEFAULT '',
+    batch     TEXT NOT NULL DEFAULT '',
+    row_ids   TEXT NOT NULL DEFAULT '[]'
+)"""
+
+_NAME_IT = "INSERT INTO cev_outbox_relay (one, outbox_id) VALUES (1, {random}) ON CONFLICT DO NOTHING"
+
+DDL: dict[str, tuple[str, ...]] = {
+    "postgresql": (
+        _OUTBOX.format(identity="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+        _WAITING,
+        _REFUSED,
+        _PUBLISHED,
+        _RELAY,
+        _NAME_IT.format(random="replace(gen_random_uuid()::text, '-', '')"),
+    ),
+    "sqlite": (
+        _OUTBOX.format(identity="INTEGER PRIMARY KEY AUTOINCREMENT"),
+        _WAITING,
+        _REFUSED,
+        _PUBLISHED,
+        _RELAY,
+        _NAME_IT.format(random="lower(hex(randomblob(16)))"),
+    ),
+}
+"""What `create` runs, by dialect; also for a migration tool. Each statement may run again."""
+
+
+def create(engine: Engine) -> None:
+    """Make the outbox's tables where they are not there yet.
+
+    Raises:
+        InvalidSetting: neither PostgreSQL nor SQLite.
+    """
+    statements = _ddl(engine.dialect.name)
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            # CREATE TABLE IF NOT EXISTS fails in one of two sessions that run it at the same moment.
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('cev_outbox'))"))
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def _ddl(dialect: str) -> tuple[str, ...]:
+    if dialect not in DDL:
+        raise InvalidSetting(f"an outbox lives in PostgreSQL or SQLite, not in {dialect}")
+    return DDL[dialect]
+
+
+def engine_of(url: str) -> Engine:
+    """An engine for an address as users write it; connects only when it is asked to.
+
+    Every connection is new, writes in a transaction that takes its lock at once, and waits `LOCK_WAIT_S` for
+    a lock at most.
+
+    Args:
+        url: `postgresql://user:password@host/database` or `sqlite:///path`.
+
+    Raises:
+        InvalidSetting: it is neither.
+    """
+    address = _address(url)
+    if address.get_backend_name() == "sqlite":
+        engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": LOCK_WAIT_S})
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin)
+    else:
+        engine = create_engine(
+            address,
+            poolclass=NullPool,
+            connect_args={key: value for key, value in _LIVENESS.items() if key not in address.query},
+        )
+        event.listen(engine, "connect", _set_up_postgres)
+    return engine
+
+
+def sqlite_file(engine: Engine) -> Path | None:
+    """The file of an SQLite database; None for a server's.
+
+    Raises:
+        DependencyUnavailable: there is no such file, and connecting would make an empty one.
+    """
+    if engine.dialect.name != "sqlite":
+        return None
+    path = Path(engine.url.database or "")
+    if not path.is_file():
+        raise DependencyUnavailable(f"there is no outbox at {path}: the order service makes it")
+    return path
+
+
+def shown(engine: Engine) -> str:
+    """Where an outbox is, without a password; what follows the question mark may hold one too."""
+    address = engine.url.set(drivername=engine.dialect.name, query={})
+    return address.render_as_string(hide_password=True)
+
+
+def masked(url: str) -> Callable[[object], str]:
+    """What a database says, on one line and without the address's password."""
+    return StoreAddress(url, "outbox").masked
+
+
+def _address(url: str) -> URL:
+    scheme = url.strip().partition("://")[0]
+    if scheme in _SERVERS:
+        try:
+            return make_url(postgres(url)).set(drivername="postgresql+psycopg")
+        except ValueError as error:
+            raise InvalidSetting(f"outbox_url {error}") from None
+    try:
+        found = make_url(url)
+    except (ArgumentError, ValueError):
+        raise InvalidSetting("outbox_url is no address like postgresql://… or sqlite:///…") from None
+    if found.drivername == "sqlite" and found.database and found.database != ":memory:":
+        return found
+    raise InvalidSetting("outbox_url names neither PostgreSQL (postgresql://…) nor a file (sqlite:///…)")
+
+
+def _set_up_sqlite(raw: Any, _record: object) -> None:
+    # The driver's own BEGIN is deferred: it would fail instead of waiting where somebody else writes.
+    raw.isolation_level = None
+    raw.execute("PRAGMA synchronous=FULL")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN" if connection.info.get(READING) else "BEGIN IMMEDIATE")
+
+
+def _set_up_postgres(raw: Any, _record: object) -> None:
+    # Set here and not in the address: poolers refuse start-up options. The keep-alives let the server see
+    # within half a minute that a relay's host is gone, and with it its lock.
+    with raw.cursor() as cursor:
+        for setting in (
+            f"lock_timeout = '{LOCK_WAIT_S}s'",
+            "statement_timeout = '60s'",
+            "idle_in_transaction_session_timeout = '60s'",
+            "tcp_keepalives_idle = 10",
+            "tcp_keepalives_interval = 5",
+            "tcp_keepalives_count = 3",
+        ):
+            cursor.execute(f"SET {setting}")
+    raw.commit()

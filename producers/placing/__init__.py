@@ -1,0 +1,1 @@
+"""Placing orders: a request becomes records in the mode in force, and is published."""

@@ -1,0 +1,145 @@
+"""What a placed order is, and an order on its way there.
+
+I/O: none of its own; it takes the Kafka client's reports.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, Message
+
+from clients.errors import delivery_error
+from producers.mode.follower import mode_of
+from producers.placing.order_ids import new_order_id
+from producers.placing.render import MetadataSource, correlation_id, render_order
+from producers.placing.request import OrderRequest
+from schemas.codec import Codec
+from schemas.control import Mode, ModeChanged
+from schemas.errors import CommandEventError, Position
+from schemas.times import now_ms
+
+
+class Placed(NamedTuple):
+    """An order that is stored: every record was acknowledged and, in shadow, the transaction committed.
+
+    Attributes:
+        order_id: given or generated.
+        mode: the one that it was placed in.
+        epoch: that mode's number.
+        correlation_id: in the headers of everything that the order causes.
+        records: where they lie; in shadow two, the command's first.
+    """
+
+    order_id: int
+    mode: Mode
+    epoch: int
+    correlation_id: str
+    records: tuple[Position, ...]
+
+
+class ProducerRecord(NamedTuple):
+    """A record as bytes."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, str | bytes | None]]
+
+
+class PendingOrder:
+    """One order on its way to the broker.
+
+    Attributes:
+        order_id, mode, epoch: of the order.
+        records: what has to be stored; given up once it is sent.
+        positions: where records were acknowledged so far.
+        missing: how many are not.
+        error: why the order is not placed; final.
+    """
+
+    __slots__ = ("epoch", "error", "missing", "mode", "order_id", "positions", "records")
+
+    def __init__(self, order_id: int, mode: Mode, epoch: int, records: tuple[ProducerRecord, ...]) -> None:
+        self.order_id = order_id
+        self.mode = mode
+        self.epoch = epoch
+        self.records = records
+        self.positions: list[Position] = []
+        self.missing = len(records)
+        self.error: CommandEventError | None = None
+
+    def reported(self, error: KafkaError | None, message: Message) -> None:
+        """Take the client's report about one record."""
+        if error is not None:
+            self.error = delivery_error(self.order_id, error)
+        else:
+            self.positions.append(Position(message.topic(), message.partition(), message.offset()))  # type: ignore[arg-type]  # a delivered record has all three
+        self.missing -= 1
+
+    @property
+    def done(self) -> bool:
+        """Whether the order's fate is known."""
+        return self.missing <= 0 or self.error is not None
+
+    def rehearsed(self) -> Placed:
+        """What would be placed: offsets are -1, only the broker gives them; so are partitions."""
+        where = tuple([Position(record.topic, -1, -1) for record in self.records])
+        return Placed(self.order_id, self.mode, self.epoch, correlation_id(self.order_id), where)
+
+    def outcome(self) -> Placed | CommandEventError:
+        """The order's fate, once `done`."""
+        if self.error is not None:
+            return self.error
+        return Placed(
+            self.order_id, self.mode, self.epoch, correlation_id(self.order_id), tuple(self.positions)
+        )
+
+
+class OrderRenderer:
+    """Turns requests into writes, each in the mode that is in force at that moment.
+
+    Args:
+        codec: encodes the values.
+        mode: the mode in force.
+        currency: of orders that name none.
+    """
+
+    def __init__(self, codec: Codec, mode: Callable[[], ModeChanged], currency: str) -> None:
+        self._codec = codec
+        self._mode = mode
+        self._currency = currency
+        self._stamps = MetadataSource()
+        self._known: tuple[ModeChanged | None, Mode] = (None, Mode.COMMAND)
+
+    def prepare(self, request: OrderRequest, order_id: int | None = None) -> PendingOrder:
+        """An order, ready to be sent.
+
+        Args:
+            request: the order.
+            order_id: its id if the request has none; None makes one.
+
+        Raises:
+            UnknownMode: the mode in force is not one of ours.
+            RegistryUnreachable, TopicMissing: the schemas cannot be looked up.
+        """
+        change = self._mode()
+        known, mode = self._known
+        if known is not change:
+            mode = mode_of(change)
+            self._known = (change, mode)
+        number = request.order_id
+        if number is None:
+            number = new_order_id() if order_id is None else order_id
+        encode = self._codec.encode
+        records = render_order(
+            request,
+            order_id=number,
+            mode=mode,
+            epoch=change.epoch,
+            currency=self._currency,
+            stamp=self._stamps.stamp(now_ms()),
+        )
+        encoded = tuple(
+            [ProducerRecord(r.topic, r.key, encode(r.topic, r.message), [*r.headers]) for r in records]
+        )
+        return PendingOrder(number, mode, change.epoch, encoded)

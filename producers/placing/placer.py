@@ -1,0 +1,177 @@
+"""Placing orders from Python: the door that an order service uses.
+
+    from producers import OrderPlacer, OrderRequest
+
+    with OrderPlacer.connect("localhost:9092") as placer:
+        placed = placer.place(OrderRequest(address="1 Streetford Road"))
+        print(placed.order_id, placed.records)
+
+Promises: an order is placed in the mode in force, which is followed live; what is returned is stored.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Self, TypeVar
+
+from clients.closing import Closing
+from clients.config import Cluster, check_kafka
+from clients.deadline import Deadline
+from clients.errors import broker_responds, partitions_of, unconfirmed
+from producers.mode.follower import ModeFollower
+from producers.placing.pending_order import OrderRenderer, PendingOrder, Placed
+from producers.placing.pipeline import Outcome, Pipeline
+from producers.placing.publisher import Publisher
+from producers.placing.request import OrderRequest
+from producers.placing.transactional_publisher import TransactionalPublisher
+from schemas.codec import Codec
+from schemas.control import Mode, ModeChanged
+from schemas.errors import BrokerUnreachable, CommandEventError, InvalidSetting, NotAcknowledged
+from schemas.registry import Registry
+from schemas.topics import DISPATCH_PRODUCTS, ORDERS
+
+T = TypeVar("T")
+
+_POLL_S = 0.01
+_PROBE_S = 2.0
+
+
+class OrderPlacer(Closing):
+    """Places orders on one cluster. A context manager; thread-safe.
+
+    Args:
+        cluster: where to.
+        codec: encodes the values, and reads the control topic.
+        currency: of orders that name none.
+        deadline_s: how long an order may wait for its acknowledgement; also for the first answer of a broker.
+        live: whether to follow the mode after the start.
+
+    Raises:
+        BrokerUnreachable: no broker answers.
+        TopicMissing: the topics are not there; the message says what creates them.
+        RegistryUnreachable: the mode cannot be read without the registry.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        codec: Codec,
+        *,
+        currency: str = "EUR",
+        deadline_s: float = 30.0,
+        live: bool = True,
+    ) -> None:
+        self._cluster = cluster
+        self._deadline_s = deadline_s
+        self._publisher = Publisher(cluster, deadline_s=deadline_s, linger_ms=1)
+        self._transactions = TransactionalPublisher(cluster, deadline_s=deadline_s)
+        self._shadow = threading.Lock()
+        self.partitions = partitions_of(
+            self._publisher.client,
+            (DISPATCH_PRODUCTS, ORDERS),
+            bootstrap=cluster.bootstrap,
+            timeout_s=min(deadline_s, 10.0),
+        )
+        self._follower = ModeFollower(cluster, codec, timeout_s=min(deadline_s, 10.0), live=live)
+        self._desk = OrderRenderer(codec, lambda: self._follower.current, currency)
+
+    @classmethod
+    def connect(
+        cls,
+        bootstrap: str,
+        *,
+        registry: str | None = None,
+        kafka: Mapping[str, str] | None = None,
+        currency: str = "EUR",
+        deadline_s: float = 30.0,
+    ) -> Self:
+        """A placer from addresses.
+
+        Args:
+            bootstrap: Kafka brokers, `host:port`, comma-separated.
+            registry: URL of a schema registry; None writes without one.
+            kafka: further librdkafka settings, e.g. `security.protocol`.
+            currency: of orders that name none.
+            deadline_s: how long an order may wait for its acknowledgement.
+
+        Raises:
+            InvalidSetting: a setting in `kafka` is the program's own.
+            BrokerUnreachable, TopicMissing, RegistryUnreachable: as the class.
+        """
+        if faults := check_kafka(kafka or {}):
+            raise InvalidSetting("; ".join(faults))
+        cluster = Cluster(bootstrap=bootstrap, registry=registry, kafka=kafka or {})
+        codec = Codec(Registry(registry) if registry else None)
+        return cls(cluster, codec, currency=currency, deadline_s=deadline_s)
+
+    def close(self) -> None:
+        """Stop following the mode. Nothing is in flight: `place` waits for its answer."""
+        self._follower.close()
+
+    @property
+    def mode(self) -> ModeChanged:
+        """The mode in force."""
+        return self._follower.current
+
+    def prepare(self, request: OrderRequest, order_id: int | None = None) -> PendingOrder:
+        """What would be written, without writing it; `order_id` as in `OrderRenderer.prepare`."""
+        return self._desk.prepare(request, order_id)
+
+    def place(self, request: OrderRequest, order_id: int | None = None) -> Placed:
+        """Place one order; returns when it is stored.
+
+        Args:
+            request: the order.
+            order_id: its id where the request has none; None makes one.
+
+        Raises:
+            NotAcknowledged: no acknowledgement in time; it may or may not be stored.
+            BrokerUnreachable: the same, and no broker answers any more.
+            UnknownMode, RegistryUnreachable, TopicMissing: it cannot be placed.
+        """
+        write = self._desk.prepare(request, order_id)
+        if write.mode is Mode.SHADOW:
+            with self._shadow:
+                self._transactions.write([write])
+        else:
+            self._publisher.send(write)
+            self._await(write)
+        outcome = write.outcome()
+        if isinstance(outcome, Placed):
+            return outcome
+        raise self._explained(outcome)
+
+    def place_many(self, requests: Iterable[OrderRequest]) -> Iterator[Outcome]:
+        """Place a stream of orders, many in flight.
+
+        Yields:
+            For each request, in order: what was placed, or the error why not.
+
+        Raises:
+            BrokerUnreachable, UnknownMode, RegistryUnreachable, TopicMissing: no order can be placed at all.
+        """
+        done: deque[Outcome] = deque()
+        pipeline: Pipeline[None] = self.pipeline(lambda _tag, outcome: done.append(outcome))
+        with pipeline:
+            for request in requests:
+                pipeline.submit(None, request)
+                while done:
+                    yield done.popleft()
+        yield from done
+
+    def pipeline(self, on_outcome: Callable[[T, Outcome], None]) -> Pipeline[T]:
+        """A way to push many orders, each with a tag of the caller's; see `Pipeline`."""
+        return Pipeline(self._cluster, self._desk, on_outcome, deadline_s=self._deadline_s)
+
+    def _await(self, write: PendingOrder) -> None:
+        deadline = Deadline(self._deadline_s + 1)
+        # Several threads may poll: each serves whichever report comes, so none may sleep long in it.
+        while not write.done and not deadline.passed:
+            self._publisher.poll(_POLL_S)
+        if not write.done:
+            write.error = unconfirmed(write.order_id)
+
+    def _explained(self, error: CommandEventError) -> CommandEventError:
+        if isinstance(error, NotAcknowledged) and not broker_responds(self._publisher.client, _PROBE_S):
+            return BrokerUnreachable(f"{error}; and no broker answers at {self._cluster.bootstrap}")
+        return error

@@ -1,0 +1,104 @@
+"""Orders of one record to the broker: the idempotent producer.
+
+An order is placed when the broker's report says so, not when `send` returns (design §7, point 1). A full
+queue is waited out, so memory is bounded. A producer that broke for good is replaced; what it still held is
+reported as not placed.
+
+I/O: Kafka (writes dispatch_products or orders).
+"""
+
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from clients.config import Cluster
+from clients.deadline import Deadline
+from clients.errors import CLIENT_ERRORS, FATAL, LIBRARY_LOG, MSG_TIMED_OUT, delivery_error
+from producers.placing.pending_order import PendingOrder, ProducerRecord
+
+_SPACE_S = 0.05
+_QUEUE_KBYTES = 65_536
+
+
+def unless_set(cluster: Cluster, **wanted: Any) -> dict[str, Any]:
+    """Settings that we would like, where the user has no wish of their own; `_` stands for a dot."""
+    dotted = {name.replace("_", "."): value for name, value in wanted.items()}
+    return {name: value for name, value in dotted.items() if name not in cluster.kafka}
+
+
+class Publisher:
+    """Sends orders that need no transaction. Thread-safe.
+
+    Args:
+        cluster: where to.
+        deadline_s: how long a record may wait for its acknowledgement.
+        linger_ms: how long the client may gather a batch.
+    """
+
+    def __init__(self, cluster: Cluster, *, deadline_s: float, linger_ms: int) -> None:
+        self._deadline_s = deadline_s
+        self._config = cluster.producer(
+            **unless_set(
+                cluster,
+                delivery_timeout_ms=int(deadline_s * 1000),
+                linger_ms=linger_ms,
+                queue_buffering_max_kbytes=_QUEUE_KBYTES,
+            )
+        )
+        self._producer = Producer(self._config, logger=LIBRARY_LOG)
+
+    @property
+    def client(self) -> Producer:
+        """The client, to ask for metadata."""
+        return self._producer
+
+    def send(self, write: PendingOrder) -> None:
+        """Hand an order over; its fate shows in the write, at the latest after `poll`."""
+        try:
+            for record in write.records:
+                self._produce(record, write)
+        except KafkaException as error:
+            fault = error.args[0]
+            write.error = delivery_error(write.order_id, fault)
+            if fault.fatal() or fault.code() == FATAL:
+                self._replace()
+        write.records = ()
+
+    def poll(self, seconds: float) -> None:
+        """Serve reports that are there, and wait up to that long for one."""
+        try:
+            self._producer.poll(seconds)
+        except CLIENT_ERRORS:
+            self._replace()
+
+    def _replace(self) -> None:
+        self._producer.purge()
+        with suppress(*CLIENT_ERRORS):
+            self._producer.poll(0)
+        self._producer = Producer(self._config, logger=LIBRARY_LOG)
+
+    def _produce(self, record: ProducerRecord, write: PendingOrder) -> None:
+        try:
+            self._producer.produce(
+                record.topic, record.value, record.key, headers=record.headers, on_delivery=write.reported
+            )
+        except BufferError:
+            self._produce_with_patience(record, write)
+
+    def _produce_with_patience(self, record: ProducerRecord, write: PendingOrder) -> None:
+        deadline = Deadline(self._deadline_s)
+        while not deadline.passed:
+            self.poll(_SPACE_S)
+            try:
+                self._producer.produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    headers=record.headers,
+                    on_delivery=write.reported,
+                )
+            except BufferError:
+                continue
+            return
+        raise KafkaException(KafkaError(MSG_TIMED_OUT))

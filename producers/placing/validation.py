@@ -1,0 +1,218 @@
+"""The rules for each field of an order, in plain words. Pure.
+
+A check takes what the user gave, of whatever type, and returns the clean value, or raises `InvalidField`
+with a sentence about that field. No check knows of another field: `request` puts them together.
+
+The limits keep one promise: an order is valid in every mode or in none (design §9). So the largest order that
+passes here, 1,000 items of 200 four-byte characters, is a fact of 830 kB and fits into a topic of the
+catalogue (`max.message.bytes`).
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from schemas.commands import MAX_ADDRESS
+from schemas.facts import Item
+
+MAX_TEXT = 200
+"""Characters of a customer's or product's name."""
+MAX_ITEMS = 1000
+MAX_QUANTITY = 2**31 - 1
+"""Avro's int."""
+MAX_LINE_CENTS = 10**15
+"""Quantity times price: stays exact in JSON tools (2**53), and nine thousand such lines fit into 64 bits."""
+MAX_EXPIRES_S = 100 * 366 * 86_400
+"""A hundred years: later deadlines have no RFC 3339 text one day."""
+
+
+class InvalidField(ValueError):
+    """A field of an order breaks its rule; the text is the sentence that the user reads."""
+
+
+_MIN_LONG, _MAX_LONG = -(2**63), 2**63 - 1
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}\Z")
+# C0, DEL, C1 and the separators that split lines: they forge log lines, mail headers and terminal output.
+# Lone surrogates have no UTF-8.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# An address may have lines.
+_CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# RFC 5321 §4.1.2: a dot-string, at most 64 octets, and a domain of labels (RFC 1035 §2.3.1) with a dot in it.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+\Z")
+_MAX_EMAIL = 254
+# ITU-T E.164 §6.2: at most 15 digits, the first is not 0; people write them in groups.
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}\Z")
+_GROUPING = re.compile(r"[ ().-]")
+_CURRENCY = re.compile(r"[A-Z]{3}\Z")
+_ITEM_KEYS = frozenset(Item._fields)
+
+
+def order_id(given: Any) -> int | None:
+    """Any signed 64-bit integer, as a number or as text; None asks for a generated one."""
+    return None if given is None else _whole("order_id", given, _MIN_LONG, _MAX_LONG)
+
+
+def address(given: Any) -> str:
+    """Not blank, at most 500 characters; may have lines."""
+    if given is None:
+        raise InvalidField("address is missing")
+    return _text("address", given, MAX_ADDRESS, _CONTROL_BUT_LINES)
+
+
+def customer(given: Any) -> str | None:
+    """A name or number, one line."""
+    return None if given is None else _text("customer", given, MAX_TEXT, _CONTROL)
+
+
+def email(given: Any) -> str | None:
+    """One mailbox, `local@domain.tld`, in ASCII."""
+    if given is None:
+        return None
+    if not isinstance(given, str) or len(given) > _MAX_EMAIL or not _EMAIL.match(given):
+        raise InvalidField(f"email {_shown(given)} is not an e-mail address like anna@example.com")
+    return given
+
+
+def phone(given: Any) -> str | None:
+    """An international number; grouping is taken out, so that one number has one spelling."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        bare = _GROUPING.sub("", given)
+        if _PHONE.match(bare):
+            return bare
+    raise InvalidField(f"phone {_shown(given)} is not an international number like +43 664 1234567")
+
+
+def currency(given: Any) -> str | None:
+    """Three capitals, as ISO 4217 has them; None means the placer's own."""
+    if given is None:
+        return None
+    if not isinstance(given, str) or not _CURRENCY.match(given):
+        raise InvalidField(f"currency {_shown(given)} is not three capital letters like EUR")
+    return given
+
+
+def expires_in(given: Any) -> float | None:
+    """Seconds, more than 0 and at most a hundred years, as a number or as text."""
+    if given is None:
+        return None
+    seconds = _seconds(given)
+    if not 0 < seconds <= MAX_EXPIRES_S:
+        raise InvalidField(f"expires_in {_shown(given)} must be more than 0 seconds and at most 100 years")
+    return seconds
+
+
+def items(given: Any) -> tuple[Item, ...]:
+    """A list of items: `Item`, mapping, or text as `item_from_text` takes it. None is an empty list."""
+    if given is None:
+        return ()
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise InvalidField("items must be a list")
+    found, faults = [], []
+    for number, one in enumerate(given, 1):
+        if number > MAX_ITEMS:
+            faults.append(f"more than {MAX_ITEMS} items")
+            break
+        try:
+            found.append(_item(one))
+        except InvalidField as fault:
+            faults.append(f"item {number}: {fault}")
+    if faults:
+        raise InvalidField("; ".join(faults))
+    return tuple(found)
+
+
+def item_from_text(text: str) -> dict[str, Any]:
+    """Split `PRODUCT:QUANTITY:UNIT_CENTS`. The last two colons count, so a product's name may have its own.
+
+    Raises:
+        Fault: fewer than two colons.
+    """
+    parts = text.rsplit(":", 2)
+    if len(parts) != len(Item._fields):
+        raise InvalidField(f"{_shown(text)} is not PRODUCT:QUANTITY:UNIT_CENTS")
+    return dict(zip(Item._fields, parts, strict=True))
+
+
+def _item(one: Any) -> Item:
+    fields = _item_fields(one)
+    faults: list[str] = []
+
+    def checked(name: str, check: Callable[[], Any]) -> Any:
+        if name not in fields:
+            faults.append(f"{name} is missing")
+            return None
+        try:
+            return check()
+        except InvalidField as fault:
+            faults.append(str(fault))
+            return None
+
+    product = checked("product", lambda: _text("product", fields["product"], MAX_TEXT, _CONTROL))
+    quantity = checked("quantity", lambda: _whole("quantity", fields["quantity"], 1, MAX_QUANTITY))
+    cents = checked(
+        "unit_price_cents", lambda: _whole("unit_price_cents", fields["unit_price_cents"], 1, MAX_LINE_CENTS)
+    )
+    if not faults and quantity * cents > MAX_LINE_CENTS:
+        faults.append(f"quantity times unit_price_cents is more than {MAX_LINE_CENTS}")
+    if faults:
+        raise InvalidField(", ".join(faults))
+    return Item(product, quantity, cents)
+
+
+def _item_fields(one: Any) -> Mapping[str, Any]:
+    if isinstance(one, Item):
+        return one._asdict()
+    if isinstance(one, str):
+        return item_from_text(one)
+    if not isinstance(one, Mapping):
+        raise InvalidField("must have product, quantity and unit_price_cents")
+    unknown = [key for key in one if key not in _ITEM_KEYS]
+    if unknown:
+        raise InvalidField(f"{_shown(unknown[0])} is not a field of an item")
+    return one
+
+
+def _text(name: str, given: Any, longest: int, forbidden: re.Pattern[str]) -> str:
+    if not isinstance(given, str):
+        raise InvalidField(f"{name} {_shown(given)} must be text")
+    if not given.strip():
+        raise InvalidField(f"{name} is blank")
+    if len(given) > longest:
+        raise InvalidField(f"{name} has {len(given)} characters, at most {longest} are allowed")
+    bad = forbidden.search(given)
+    if bad:
+        raise InvalidField(f"{name} has a character that is not text (U+{ord(bad[0]):04X})")
+    return given
+
+
+def _whole(name: str, given: Any, least: int, most: int) -> int:
+    number = given
+    if isinstance(given, str) and _WHOLE.match(given.strip()):
+        number = int(given)
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise InvalidField(f"{name} {_shown(given)} is not a whole number")
+    if not least <= number <= most:
+        positive = f"{name} {_shown(given)} must be positive" if number < least and least == 1 else None
+        raise InvalidField(positive or f"{name} {_shown(given)} must be from {least} to {most}")
+    return number
+
+
+def _seconds(given: Any) -> float:
+    if isinstance(given, int | float | str) and not isinstance(given, bool):
+        try:
+            seconds = float(given)
+        except (ValueError, OverflowError):
+            seconds = math.nan
+        if math.isfinite(seconds):
+            return seconds
+    raise InvalidField(f"expires_in {_shown(given)} is not a number of seconds")
+
+
+def _shown(given: Any) -> str:
+    text = ascii(given) if isinstance(given, str) and not given.isprintable() else repr(given)
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a message stays one line

@@ -1,0 +1,133 @@
+"""What a record on a retry topic says about the dead letter that it decides. Pure.
+
+A decision is a record on the group's own retry topic, so it is as durable as the dead letter, and nobody
+keeps books beside the log:
+
+    redriven    key and value of the dead letter; its headers, and `redrive-id`, `redrive-of`, `redrive-by`,
+                `redrive-why`
+    discarded   its key and no value; where it first came from (`kafka_dlt-original-…`), and `redrive-id`,
+                `redrive-of`, `discard-by`, `discard-why`
+
+`redrive-of` is the dead letter's own position, TOPIC:PARTITION:OFFSET. Of a doubled header the last counts.
+
+The names are reserved: what a sender wrote under them does not travel on. A record that came with a
+`discard-why` would be taken for a marker, and its order would be lost without anybody having said so.
+"""
+
+import re
+from typing import Literal, NamedTuple
+
+from schemas.dead_letters import PREFIX
+from schemas.envelope import Headers
+from schemas.errors import Position
+
+How = Literal["redriven", "discarded"]
+
+REDRIVE_ID = "redrive-id"
+REDRIVE_OF = "redrive-of"
+REDRIVE_BY = "redrive-by"
+REDRIVE_WHY = "redrive-why"
+DISCARD_BY = "discard-by"
+DISCARD_WHY = "discard-why"
+
+RESERVED = frozenset((REDRIVE_ID, REDRIVE_OF, REDRIVE_BY, REDRIVE_WHY, DISCARD_BY, DISCARD_WHY))
+"""Header names that only an operator's command writes."""
+
+_ORIGIN = f"{PREFIX}original-"
+_POSITION = re.compile(r"([a-zA-Z0-9._-]{1,249}):(\d{1,9}):(\d{1,18})\Z", re.ASCII)
+
+
+class Run(NamedTuple):
+    """One run of an operator's command: its id, who gave it as user@host, and why (may be empty)."""
+
+    id: str
+    by: str
+    why: str
+
+
+class Decision(NamedTuple):
+    """What an operator decided about one dead letter; None is what the headers do not say.
+
+    Attributes:
+        how: `redriven` or `discarded`.
+        by: who, as user@host.
+        why: the reason.
+        at: ms since the epoch, UTC.
+        run: the id of the command's run.
+    """
+
+    how: How
+    by: str | None
+    why: str | None
+    at: int
+    run: str | None
+
+
+def redriven(headers: Headers, of: Position, run: Run) -> list[tuple[str, str | bytes | None]]:
+    """Headers of a record that is sent to its group once more.
+
+    Args:
+        headers: of the dead letter; its first origin is among them and stays.
+        of: where the dead letter lies.
+        run: who and why.
+    """
+    kept = [(name, value) for name, value in headers if name not in RESERVED]
+    reason = [(REDRIVE_WHY, run.why)] if run.why else []
+    return [*kept, (REDRIVE_ID, run.id), (REDRIVE_OF, str(of)), (REDRIVE_BY, run.by), *reason]
+
+
+def discarded(headers: Headers, of: Position, run: Run) -> list[tuple[str, str | bytes | None]]:
+    """Headers of a marker; the origin goes with it, so that a discard is known after its dead letter is gone.
+
+    Args:
+        headers: of the dead letter.
+        of: where the dead letter lies.
+        run: who and why.
+    """
+    origin = [(name, value) for name, value in headers if name.startswith(_ORIGIN)]
+    return [
+        *origin,
+        (REDRIVE_ID, run.id),
+        (REDRIVE_OF, str(of)),
+        (DISCARD_BY, run.by),
+        (DISCARD_WHY, run.why),
+    ]
+
+
+def decides(headers: Headers, topic: str) -> tuple[int, int] | None:
+    """Partition and offset of the dead letter that a record decides; None if it decides none.
+
+    Args:
+        headers: of a record on a retry topic; anybody may have written it.
+        topic: the dead-letter topic that this retry topic belongs to: no other's letters are decided here.
+    """
+    found = _POSITION.match(_text(dict(headers).get(REDRIVE_OF)) or "")
+    return (int(found[2]), int(found[3])) if found is not None and found[1] == topic else None
+
+
+def parse(headers: Headers, at: int) -> Decision:
+    """What a record that decides says.
+
+    Args:
+        headers: of the record.
+        at: its timestamp, ms UTC.
+    """
+    found = dict(headers)
+    gone = is_discard(headers)
+    return Decision(
+        "discarded" if gone else "redriven",
+        _text(found.get(DISCARD_BY if gone else REDRIVE_BY)),
+        _text(found.get(DISCARD_WHY if gone else REDRIVE_WHY)),
+        at,
+        _text(found.get(REDRIVE_ID)),
+    )
+
+
+def is_discard(headers: Headers) -> bool:
+    """Whether a record on a retry topic is a marker, and not one to handle."""
+    names = {name for name, _ in headers}
+    return DISCARD_WHY in names and REDRIVE_OF in names
+
+
+def _text(value: str | bytes | None) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -1,0 +1,142 @@
+"""Worlds for the reconciliation to judge: drawn by hypothesis, consistent until a test changes them. Pure."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from operations.verify.evidence import Answer, Effect, Evidence, Seen, log_of, offset_of, place
+from operations.verify.reconcile import LETTERS, reconcile
+from operations.verify.reconciliation import Reconciliation
+from schemas.topics import DISPATCH_PRODUCTS, ORDERS
+
+PASSED, DEAD, AHEAD = "passed", "dead", "ahead"
+
+
+class Order(NamedTuple):
+    """One drawn order, and what became of it at each group."""
+
+    order_id: int
+    kind: str
+    offset: int
+    address: int
+    email: int
+    phone: int
+    sale: int
+    outcome: str
+    warehouse: str
+    notification: str
+    sales: str
+
+
+@dataclass
+class Draft:
+    """Evidence in the making: what `Evidence` holds, to be changed by faults."""
+
+    commands: dict[int, tuple[Seen, ...]] = field(default_factory=dict)
+    facts: dict[int, tuple[Seen, ...]] = field(default_factory=dict)
+    unreadable: set[int] = field(default_factory=set)
+    results: dict[int, Answer] = field(default_factory=dict)
+    dead: dict[str, set[int]] = field(default_factory=lambda: _per_group(set))
+    discarded: dict[str, set[int]] = field(default_factory=lambda: _per_group(set))
+    redriven: dict[str, dict[int, int]] = field(default_factory=lambda: _per_group(dict))
+    retried: set[int] = field(default_factory=set)
+    passed: dict[str, dict[int, int]] = field(default_factory=lambda: _per_group(dict))
+    starts: dict[int, int] = field(default_factory=dict)
+    effects: dict[str, dict[int, tuple[Effect, ...]]] = field(default_factory=lambda: _per_group(dict))
+    shadows: dict[int, Effect] = field(default_factory=dict)
+
+    def judged(self) -> Reconciliation:
+        return reconcile(Evidence(**vars(self)))
+
+    def redrive(self, group: str, origin: int, again: int) -> None:
+        """An operator sends a dead letter to its group once more; the group is not there yet."""
+        self.dead[group].discard(origin)
+        self.redriven[group][origin] = again
+        self.retried.add(again)
+
+    def discard(self, group: str, origin: int) -> None:
+        """An operator decides that nothing more is done about a dead letter."""
+        self.dead[group].discard(origin)
+        self.discarded[group].add(origin)
+
+    def reach(self, group: str, stage: str, where: int) -> bool:
+        """Let a group come to a record; whether it made an effect of it."""
+        if stage != AHEAD:
+            self.passed[group][log_of(where)] = offset_of(where) + 1
+        if stage == DEAD:
+            self.dead[group].add(where)
+        return stage == PASSED
+
+
+def _per_group(kind: type[Any]) -> dict[str, Any]:
+    return {group: kind() for group in ("warehouse", "notification", "sales")}
+
+
+def draft(orders: list[Order]) -> Draft:
+    """A consistent world: what was drawn, done right. Every record has a partition of its own."""
+    world = Draft()
+    for number, order in enumerate(orders):
+        command = place(DISPATCH_PRODUCTS, number, order.offset)
+        fact = place(ORDERS, number, order.offset)
+        if order.kind != "event":
+            world.commands[order.order_id] = (Seen(command, order.address),)
+        if order.kind != "command":
+            contents = (order.address, order.email, order.phone, order.sale)
+            world.facts[order.order_id] = (Seen(fact, *contents, order.kind == "event"),)
+            _react(world, order, fact)
+        deciding = fact if order.kind == "event" else command
+        if world.reach("warehouse", order.warehouse, deciding):
+            world.effects["warehouse"][order.order_id] = (
+                Effect("dispatch", order.outcome, order.address, deciding),
+            )
+            answered = order.address if order.outcome == "dispatched" else 0
+            world.results[order.order_id] = Answer(LETTERS[order.outcome], answered)
+        if order.kind == "shadow" and world.reach("warehouse", order.warehouse, fact):
+            world.shadows[order.order_id] = Effect("dispatch", order.outcome, order.address, fact)
+    return world
+
+
+def _react(world: Draft, order: Order, fact: int) -> None:
+    if world.reach("notification", order.notification, fact):
+        rows = [
+            Effect(name, "done", content, fact)
+            for name, content in (("email", order.email), ("text", order.phone))
+            if content
+        ]
+        if rows:
+            world.effects["notification"][order.order_id] = tuple(rows)
+    if world.reach("sales", order.sales, fact):
+        world.effects["sales"][order.order_id] = (Effect("sale", "counted", order.sale, fact),)
+
+
+digests = st.integers(min_value=1, max_value=2**64 - 1)
+stages = st.sampled_from([PASSED, PASSED, DEAD, AHEAD])
+drawn = st.builds(
+    Order,
+    order_id=st.integers(min_value=-(2**63), max_value=2**63 - 1),
+    kind=st.sampled_from(["command", "shadow", "event"]),
+    offset=st.integers(min_value=0, max_value=2**40),
+    address=digests,
+    email=st.just(0) | digests,
+    phone=st.just(0) | digests,
+    sale=digests,
+    outcome=st.sampled_from(sorted(LETTERS)),
+    warehouse=stages,
+    notification=stages,
+    sales=stages,
+)
+several = st.lists(drawn, max_size=12, unique_by=lambda order: order.order_id)
+
+ONE = Order(7, "shadow", 4, 11, 12, 13, 14, "dispatched", PASSED, PASSED, PASSED)
+EVENT = ONE._replace(kind="event")
+COMMAND = ONE._replace(kind="command")
+
+
+def no_effect(world: Draft) -> None:
+    del world.effects["warehouse"][7]
+    del world.results[7]
+
+
+def no_result(world: Draft) -> None:
+    del world.results[7]
