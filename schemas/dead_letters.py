@@ -1,8 +1,10 @@
-"""What a dead letter's headers say. Pure; reading never fails, because anybody may have written them.
+"""The headers of a dead letter: their names, their writer and their parser. Pure.
 
-Names and encodings are Spring Kafka's (`KafkaHeaders.DLT_*`): int32 and int64 big-endian, text as UTF-8;
-`attempts` is decimal text (design §5). Of a doubled header the last counts, as in Kafka's
-`Headers.lastHeader`.
+Names and encodings are Spring Kafka's (`KafkaHeaders.DLT_*`), so that other tools read them: int32 and int64
+big-endian, text as UTF-8. `attempts` is ours, decimal text (design §5). Of a doubled header the last counts,
+as in Kafka's `Headers.lastHeader`. Parsing never fails, because anybody may have written the headers.
+
+Not here: how large a dead letter may be and what is cut (consumers/runtime/dead_letters.py).
 """
 
 import struct
@@ -13,14 +15,20 @@ from schemas.envelope import Headers
 from schemas.errors import Position
 
 PREFIX = "kafka_dlt-"
+ORIGIN = f"{PREFIX}original-"
+TOPIC = f"{ORIGIN}topic"
+PARTITION = f"{ORIGIN}partition"
+OFFSET = f"{ORIGIN}offset"
+TIMESTAMP = f"{ORIGIN}timestamp"
+GROUP = f"{ORIGIN}consumer-group"
+ERROR = f"{PREFIX}exception-fqcn"
+MESSAGE = f"{PREFIX}exception-message"
+ATTEMPTS = "attempts"
+
+MAX_ATTEMPTS_DIGITS = 9
 _KEY_BYTES = 8
-_DIGITS = 9
 _PRINTABLE = range(32, 127)
-_NUMBERS = {
-    PREFIX + "original-partition": struct.Struct(">i"),
-    PREFIX + "original-offset": struct.Struct(">q"),
-    PREFIX + "original-timestamp": struct.Struct(">q"),
-}
+_NUMBERS = {PARTITION: struct.Struct(">i"), OFFSET: struct.Struct(">q"), TIMESTAMP: struct.Struct(">q")}
 
 
 class Reason(NamedTuple):
@@ -32,7 +40,7 @@ class Reason(NamedTuple):
         group: the consumer group that gave up.
         error: full name of the error's class.
         message: the error's own line.
-        attempts: how often it was tried.
+        attempts: how often it was tried, below 10 ** 9.
     """
 
     origin: Position | None
@@ -43,30 +51,67 @@ class Reason(NamedTuple):
     attempts: int | None
 
 
+def to_headers(reason: Reason) -> list[tuple[str, str | bytes | None]]:
+    """The headers that say a reason, in the order of design §5; none for what is None."""
+    topic, partition, offset = reason.origin or (None, None, None)
+    packed: list[tuple[str, bytes | None]] = [
+        (TOPIC, None if topic is None else topic.encode()),
+        (PARTITION, _packed(PARTITION, partition)),
+        (OFFSET, _packed(OFFSET, offset)),
+        (TIMESTAMP, _packed(TIMESTAMP, reason.timestamp)),
+        (GROUP, None if reason.group is None else reason.group.encode()),
+        (ERROR, None if reason.error is None else reason.error.encode()),
+        (MESSAGE, None if reason.message is None else reason.message.encode("utf-8", "replace")),
+        (ATTEMPTS, None if reason.attempts is None else str(reason.attempts).encode()),
+    ]
+    return [(name, value) for name, value in packed if value is not None]
+
+
+def with_reason(headers: Headers, reason: Reason, *, redriven: bool) -> list[tuple[str, str | bytes | None]]:
+    """The headers of a dead letter: the record's own, and behind them those of the reason.
+
+    Args:
+        headers: of the record that failed.
+        reason: why, where it lay, and how often it was tried this time.
+        redriven: whether the record came from a retry topic. Then the first origin stays as it is there, the
+            newest error replaces the one before, and attempts add up. Otherwise all headers stay, also those
+            that somebody wrote under our names: of a doubled name the last counts.
+    """
+    if not redriven:
+        return [*headers, *to_headers(reason)]
+    before = parse(headers).attempts or 0
+    newest = to_headers(reason._replace(attempts=before + (reason.attempts or 0)))
+    present = {name for name, _ in headers}
+    replaced = (ERROR, MESSAGE, ATTEMPTS)
+    return [
+        *(header for header in headers if header[0] not in replaced),
+        *(header for header in newest if header[0] in replaced or header[0] not in present),
+    ]
+
+
 def parse(headers: Headers) -> Reason:
     """Read the headers of a dead letter."""
-    found = dict(headers)
-    topic = _text(found.get(PREFIX + "original-topic"))
-    partition = number(found, PREFIX + "original-partition")
-    offset = number(found, PREFIX + "original-offset")
-    attempts = _text(found.get("attempts")) or ""
-    complete = topic is not None and partition is not None and offset is not None
+    values = dict(headers)
+    topic = _text(values.get(TOPIC))
+    partition, offset = number(values, PARTITION), number(values, OFFSET)
+    attempts = _text(values.get(ATTEMPTS)) or ""
+    is_count = attempts.isascii() and attempts.isdecimal() and len(attempts) <= MAX_ATTEMPTS_DIGITS
     return Reason(
-        origin=Position(topic or "", partition or 0, offset or 0) if complete else None,
-        timestamp=number(found, PREFIX + "original-timestamp"),
-        group=_text(found.get(PREFIX + "original-consumer-group")),
-        error=_text(found.get(PREFIX + "exception-fqcn")),
-        message=_text(found.get(PREFIX + "exception-message")),
-        attempts=int(attempts)
-        if attempts.isascii() and attempts.isdecimal() and len(attempts) <= _DIGITS
-        else None,
+        origin=None
+        if topic is None or partition is None or offset is None
+        else Position(topic, partition, offset),
+        timestamp=number(values, TIMESTAMP),
+        group=_text(values.get(GROUP)),
+        error=_text(values.get(ERROR)),
+        message=_text(values.get(MESSAGE)),
+        attempts=int(attempts) if is_count else None,
     )
 
 
 def number(headers: Mapping[str, bytes | str | None], name: str) -> int | None:
     """A numeric header; None if it is not there or has the wrong length."""
-    packed, value = _NUMBERS[name], headers.get(name)
-    return int(packed.unpack(value)[0]) if isinstance(value, bytes) and len(value) == packed.size else None
+    packing, value = _NUMBERS[name], headers.get(name)
+    return int(packing.unpack(value)[0]) if isinstance(value, bytes) and len(value) == packing.size else None
 
 
 def order_id(key: bytes | None) -> int | None:
@@ -87,8 +132,10 @@ def shown(headers: Headers, *, limit: int | None = None) -> list[tuple[str, str]
 def hexdump(value: bytes, *, limit: int = 4_096) -> list[str]:
     """Bytes as people read them: offset, 16 bytes, and the printable ASCII among them."""
     lines = [
-        f"{at:08x}  {chunk.hex(' '):<47}  {''.join(chr(b) if b in _PRINTABLE else '.' for b in chunk)}"
-        for at, chunk in ((at, value[at : at + 16]) for at in range(0, min(len(value), limit), 16))
+        f"{start:08x}  {chunk.hex(' '):<47}  {''.join(chr(b) if b in _PRINTABLE else '.' for b in chunk)}"
+        for start, chunk in (
+            (start, value[start : start + 16]) for start in range(0, min(len(value), limit), 16)
+        )
     ]
     return [*lines, f"... {len(value) - limit:,} more bytes"] if len(value) > limit else lines
 
@@ -108,6 +155,10 @@ def _cut(text: str, limit: int | None) -> str:
     if limit is None or len(text) <= limit:
         return text
     return f"{text[:limit]}... and {len(text) - limit:,} characters more"
+
+
+def _packed(name: str, value: int | None) -> bytes | None:
+    return None if value is None else _NUMBERS[name].pack(value)
 
 
 def _text(value: bytes | str | None) -> str | None:

@@ -17,7 +17,7 @@ The names are reserved: what a sender wrote under them does not travel on. A rec
 import re
 from typing import Literal, NamedTuple
 
-from schemas.dead_letters import PREFIX
+from schemas.dead_letters import ORIGIN
 from schemas.envelope import Headers
 from schemas.errors import Position
 
@@ -33,7 +33,6 @@ DISCARD_WHY = "discard-why"
 RESERVED = frozenset((REDRIVE_ID, REDRIVE_OF, REDRIVE_BY, REDRIVE_WHY, DISCARD_BY, DISCARD_WHY))
 """Header names that only an operator's command writes."""
 
-_ORIGIN = f"{PREFIX}original-"
 _POSITION = re.compile(r"([a-zA-Z0-9._-]{1,249}):(\d{1,9}):(\d{1,18})\Z", re.ASCII)
 
 
@@ -84,7 +83,7 @@ def discarded(headers: Headers, of: Position, run: Run) -> list[tuple[str, str |
         of: where the dead letter lies.
         run: who and why.
     """
-    origin = [(name, value) for name, value in headers if name.startswith(_ORIGIN)]
+    origin = [(name, value) for name, value in headers if name.startswith(ORIGIN)]
     return [
         *origin,
         (REDRIVE_ID, run.id),

@@ -44,6 +44,11 @@ class Position(NamedTuple):
     partition: int
     offset: int
 
+    @property
+    def topic_partition(self) -> tuple[str, int]:
+        """Topic and partition number."""
+        return self.topic, self.partition
+
     def __str__(self) -> str:
         return f"{self.topic}:{self.partition}:{self.offset}"
 

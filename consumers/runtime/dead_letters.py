@@ -1,18 +1,15 @@
 """Dead letters: the original record, and headers that say where it came from and why it died.
 
-Pure. Names and encodings are Spring Kafka's (`KafkaHeaders.DLT_*`: int32 and int64 big-endian, text as
-UTF-8), so that other tools read them; `attempts` is ours, decimal text (design §5).
+Pure. This decides how large a dead letter may be and what is cut; the headers themselves are written in
+`schemas.dead_letters`.
 """
-
-import struct
 
 from consumers.runtime.records import ConsumerRecord, Dead, ProducerRecord
 from schemas import topics
+from schemas.dead_letters import Reason, parse, with_reason
 from schemas.errors import Position
 
-PREFIX = "kafka_dlt-"
 _MAX_MESSAGE = 4_000
-_MAX_DIGITS = 9
 _MAX_KEY = 1_000
 _MAX_OURS = 50
 _ROOM = topics.MAX_DEAD_LETTER_BYTES - 64 * 1024
@@ -23,38 +20,27 @@ def dead_letter(dead: Dead, group: str) -> ProducerRecord:
     """The record for the group's dead-letter topic of the dead record's source.
 
     Key, value and headers stay as they were. A record that was redriven and fails again keeps its first
-    origin (design §5); one of a source topic has no other origin than its own, whatever its headers say:
-    ours are added behind them, and of a doubled name the last counts. Attempts of a redriven record add up.
+    origin (design §5); one of a source topic has no other origin than its own, whatever its headers say.
     A record that was small on its topic and is too large unpacked leaves key and position alone.
 
     Args:
         dead: the record, its error, and how often it was tried this time.
         group: the consumer group that gave up.
     """
-    record, error, words = dead.record, dead.error, str(dead.error)[:_MAX_MESSAGE]
+    record, error, message = dead.record, dead.error, str(dead.error)[:_MAX_MESSAGE]
     size = _size(record)
     if size > _ROOM:
         record = _outline(record)
-        words += f"; unpacked it has {size} bytes, too many for a dead letter: its position alone is kept"
-    headers: list[tuple[str, str | bytes | None]] = list(record.headers or [])
-    redriven = record.redriven
-    known = {name for name, _ in headers} if redriven else set()
-    origin = {
-        "original-topic": record.position.topic.encode(),
-        "original-partition": struct.pack(">i", record.position.partition),
-        "original-offset": struct.pack(">q", record.position.offset),
-        "original-timestamp": struct.pack(">q", record.timestamp),
-        "original-consumer-group": group.encode(),
-    }
-    headers += [(PREFIX + name, value) for name, value in origin.items() if PREFIX + name not in known]
-    reason = {
-        PREFIX + "exception-fqcn": f"{type(error).__module__}.{type(error).__qualname__}".encode(),
-        PREFIX + "exception-message": words.encode("utf-8", "replace"),
-        "attempts": str(dead.attempts + (_before(headers) if redriven else 0)).encode(),
-    }
-    if redriven:
-        headers = [(name, value) for name, value in headers if name not in reason]
-    headers += list(reason.items())
+        message += f"; unpacked it has {size} bytes, too many for a dead letter: its position alone is kept"
+    reason = Reason(
+        origin=record.position,
+        timestamp=record.timestamp,
+        group=group,
+        error=f"{type(error).__module__}.{type(error).__qualname__}",
+        message=message,
+        attempts=dead.attempts,
+    )
+    headers = with_reason(record.headers or (), reason, redriven=record.redriven)
     return ProducerRecord(topics.dead_letters(group, record.source), record.key, record.value, headers)
 
 
@@ -78,25 +64,9 @@ def _outline(record: ConsumerRecord) -> ConsumerRecord:
     return record._replace(key=key, value=None, headers=ours[-_MAX_OURS:])
 
 
-def _before(headers: list[tuple[str, str | bytes | None]]) -> int:
-    """Attempts before a redrive; whatever is no number of ours counts as none."""
-    text = dict(headers).get("attempts") or b""
-    digits = text.decode("latin-1") if isinstance(text, bytes) else text
-    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= _MAX_DIGITS else 0
-
-
 def origin_of(record: ConsumerRecord) -> Position | None:
     """Where a redriven record, or a discard marker, first came from; None if it does not say."""
-    found = dict(record.headers or ())
-    topic, number, offset = (
-        found.get(f"{PREFIX}original-{name}") for name in ("topic", "partition", "offset")
-    )
-    if not (isinstance(topic, bytes) and isinstance(number, bytes) and isinstance(offset, bytes)):
-        return None
-    try:
-        return Position(topic.decode(), struct.unpack(">i", number)[0], struct.unpack(">q", offset)[0])
-    except (UnicodeDecodeError, struct.error):
-        return None
+    return parse(record.headers or ()).origin
 
 
 def decides(record: ConsumerRecord, held: Position) -> bool:

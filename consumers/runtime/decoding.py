@@ -12,12 +12,10 @@ from collections.abc import Iterable, Sequence
 from consumers.runtime.records import ConsumerRecord, Decoded, FailedRecord, Item, Marker
 from schemas import framing
 from schemas.codec import Codec
+from schemas.decisions import is_discard
 from schemas.envelope import from_headers
 from schemas.errors import Position, RecordError, Undeliverable, UnknownSchemaId
 from schemas.topics import BY_NAME
-
-DISCARD_WHY, REDRIVE_OF = "discard-why", "redrive-of"
-"""Headers that make a record on a retry topic a discard marker: nothing to decode, nothing to do."""
 
 
 def decoded(
@@ -63,7 +61,7 @@ def again(codec: Codec, items: Sequence[Item]) -> list[Item]:
 
 def _failed(record: ConsumerRecord, error: RecordError) -> Item:
     order_id = order_of(record)
-    if record.value is None and record.redriven and _is_marker(record):
+    if record.value is None and record.redriven and is_discard(record.headers or ()):
         return Marker(record, order_id)
     return FailedRecord(record, order_id, error)
 
@@ -74,11 +72,6 @@ def order_of(record: ConsumerRecord) -> int | None:
         return framing.decode_key(record.key, record.position)
     except RecordError:
         return None
-
-
-def _is_marker(record: ConsumerRecord) -> bool:
-    names = {name for name, _ in record.headers or ()}
-    return DISCARD_WHY in names and REDRIVE_OF in names
 
 
 def _frame(record: ConsumerRecord) -> tuple[str, bytes]:

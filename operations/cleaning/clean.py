@@ -139,7 +139,9 @@ class Clean:
             for entry in entries:
                 self.walked += 1
                 young = entry.timestamp >= self._before
-                prefixes[entry.position[:2]].take(entry.position.offset, YOUNG if young else stays(entry))
+                prefixes[entry.position.topic_partition].take(
+                    entry.position.offset, YOUNG if young else stays(entry)
+                )
                 if all(prefixes[each].closed for each in within):
                     break
 

@@ -241,7 +241,7 @@ def _within(edges: Mapping[Partition, Watermarks], name: str, wanted: Filter) ->
         return parts
     asked: dict[Partition, list[int]] = {}
     for where in wanted.positions:
-        asked.setdefault(where[:2], []).append(where.offset)
+        asked.setdefault(where.topic_partition, []).append(where.offset)
     return {
         each: edge._replace(low=max(edge.low, min(offsets)), stable=min(edge.stable, max(offsets) + 1))
         for each, offsets in asked.items()

@@ -1,4 +1,4 @@
-"""Reading the headers of dead letters: ours exactly, anybody's without failing."""
+"""The headers of dead letters: what is written is read back, and anybody's are read without failing."""
 
 import struct
 
@@ -8,13 +8,53 @@ from hypothesis import strategies as st
 from consumers.runtime.dead_letters import dead_letter as written
 from consumers.runtime.records import ConsumerRecord, Dead
 from schemas import dead_letters
+from schemas.dead_letters import Reason
 from schemas.errors import Position, TruncatedBody
 from schemas.framing import encode_key
 
 names = st.text(max_size=20) | st.sampled_from(
     [*dead_letters._NUMBERS, "attempts", "kafka_dlt-original-topic"]
 )
+reasons = st.builds(
+    Reason,
+    origin=st.none()
+    | st.builds(Position, st.text(), st.integers(-(2**31), 2**31 - 1), st.integers(-(2**63), 2**63 - 1)),
+    timestamp=st.none() | st.integers(-(2**63), 2**63 - 1),
+    group=st.none() | st.text(),
+    error=st.none() | st.text(),
+    message=st.none() | st.text(),
+    attempts=st.none() | st.integers(0, 10**9 - 1),
+)
 hostile = st.lists(st.tuples(names, st.none() | st.binary(max_size=40)), max_size=10)
+
+
+@given(hostile, reasons)
+def test_whatever_reason_is_written_is_read_back(
+    headers: list[tuple[str, bytes | None]], reason: Reason
+) -> None:
+    assert dead_letters.parse(dead_letters.to_headers(reason)) == reason
+    written_headers = dead_letters.with_reason(headers, reason, redriven=False)
+    assert written_headers[: len(headers)] == headers
+    kept = dead_letters.parse(headers)
+    read = dead_letters.parse(written_headers)
+    for field, value in reason._asdict().items():
+        if value is not None:
+            assert getattr(read, field) == value
+        elif field != "origin":
+            assert getattr(read, field) == getattr(kept, field)
+
+
+@given(reasons, reasons)
+def test_a_redriven_record_keeps_its_origin_and_says_the_newest_error(first: Reason, second: Reason) -> None:
+    headers = dead_letters.with_reason(dead_letters.to_headers(first), second, redriven=True)
+    assert len({name for name, _ in headers}) == len(headers), "no name is doubled"
+    read = dead_letters.parse(headers)
+    for field in ("origin", "timestamp", "group"):
+        original = getattr(first, field)
+        assert getattr(read, field) == (getattr(second, field) if original is None else original)
+    assert (read.error, read.message) == (second.error, second.message)
+    total = (first.attempts or 0) + (second.attempts or 0)
+    assert read.attempts == (total if total < 10**9 else None)
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1), st.integers(0, 2**62), st.text(max_size=30))
