@@ -1,16 +1,17 @@
-"""Which cluster this is, and whether it has what a member needs.
+"""What Kafka says of a cluster and of a group as a whole: its id, its topics, and whether a group is done.
 
-I/O: Kafka (metadata).
+I/O: Kafka (metadata, offsets; joins no group, commits nothing).
 """
 
 from collections.abc import Iterable
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from clients.config import Cluster
 from schemas.errors import BrokerUnreachable, TopicMissing
 
-_TIMEOUT_S = 10.0
+_METADATA_TIMEOUT_S = 10.0
+_OFFSETS_TIMEOUT_S = 5.0
 
 
 def cluster_id(cluster: Cluster, topics: Iterable[str]) -> str:
@@ -22,12 +23,44 @@ def cluster_id(cluster: Cluster, topics: Iterable[str]) -> str:
     """
     consumer = Consumer(cluster.reader())
     try:
-        found = consumer.list_topics(timeout=_TIMEOUT_S)
+        metadata = consumer.list_topics(timeout=_METADATA_TIMEOUT_S)
     except KafkaException as error:
         raise BrokerUnreachable(f"no broker answers at {cluster.bootstrap}: {error.args[0].str()}") from error
     finally:
         consumer.close()
-    missing = sorted(set(topics) - set(found.topics))
+    missing = sorted(set(topics) - set(metadata.topics))
     if missing:
         raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
-    return str(found.cluster_id)
+    return str(metadata.cluster_id)
+
+
+def caught_up(cluster: Cluster, group: str, topics: Iterable[str]) -> bool:
+    """Whether a group has committed every partition up to its end; False also while nobody answers.
+
+    Kafka is asked because a member knows its own partitions only: after a crash the others may still belong
+    to a dead member whose session has not timed out yet.
+
+    Args:
+        cluster: where the group is.
+        group: group id.
+        topics: topics that the group subscribes to.
+    """
+    # The client names the group to ask for its offsets; it never subscribes, so it is no member.
+    consumer = Consumer(cluster.consumer(group))
+    try:
+        metadata = consumer.list_topics(timeout=_OFFSETS_TIMEOUT_S).topics
+        partitions = [TopicPartition(name, number) for name in topics for number in metadata[name].partitions]
+        committed = consumer.committed(partitions, timeout=_OFFSETS_TIMEOUT_S)
+        return all(_at_end(consumer, partition) for partition in committed)
+    except (KafkaException, KeyError):
+        return False
+    finally:
+        consumer.close()
+
+
+def _at_end(consumer: Consumer, committed: TopicPartition) -> bool:
+    watermarks: tuple[int, int] | None = consumer.get_watermark_offsets(committed, timeout=_OFFSETS_TIMEOUT_S)
+    if watermarks is None:
+        return False
+    low, high = watermarks
+    return low == high or committed.offset >= high

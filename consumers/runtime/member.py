@@ -9,8 +9,7 @@ from threading import Event
 
 import structlog
 
-from clients.caught_up import caught_up
-from clients.cluster import cluster_id
+from clients.cluster import caught_up, cluster_id
 from clients.config import Cluster
 from consumers.runtime.assignment import PartitionAssigner
 from consumers.runtime.batch import Batch
