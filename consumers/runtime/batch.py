@@ -48,8 +48,8 @@ class Batch:
 
     def take_on(self, more: PolledRecords) -> None:
         """Read on: this belongs to the batch too. Not behind a cut, for what lies there must wait."""
-        self.reading = self.reading.and_then(more)
-        self.fresh = more if self.fresh is None else self.fresh.and_then(more)
+        self.reading = self.reading.extended_by(more)
+        self.fresh = more if self.fresh is None else self.fresh.extended_by(more)
         self.stored = False
 
     def looked(self, items: list[Item], cuts: dict[Partition, PausePoint]) -> None:
@@ -61,9 +61,9 @@ class Batch:
         """
         if self.fresh is None:
             return
-        ends = self.fresh.positions()
+        ends = self.fresh.next_offsets()
         if cuts:
-            first = self.fresh.first()
+            first = self.fresh.first_offsets()
             ends |= {each: cut.offset for each, cut in cuts.items()}
             ends = {each: end for each, end in ends.items() if end > first[each]}
             items = [item for item in items if not _cut_off(item.record.position, cuts)]
@@ -74,9 +74,9 @@ class Batch:
 
     def narrow(self, held: set[Partition]) -> None:
         """Forget what belongs to partitions that are not ours any more."""
-        self.reading = self.reading.of(held)
+        self.reading = self.reading.only(held)
         if self.fresh is not None:
-            self.fresh = self.fresh.of(held)
+            self.fresh = self.fresh.only(held)
         self.positions = {each: at for each, at in self.positions.items() if each in held}
         self.cuts = {each: cut for each, cut in self.cuts.items() if each in held}
         self.results = [each for each in self.results if each[0][:2] in held]

@@ -113,7 +113,7 @@ class BatchProcessor:
         haul.todo = again(self._codec, haul.todo)
         if haul.fresh is not None:
             self._look(haul, haul.fresh)
-        self._sent.ask_if_doubtful(haul.positions)
+        self._sent.refresh_if_uncertain(haul.positions)
         pending = self._pass(haul) if haul.todo else None
         if pending is not None:
             return pending
@@ -250,23 +250,23 @@ class BatchProcessor:
         alarms.up(*(worked - outages.keys()))
 
     def _stay(self) -> None:
-        self._inlet.keep_alive(_KEEP_ALIVE_S)
+        self._inlet.poll_paused(_KEEP_ALIVE_S)
 
     def _commit(self, haul: Batch) -> None:
         positions = haul.positions
-        if not positions.keys() <= self._inlet.held(haul.reading.rebalances):
+        if not positions.keys() <= self._inlet.owned_since(haul.reading.generation):
             raise StaleBatch("a partition of the batch was revoked")
-        haul.dead = {where: each for where, each in haul.dead.items() if not self._sent.has(where)}
-        outgoing: list[ProducerRecord] = [out for where, out in haul.results if not self._sent.has(where)]
+        haul.dead = {where: each for where, each in haul.dead.items() if not self._sent.covers(where)}
+        outgoing: list[ProducerRecord] = [out for where, out in haul.results if not self._sent.covers(where)]
         outgoing += [dead_letter(each, self._reaction.name) for each in haul.dead.values()]
         if outgoing:
-            with self._sent.doubt():
+            with self._sent.uncertain():
                 self._outlet.send(outgoing, self._inlet.offsets(positions), haul.reading.metadata)
         else:
             self._inlet.commit(positions)
         self._sent.upto.update(positions)
         for partition, cut in haul.cuts.items():
-            self._inlet.suspend(partition, cut.offset, self._options.look_again_s)
+            self._inlet.pause_until(partition, cut.offset, self._options.look_again_s)
         self._troubles.alarms.up(*SERVICES)
 
     def settle(self) -> None:
@@ -277,7 +277,7 @@ class BatchProcessor:
         """
         ahead = {
             each: offset
-            for each, offset in self._inlet.ends.items()
+            for each, offset in self._inlet.end_offsets.items()
             if offset > self._sent.upto.get(each, -1)
         }
         if not ahead:

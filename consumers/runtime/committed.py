@@ -1,6 +1,6 @@
 """Which results and dead letters Kafka is known to have (design §7, point 3).
 
-I/O: Kafka, through the inlet that it is given.
+I/O: Kafka, through the consumer that it is given.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,53 +13,53 @@ from schemas.errors import Position
 
 
 class CommittedOffsets:
-    """What a passage knows of what was sent.
+    """Below which offsets the results of records are known to be in Kafka.
 
     Args:
-        inlet: knows the group's committed offsets.
+        consumer: asks for the group's committed offsets.
         upto: per partition, the offset below which results are known to be in Kafka; updated.
     """
 
-    def __init__(self, inlet: GroupConsumer, upto: dict[Partition, int]) -> None:
-        self._inlet = inlet
+    def __init__(self, consumer: GroupConsumer, upto: dict[Partition, int]) -> None:
+        self._consumer = consumer
         self.upto = upto
-        self._doubtful = False
+        self._uncertain = False
 
-    def has(self, where: Position) -> bool:
-        """Whether what a record caused is known to be in Kafka."""
-        return where.offset < self.upto.get(where[:2], 0)
+    def covers(self, position: Position) -> bool:
+        """Whether the results of the record at a position are known to be in Kafka."""
+        return position.offset < self.upto.get(position.topic_partition, 0)
 
-    def missing(self, replays: Iterable[Position], haul: Batch) -> list[Position]:
-        """Positions whose results neither Kafka has, asked of Kafka itself, nor we in hand.
+    def missing(self, replays: Iterable[Position], batch: Batch) -> list[Position]:
+        """Positions whose results neither Kafka has, asked of Kafka itself, nor the batch holds.
 
-        A member that was stopped and went on may hold records that another one has finished meanwhile; its
-        own memory of what was sent is then too old.
+        A member that was stopped and continued may hold records that another one has finished meanwhile; its
+        own memory of what is committed is then too old.
         """
-        in_hand = {where for where, _ in haul.results}
-        wanted = [where for where in dict.fromkeys(replays) if where not in in_hand]
-        self.ask({where[:2] for where in wanted})
-        return [where for where in wanted if not self.has(where)]
+        in_batch = {position for position, _ in batch.results}
+        positions = [position for position in dict.fromkeys(replays) if position not in in_batch]
+        self.refresh({position.topic_partition for position in positions})
+        return [position for position in positions if not self.covers(position)]
 
     @contextmanager
-    def doubt(self) -> Iterator[None]:
-        """Around a transaction: whether one that fails was committed all the same, only Kafka knows."""
-        self._doubtful = True
+    def uncertain(self) -> Iterator[None]:
+        """Around a transaction: when it fails, only Kafka knows whether it was committed all the same."""
+        self._uncertain = True
         yield
-        self._doubtful = False
+        self._uncertain = False
 
-    def ask_if_doubtful(self, partitions: Iterable[Partition]) -> None:
-        """Before a batch is carried on: find out what became of a transaction that seemed to fail."""
-        if self._doubtful:
-            self.ask(partitions)
-            self._doubtful = False
+    def refresh_if_uncertain(self, partitions: Iterable[Partition]) -> None:
+        """Before a batch goes on: find out what became of a transaction that seemed to fail."""
+        if self._uncertain:
+            self.refresh(partitions)
+            self._uncertain = False
 
-    def ask(self, partitions: Iterable[Partition]) -> None:
+    def refresh(self, partitions: Iterable[Partition]) -> None:
         """Ask Kafka what the group has committed.
 
         Raises:
             BrokerUnreachable: the coordinator does not answer.
         """
-        wanted = [*partitions]
-        for each, committed in (self._inlet.committed(wanted) if wanted else {}).items():
+        partitions = [*partitions]
+        for partition, committed in (self._consumer.committed(partitions) if partitions else {}).items():
             if committed is not None:
-                self.upto[each] = max(self.upto.get(each, 0), committed.offset)
+                self.upto[partition] = max(self.upto.get(partition, 0), committed.offset)

@@ -145,11 +145,11 @@ class Member:
 
     def _join(self, tools: Resources) -> None:
         start = self._options.start or self._reaction.start
-        starting = PartitionAssigner(tools.store, start, self._pulse, tools.troubles)
+        assigner = PartitionAssigner(tools.store, start, self._pulse, tools.troubles)
         self._inlet = GroupConsumer(
-            self._cluster, self._reaction.name, self._sources(), starting.begin, tools.identity.id
+            self._cluster, self._reaction.name, self._sources(), assigner.assign, tools.identity.id
         )
-        self._passage = BatchProcessor(tools, self._inlet, starting.sent_upto)
+        self._passage = BatchProcessor(tools, self._inlet, assigner.results_upto)
         self._inlet.subscribe()
 
     def _loop(self, tools: Resources) -> None:
@@ -166,7 +166,7 @@ class Member:
                 self._join(tools)
 
     def _turn(self) -> None:
-        reading = self._inlet.read(self._limit, POLL_S)
+        reading = self._inlet.poll(self._limit, POLL_S)
         if len(reading):
             self._pulse.took(owned=len(self._inlet.owned))
             self._handle(reading)
@@ -176,7 +176,7 @@ class Member:
             joined=self._inlet.joined,
             owned=len(self._inlet.owned),
             took=len(reading.records),
-            ended=reading.ended,
+            ended=reading.at_end,
         )
         self._pulse.stand_still(self._inlet.pauses.until)
 
@@ -189,7 +189,7 @@ class Member:
                 pending = self._passage.run(haul)
             except StaleBatch as stale:
                 self._log.warning("batch dropped: the group moved on", why=str(stale))
-                self._inlet.rewind(haul.reading.first(), haul.reading.rebalances)
+                self._inlet.seek_back(haul.reading.first_offsets(), haul.reading.generation)
                 return
             except Unreachable as error:
                 self._alarms.down(service_of(error), error)
@@ -221,8 +221,8 @@ class Member:
         return pending.outage is None and room and not haul.cuts
 
     def _narrow(self, haul: Batch) -> None:
-        if self._inlet.rebalances != haul.reading.rebalances:
-            haul.narrow(self._inlet.held(haul.reading.rebalances))
+        if self._inlet.generation != haul.reading.generation:
+            haul.narrow(self._inlet.owned_since(haul.reading.generation))
 
     def _settle(self, outage: str | None) -> None:
         try:
@@ -247,7 +247,7 @@ class Member:
         while not self._stopping.is_set():
             step = max(0.0, min(until - time.monotonic(), POLL_S))
             if growing is None:
-                self._inlet.keep_alive(step)
+                self._inlet.poll_paused(step)
             elif self._read_on(growing, step):
                 return True
             if time.monotonic() >= until:
@@ -256,7 +256,7 @@ class Member:
 
     def _read_on(self, haul: Batch, timeout_s: float) -> bool:
         """Whether there was something to read."""
-        more = self._inlet.read(self._limit, timeout_s)
+        more = self._inlet.poll(self._limit, timeout_s)
         self._narrow(haul)
         if not len(more):
             return False

@@ -14,6 +14,13 @@ Partition = tuple[str, int]
 Via = Literal["command", "fact"]
 
 
+class Committed(NamedTuple):
+    """A committed offset of the group, and the store id that travels with it as metadata."""
+
+    offset: int
+    store_id: str
+
+
 class ConsumerRecord(NamedTuple):
     """One Kafka record as it lay on its topic.
 

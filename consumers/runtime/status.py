@@ -55,9 +55,9 @@ class MemberStatus:
         """The store is open and a slot in it claimed."""
         self.store, self.slot = store, slot
 
-    def assigned(self, starts: dict[Partition, int], *, fresh: int) -> None:
+    def assigned(self, starts: dict[Partition, int], *, first: int) -> None:
         """Partitions were assigned."""
-        self.starts, self.fresh = {**self.starts, **starts}, self.fresh + fresh
+        self.starts, self.fresh = {**self.starts, **starts}, self.fresh + first
 
     def took(self, *, owned: int) -> None:
         """A batch is in hand, so we have joined; until it is done there is more to come."""

@@ -24,9 +24,8 @@ from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.reaction import Context, Effect, Reaction
-from consumers.runtime.records import ConsumerRecord, Partition, ProducerRecord
+from consumers.runtime.records import Committed, ConsumerRecord, Partition, ProducerRecord
 from consumers.runtime.retry_policy import RetryPolicy
-from consumers.runtime.starting_offset import Committed
 from consumers.runtime.stores.store import Store, StoreWrite
 from databases.address import StoreAddress
 from schemas.codec import Codec
@@ -144,10 +143,10 @@ class World:
 
     # what a passage asks of an inlet and an outlet
 
-    def held(self, _since: int) -> set[Partition]:
+    def owned_since(self, _generation: int) -> set[Partition]:
         return set(PARTITIONS)
 
-    def keep_alive(self, _timeout_s: float) -> None:
+    def poll_paused(self, _timeout_s: float) -> None:
         pass
 
     def offsets(self, positions: dict[Partition, int]) -> dict[Partition, int]:

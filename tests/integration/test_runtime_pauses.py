@@ -17,17 +17,17 @@ from tests.support.kafka.log import until
 PARTITIONS = BY_NAME[ORDERS].partitions
 
 
-def _wait(inlet: GroupConsumer) -> None:
-    inlet.keep_alive(0)
+def _wait(consumer: GroupConsumer) -> None:
+    consumer.poll_paused(0)
 
 
-def _stand_still(inlet: GroupConsumer) -> None:
-    for topic, number in inlet.owned:
-        inlet.suspend((topic, number), inlet.edges((topic, number))[0], seconds=600)
+def _stand_still(consumer: GroupConsumer) -> None:
+    for topic, number in consumer.owned:
+        consumer.pause_until((topic, number), consumer.watermarks((topic, number))[0], seconds=600)
 
 
-def _begin(inlet: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
-    return {each: inlet.edges(each)[0] for each in partitions}
+def _begin(consumer: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
+    return {each: consumer.watermarks(each)[0] for each in partitions}
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def members(shop: ConsumerHarness, protocol: GroupProtocol) -> Iterator[Callable
     with ExitStack() as left:
 
         def member() -> GroupConsumer:
-            inlet = GroupConsumer(cluster, "sales", {ORDERS: ORDERS}, _begin, "store-1")
-            left.enter_context(closing(inlet))
-            inlet.subscribe()
-            return inlet
+            consumer = GroupConsumer(cluster, "sales", {ORDERS: ORDERS}, _begin, "store-1")
+            left.enter_context(closing(consumer))
+            consumer.subscribe()
+            return consumer
 
         yield member
 
@@ -50,18 +50,18 @@ def test_a_partition_that_went_while_it_was_paused_is_read_when_it_comes_back(
     shop: ConsumerHarness, members: Callable[[], GroupConsumer], pause: Callable[[GroupConsumer], None]
 ) -> None:
     mine = members()
-    until(lambda: mine.read(1, 0.05).ended and len(mine.owned) == PARTITIONS, "everything is mine")
+    until(lambda: mine.poll(1, 0.05).at_end and len(mine.owned) == PARTITIONS, "everything is mine")
     pause(mine)
     other = members()
 
     def shared() -> bool:
-        mine.keep_alive(0.05)
-        other.read(1, 0.05)
+        mine.poll_paused(0.05)
+        other.poll(1, 0.05)
         return len(mine.owned) == len(other.owned) == PARTITIONS // 2
 
     until(shared, "half of it goes")
     went = set(other.owned)
-    mine.read(1, 0.05)  # whatever ends, ends without them
+    mine.poll(1, 0.05)  # whatever ends, ends without them
     other.close()
     for number in range(PARTITIONS):
         shop.raw(ORDERS, b"key", b"value", partition=number)
@@ -69,7 +69,7 @@ def test_a_partition_that_went_while_it_was_paused_is_read_when_it_comes_back(
     seen = set[Partition]()
 
     def read() -> bool:
-        seen.update(each.position[:2] for each in mine.read(100, 0.05).records)
+        seen.update(each.position[:2] for each in mine.poll(100, 0.05).records)
         return seen >= went
 
     until(read, "it is mine again, and read")

@@ -2,35 +2,36 @@
 
 import pytest
 
-from consumers.runtime.starting_offset import Beginning, Committed, begin
+from consumers.runtime.assignment import StartingPoint, starting_offset
+from consumers.runtime.records import Committed
 from consumers.runtime.stores.store import Progress
 from schemas.errors import ForeignStore, LostOffset
 
 HERE = ("orders", 3)
 
 
-def start(committed: Committed | None, known: Progress | None, first: int = 17) -> Beginning:
-    return begin(HERE, committed, known, store="mine", first=first)
+def start(committed: Committed | None, known: Progress | None, first: int = 17) -> StartingPoint:
+    return starting_offset(HERE, committed, known, store_id="mine", first=first)
 
 
 def test_the_very_first_start_begins_where_the_registry_says() -> None:
-    assert start(None, None) == Beginning(17, 17, first=True)
+    assert start(None, None) == StartingPoint(17, 17, first=True)
 
 
 def test_a_first_start_that_died_before_its_commit_is_still_the_first() -> None:
-    assert start(None, Progress(4, 4, started=False)) == Beginning(17, 17, first=True)
+    assert start(None, Progress(4, 4, started=False)) == StartingPoint(17, 17, first=True)
 
 
 def test_a_first_start_that_died_right_behind_its_commit_goes_on_there() -> None:
-    assert start(Committed(4, "mine"), Progress(4, 4, started=False)) == Beginning(4, 4, first=False)
+    assert start(Committed(4, "mine"), Progress(4, 4, started=False)) == StartingPoint(4, 4, first=False)
 
 
 def test_a_later_start_goes_on_at_the_committed_offset() -> None:
-    assert start(Committed(90, "mine"), Progress(100, 80, started=True)) == Beginning(90, 90, first=False)
+    assert start(Committed(90, "mine"), Progress(100, 80, started=True)) == StartingPoint(90, 90, first=False)
 
 
 def test_results_that_the_store_knows_as_sent_stay_sent_though_the_offset_lies_behind() -> None:
-    assert start(Committed(70, "mine"), Progress(100, 80, started=True)) == Beginning(70, 80, first=False)
+    assert start(Committed(70, "mine"), Progress(100, 80, started=True)) == StartingPoint(70, 80, first=False)
 
 
 def test_a_store_that_is_ahead_of_kafka_is_fine_because_it_writes_first() -> None:

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from consumers.runtime.assignment import starting_offset
 from consumers.runtime.decide import canonical, decide
-from consumers.runtime.records import Decoded, EffectRow, KnownEffect, Partition, ProducerRecord
-from consumers.runtime.starting_offset import Committed, begin
+from consumers.runtime.records import Committed, Decoded, EffectRow, KnownEffect, Partition, ProducerRecord
 from consumers.runtime.stores.store import Progress
 from schemas.commands import DispatchProduct
 from schemas.errors import ConflictingOrder, ForeignFact, Position
@@ -91,8 +91,8 @@ class World:
         """Read on as a newly assigned member does."""
         for each in BOTH:
             known = self.progress.get(each, Progress(0, 0, started=True))
-            found = begin(each, Committed(self.committed[each], "s"), known, store="s", first=0)
-            self.at[each], self.sent_upto[each] = found.offset, found.sent_upto
+            found = starting_offset(each, Committed(self.committed[each], "s"), known, store_id="s", first=0)
+            self.at[each], self.sent_upto[each] = found.offset, found.results_upto
 
     def take(self, step: Step) -> None:
         if not self._finish(self._read(step), step.crash):

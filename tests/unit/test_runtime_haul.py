@@ -10,9 +10,9 @@ from tests.support.consumers.records import record
 P0, P1 = ("orders", 0), ("orders", 1)
 
 
-def reading(*where: tuple[Partition, int], rebalances: int = 0) -> PolledRecords:
+def reading(*where: tuple[Partition, int], generation: int = 0) -> PolledRecords:
     records = [record(Position(*partition, offset)) for partition, offset in where]
-    return PolledRecords(records, [], metadata=f"m{rebalances}", rebalances=rebalances)
+    return PolledRecords(records, [], metadata=f"m{generation}", generation=generation)
 
 
 def items(of: PolledRecords) -> list[Item]:
@@ -32,18 +32,18 @@ def test_what_nobody_looked_at_is_not_to_be_committed() -> None:
 
 
 def test_what_is_taken_on_comes_last_under_the_later_metadata_and_is_not_stored_yet() -> None:
-    first, second, third = reading((P0, 3)), reading((P0, 4), rebalances=1), reading((P1, 7), rebalances=2)
+    first, second, third = reading((P0, 3)), reading((P0, 4), generation=1), reading((P1, 7), generation=2)
     haul = Batch.of(first)
     haul.looked(items(first), {})
     haul.stored = True
     haul.take_on(second)
     haul.take_on(third)
     assert not haul.stored
-    assert (haul.reading.metadata, haul.reading.rebalances) == ("m2", 2)
+    assert (haul.reading.metadata, haul.reading.generation) == ("m2", 2)
     assert haul.fresh is not None
     haul.looked(items(haul.fresh), {})
     assert (haul.positions, todo(haul)) == ({P0: 5, P1: 8}, [(0, 3), (0, 4), (1, 7)])
-    assert haul.reading.first() == {P0: 3, P1: 7}, "what a dropped batch is read again from"
+    assert haul.reading.first_offsets() == {P0: 3, P1: 7}, "what a dropped batch is read again from"
 
 
 def test_a_cut_leaves_a_partition_where_it_was_before() -> None:

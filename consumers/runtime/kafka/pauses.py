@@ -1,13 +1,13 @@
-"""What a consumer does not hand out for now, and why.
+"""Which partitions a consumer does not hand out for now, and why.
 
-    all    something takes long, or is down: every partition, until the next reading; polling goes on
-           meanwhile, so that the group keeps us (`max.poll.interval.ms`)
-    one    a partition stands still at records of an unknown schema: until a moment; the others are read
+    all    something takes long, or is down: every partition, until the next poll for records; polling goes on
+           meanwhile, so that the group keeps the member (`max.poll.interval.ms`)
+    one    a partition is paused at records of an unknown schema: until a moment; the others are read
 
 A partition may be paused for both reasons; it is read again when neither is left.
 
-librdkafka keeps a pause of ours across a rebalance: a partition that went while it was paused comes back
-paused. So what comes is told which it is, each time.
+librdkafka keeps an application's pause across a rebalance: a partition that was revoked while it was paused
+is still paused when it is assigned again. So each newly assigned partition is paused or resumed explicitly.
 
 I/O: Kafka (pauses and resumes on the consumer that it is given).
 """
@@ -20,10 +20,10 @@ from consumers.runtime.records import Partition
 
 
 class PausedPartitions:
-    """The pauses of one consumer.
+    """The paused partitions of one consumer.
 
     Attributes:
-        until: partitions that are paused alone, each with its end in monotonic seconds.
+        until: partitions that are paused by themselves, each with its end in monotonic seconds.
     """
 
     def __init__(self, consumer: Consumer) -> None:
@@ -31,40 +31,40 @@ class PausedPartitions:
         self._all = False
         self.until: dict[Partition, float] = {}
 
-    def all(self, owned: Collection[Partition]) -> None:
-        """Pause everything that is ours, also what comes later, until `end`."""
+    def pause_all(self, owned: Collection[Partition]) -> None:
+        """Pause all owned partitions, and those assigned later, until `resume_due`."""
         if not self._all and owned:
-            self._consumer.pause(_named(owned))
+            self._consumer.pause(_topic_partitions(owned))
             self._all = True
 
-    def one(self, partition: Partition, until: float) -> None:
-        """Pause one partition until a moment."""
+    def pause(self, partition: Partition, until: float) -> None:
+        """Pause one partition until a moment (monotonic seconds)."""
         self.until[partition] = until
-        self._consumer.pause(_named([partition]))
+        self._consumer.pause(_topic_partitions([partition]))
 
-    def came(self, partitions: Collection[Partition]) -> None:
-        """These are newly ours."""
-        self.went(partitions)
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """Pause or resume newly assigned partitions, as all others are."""
+        self.revoked(partitions)
         if partitions:
             change = self._consumer.pause if self._all else self._consumer.resume
-            change(_named(partitions))
+            change(_topic_partitions(partitions))
 
-    def went(self, partitions: Collection[Partition]) -> None:
-        """These are not ours any more, and neither is what stood still in them."""
-        for each in partitions:
-            self.until.pop(each, None)
+    def revoked(self, partitions: Collection[Partition]) -> None:
+        """Forget the pauses of partitions that are no longer owned."""
+        for partition in partitions:
+            self.until.pop(partition, None)
 
-    def end(self, owned: Collection[Partition], now: float) -> None:
-        """Read again: everything, but what is paused alone and not for long enough."""
-        over = {each for each, until in self.until.items() if until <= now} if self.until else set()
-        for each in over:
-            del self.until[each]
+    def resume_due(self, owned: Collection[Partition], now: float) -> None:
+        """Resume all owned partitions, except those paused by themselves for longer than now."""
+        due = {partition for partition, until in self.until.items() if until <= now} if self.until else set()
+        for partition in due:
+            del self.until[partition]
         if self._all:
-            over = set(owned) - self.until.keys()
+            due = set(owned) - self.until.keys()
             self._all = False
-        if over:
-            self._consumer.resume(_named(over))
+        if due:
+            self._consumer.resume(_topic_partitions(due))
 
 
-def _named(partitions: Collection[Partition]) -> list[TopicPartition]:
-    return [TopicPartition(*each) for each in partitions]
+def _topic_partitions(partitions: Collection[Partition]) -> list[TopicPartition]:
+    return [TopicPartition(*partition) for partition in partitions]

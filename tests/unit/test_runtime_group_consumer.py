@@ -1,4 +1,4 @@
-"""The inlet's memory of who had which partition, against a client that is scripted. Touches no broker."""
+"""The consumer's memory of who had which partition, against a client that is scripted. Touches no broker."""
 
 from collections.abc import Callable
 from typing import Any
@@ -106,30 +106,30 @@ class Client:
 
 
 class Bench:
-    """An inlet on a scripted client."""
+    """An consumer on a scripted client."""
 
-    def __init__(self, begin: module.Begin) -> None:
-        self.inlet = GroupConsumer(
+    def __init__(self, begin: module.Assign) -> None:
+        self.consumer = GroupConsumer(
             Cluster(bootstrap="nowhere:1"), "sales", {ORDERS: ORDERS}, begin, "store-1"
         )
-        self.client: Client = self.inlet._consumer  # type: ignore[assignment]  # the script in the client's place
-        self.inlet.subscribe()
+        self.client: Client = self.consumer._consumer  # type: ignore[assignment]  # the script in the client's place
+        self.consumer.subscribe()
 
     def assign(self, *partitions: Partition) -> None:
-        self.inlet._on_assign(self.client, [TopicPartition(*each) for each in partitions])  # type: ignore[arg-type]  # the same
+        self.consumer._on_assign(self.client, [TopicPartition(*each) for each in partitions])  # type: ignore[arg-type]  # the same
 
     def revoke(self, *partitions: Partition) -> None:
-        self.inlet._on_revoke(self.client, [TopicPartition(*each) for each in partitions])  # type: ignore[arg-type]  # the same
+        self.consumer._on_revoke(self.client, [TopicPartition(*each) for each in partitions])  # type: ignore[arg-type]  # the same
 
     def read(self, *script: Message | Callable[[], None]) -> PolledRecords:
         self.client.script += script
-        return self.inlet.read(100, 0.0)
+        return self.consumer.poll(100, 0.0)
 
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(module, "Consumer", Client)
-    return Bench(lambda _inlet, partitions: dict.fromkeys(partitions, 0))
+    return Bench(lambda _consumer, partitions: dict.fromkeys(partitions, 0))
 
 
 def where(reading: PolledRecords) -> list[Position]:
@@ -139,9 +139,9 @@ def where(reading: PolledRecords) -> list[Position]:
 def test_what_was_read_is_held_until_its_partition_goes(bench: Bench) -> None:
     bench.assign(P0, P1)
     reading = bench.read(Message(P0, 0), Message(P1, 0))
-    assert bench.inlet.held(reading.rebalances) == {P0, P1}
+    assert bench.consumer.owned_since(reading.generation) == {P0, P1}
     bench.revoke(P1)
-    assert bench.inlet.held(reading.rebalances) == {P0}
+    assert bench.consumer.owned_since(reading.generation) == {P0}
 
 
 def test_a_partition_that_went_and_came_back_is_not_held(bench: Bench) -> None:
@@ -149,9 +149,9 @@ def test_a_partition_that_went_and_came_back_is_not_held(bench: Bench) -> None:
     reading = bench.read(Message(P0, 0), Message(P1, 0))
     bench.revoke(P1)
     bench.assign(P1)
-    assert bench.inlet.owned == {P0, P1}
-    assert bench.inlet.held(reading.rebalances) == {P0}
-    assert bench.inlet.held(bench.read(Message(P1, 5)).rebalances) == {P0, P1}
+    assert bench.consumer.owned == {P0, P1}
+    assert bench.consumer.owned_since(reading.generation) == {P0}
+    assert bench.consumer.owned_since(bench.read(Message(P1, 5)).generation) == {P0, P1}
 
 
 def test_a_dropped_batch_is_read_again_only_where_it_was_held(bench: Bench) -> None:
@@ -159,7 +159,7 @@ def test_a_dropped_batch_is_read_again_only_where_it_was_held(bench: Bench) -> N
     reading = bench.read(Message(P0, 3), Message(P1, 4))
     bench.revoke(P1)
     bench.assign(P1)
-    bench.inlet.rewind(reading.first(), reading.rebalances)
+    bench.consumer.seek_back(reading.first_offsets(), reading.generation)
     assert [(each.topic, each.partition, each.offset) for each in bench.client.seeks] == [(*P0, 3)]
 
 
@@ -167,17 +167,17 @@ def test_a_rewind_keeps_what_was_polled_of_other_partitions(bench: Bench) -> Non
     bench.assign(P0)
     reading = bench.read(Message(P0, 3))
     bench.client.script += [lambda: bench.assign(P1), Message(P1, 7), Message(P0, 4)]
-    bench.inlet.keep_alive(0)
-    bench.inlet.keep_alive(0)
-    bench.inlet.rewind(reading.first(), reading.rebalances)
+    bench.consumer.poll_paused(0)
+    bench.consumer.poll_paused(0)
+    bench.consumer.seek_back(reading.first_offsets(), reading.generation)
     assert where(bench.read()) == [Position(*P1, 7)]
 
 
 def test_what_was_polled_of_a_partition_goes_with_it(bench: Bench) -> None:
     bench.assign(P0, P1)
     bench.client.script += [Message(P0, 3), Message(P1, 3)]
-    bench.inlet.keep_alive(0)
-    bench.inlet.keep_alive(0)
+    bench.consumer.poll_paused(0)
+    bench.consumer.poll_paused(0)
     bench.revoke(P0)
     bench.assign(P0)
     assert where(bench.read()) == [Position(*P1, 3)]
@@ -203,19 +203,19 @@ def test_what_was_taken_before_a_partition_left_and_came_back_is_not_handed_out(
 def test_the_end_is_reached_when_every_partition_of_ours_is(bench: Bench) -> None:
     eof = KafkaError._PARTITION_EOF
     bench.assign(P0, P1)
-    assert not bench.read(Message(P0, 4, eof)).ended
-    assert bench.read(Message(P1, 9, eof)).ended
-    assert bench.inlet.ends == {P0: 4, P1: 9}
-    assert not bench.read(Message(P0, 4)).ended
+    assert not bench.read(Message(P0, 4, eof)).at_end
+    assert bench.read(Message(P1, 9, eof)).at_end
+    assert bench.consumer.end_offsets == {P0: 4, P1: 9}
+    assert not bench.read(Message(P0, 4)).at_end
     bench.revoke(P0)
-    assert bench.read().ended
+    assert bench.read().at_end
 
 
 def test_a_group_that_moves_on_while_partitions_begin_is_joined_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def begin(inlet: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
-        inlet.commit_first(dict.fromkeys(partitions, 0))
+    def begin(consumer: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
+        consumer.commit_first(dict.fromkeys(partitions, 0))
         return dict.fromkeys(partitions, 0)
 
     monkeypatch.setattr(module, "Consumer", Client)
@@ -223,13 +223,13 @@ def test_a_group_that_moves_on_while_partitions_begin_is_joined_again(
     bench.client.refuse = KafkaError.STALE_MEMBER_EPOCH
     with pytest.raises(BrokerUnreachable, match="the group moved on while partitions began"):
         bench.read(lambda: bench.assign(P0))
-    assert bench.inlet.owned == set()
+    assert bench.consumer.owned == set()
     with pytest.raises(BrokerUnreachable, match="the group moved on"):
-        bench.inlet.keep_alive(0)
+        bench.consumer.poll_paused(0)
 
 
 def test_a_partition_that_must_not_begin_stops_the_member(monkeypatch: pytest.MonkeyPatch) -> None:
-    def begin(_inlet: GroupConsumer, _partitions: list[Partition]) -> dict[Partition, int]:
+    def begin(_consumer: GroupConsumer, _partitions: list[Partition]) -> dict[Partition, int]:
         raise LostOffset("gone")
 
     monkeypatch.setattr(module, "Consumer", Client)
@@ -238,13 +238,13 @@ def test_a_partition_that_must_not_begin_stops_the_member(monkeypatch: pytest.Mo
         bench.read(lambda: bench.assign(P0))
     bench.client.script.append(lambda: bench.assign(P0))
     with pytest.raises(LostOffset):
-        bench.inlet.keep_alive(0)
+        bench.consumer.poll_paused(0)
 
 
 def test_offsets_of_partitions_that_left_are_not_committed(bench: Bench) -> None:
     bench.assign(P0, P1)
     bench.revoke(P1)
-    bench.inlet.commit({P0: 5, P1: 6})
+    bench.consumer.commit({P0: 5, P1: 6})
     [done] = bench.client.committed_now
     assert (done.topic, done.partition, done.offset, done.metadata) == (*P0, 5, "store-1")
 
@@ -254,21 +254,21 @@ def test_a_commit_that_the_group_refuses_is_a_stale_batch(bench: Bench, code: in
     bench.assign(P0)
     bench.client.refuse = code
     with pytest.raises(StaleBatch):
-        bench.inlet.commit({P0: 5})
+        bench.consumer.commit({P0: 5})
 
 
 def test_a_commit_that_nobody_answers_is_an_outage(bench: Bench) -> None:
     bench.assign(P0)
     bench.client.refuse = KafkaError.COORDINATOR_NOT_AVAILABLE
     with pytest.raises(BrokerUnreachable):
-        bench.inlet.commit({P0: 5})
+        bench.consumer.commit({P0: 5})
 
 
 def test_partitions_that_come_while_we_wait_are_paused_too_and_read_later(bench: Bench) -> None:
     bench.assign(P0)
-    bench.inlet.keep_alive(0)
+    bench.consumer.poll_paused(0)
     bench.client.script.append(lambda: bench.assign(P1))
-    bench.inlet.keep_alive(0)
+    bench.consumer.poll_paused(0)
     assert bench.client.paused == {P0, P1}
     bench.read()
     assert bench.client.paused == set()
@@ -276,38 +276,38 @@ def test_partitions_that_come_while_we_wait_are_paused_too_and_read_later(bench:
 
 def test_a_reading_narrows_to_the_partitions_that_are_left() -> None:
     both = [record(Position(*P0, 1)), record(Position(*P1, 2)), record(Position(*P1, 5))]
-    reading = PolledRecords(both, [(Position(*P2, 9), "bad")], metadata="m", rebalances=3)
-    assert reading.positions() == {P0: 2, P1: 6, P2: 10}
-    assert reading.first() == {P0: 1, P1: 2, P2: 9}
-    left = reading.of({P1})
-    assert (left.positions(), left.broken, left.metadata, left.rebalances) == ({P1: 6}, [], "m", 3)
+    reading = PolledRecords(both, [(Position(*P2, 9), "bad")], metadata="m", generation=3)
+    assert reading.next_offsets() == {P0: 2, P1: 6, P2: 10}
+    assert reading.first_offsets() == {P0: 1, P1: 2, P2: 9}
+    left = reading.only({P1})
+    assert (left.next_offsets(), left.broken, left.metadata, left.generation) == ({P1: 6}, [], "m", 3)
 
 
 def test_a_partition_that_stands_still_is_read_from_its_place_once_its_time_is_over(bench: Bench) -> None:
     bench.assign(P0, P1)
     bench.read(Message(P0, 3), Message(P1, 4))
-    bench.inlet.suspend(P0, 3, seconds=600)
+    bench.consumer.pause_until(P0, 3, seconds=600)
     assert [(each.topic, each.partition, each.offset) for each in bench.client.seeks] == [(*P0, 3)]
-    bench.inlet.keep_alive(0)
+    bench.consumer.poll_paused(0)
     assert bench.client.paused == {P0, P1}
     bench.read()
     assert bench.client.paused == {P0}, "what ends the pause of all does not end that of one"
-    bench.inlet.suspend(P0, 3, seconds=0)
+    bench.consumer.pause_until(P0, 3, seconds=0)
     bench.read()
-    assert (bench.client.paused, bench.inlet.pauses.until) == (set(), {})
+    assert (bench.client.paused, bench.consumer.pauses.until) == (set(), {})
 
 
 def test_a_partition_that_stood_still_and_came_back_is_read(bench: Bench) -> None:
     bench.assign(P0)
-    bench.inlet.suspend(P0, 3, seconds=600)
+    bench.consumer.pause_until(P0, 3, seconds=600)
     bench.revoke(P0)
     bench.assign(P0)
-    assert (bench.client.paused, bench.inlet.pauses.until) == (set(), {})
+    assert (bench.client.paused, bench.consumer.pauses.until) == (set(), {})
 
 
 def test_a_partition_that_went_while_everything_was_paused_is_read_when_it_comes_back(bench: Bench) -> None:
     bench.assign(P0, P1)
-    bench.inlet.keep_alive(0)
+    bench.consumer.poll_paused(0)
     bench.revoke(P0)
     bench.read()
     assert bench.client.paused == {P0}, "the client keeps the pause of what it has not any more"
@@ -319,5 +319,5 @@ def test_a_standstill_is_never_the_end(bench: Bench) -> None:
     eof = KafkaError._PARTITION_EOF
     bench.assign(P0, P1)
     bench.read(Message(P0, 4, eof), Message(P1, 9, eof))
-    bench.inlet.suspend(P0, 3, seconds=600)
-    assert not bench.read().ended
+    bench.consumer.pause_until(P0, 3, seconds=600)
+    assert not bench.read().at_end
