@@ -25,7 +25,7 @@ from clients.errors import is_no_answer, unreachable
 from schemas.errors import CommandEventError, OperationFailed
 
 TIMEOUT_S = 10.0
-_AGAIN_S = 0.1
+_RETRY_S = 0.1
 # New or failed-over partitions and coordinators answer so until every broker has heard who leads.
 _MOVING = frozenset(
     {
@@ -106,7 +106,7 @@ class Admin:
             patience_s: how long to ask again; None is the client's timeout.
 
         Raises:
-            BrokerUnreachable, OperationOperationFailed: as `answer`.
+            BrokerUnreachable, OperationFailed: as `answer`.
         """
         deadline = time.monotonic() + (self.timeout_s if patience_s is None else patience_s)
         while True:
@@ -115,7 +115,7 @@ class Admin:
             except KafkaException as error:
                 if not moving(error) or time.monotonic() >= deadline:
                     raise self.fault(error) from error
-                time.sleep(_AGAIN_S)
+                time.sleep(_RETRY_S)
             except FutureTimeout as error:
                 raise unreachable(self.cluster.bootstrap, self.timeout_s) from error
 
@@ -128,26 +128,28 @@ class Admin:
 
     def brokers(self) -> Brokers:
         """Who answers; raises BrokerUnreachable."""
-        found = self._metadata()
-        return Brokers(str(found.cluster_id), tuple(sorted(found.brokers)))
+        metadata = self._metadata()
+        return Brokers(str(metadata.cluster_id), tuple(sorted(metadata.brokers)))
 
     def topics(self) -> dict[str, TopicState]:
         """Every topic of the cluster; raises BrokerUnreachable."""
         return {
             name: TopicState(
                 len(topic.partitions),
-                min((len(each.replicas) for each in topic.partitions.values()), default=0),
-                tuple(sorted(each.id for each in topic.partitions.values() if each.leader < 0)),
+                min((len(partition.replicas) for partition in topic.partitions.values()), default=0),
+                tuple(
+                    sorted(partition.id for partition in topic.partitions.values() if partition.leader < 0)
+                ),
             )
             for name, topic in self._metadata().topics.items()
             if topic.error is None
         }
 
-    def edges(self, partitions: Iterable[Partition]) -> dict[Partition, Watermarks]:
+    def watermarks(self, partitions: Iterable[Partition]) -> dict[Partition, Watermarks]:
         """Where these partitions begin and end; the beginnings are asked last, so they are never too low.
 
         Raises:
-            BrokerUnreachable, OperationOperationFailed.
+            BrokerUnreachable, OperationFailed.
         """
         wanted = list(partitions)
         if not wanted:
@@ -155,21 +157,24 @@ class Admin:
         stable = self._offsets(wanted, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]  # the client has no types here
         high = self._offsets(wanted, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]  # the client has no types here
         low = self._offsets(wanted, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]  # the client has no types here
-        return {each: Watermarks(low[each], max(stable[each], low[each]), high[each]) for each in wanted}
+        return {
+            partition: Watermarks(low[partition], max(stable[partition], low[partition]), high[partition])
+            for partition in wanted
+        }
 
-    def since(self, partitions: Iterable[Partition], at: int) -> dict[Partition, int | None]:
-        """Per partition, the first offset of a record that is as young as that, or younger; None without one.
+    def offsets_since(self, partitions: Iterable[Partition], timestamp: int) -> dict[Partition, int | None]:
+        """Per partition, the first offset whose record has that timestamp or a later one; None without one.
 
         Args:
             partitions: which.
-            at: ms since the epoch, UTC.
+            timestamp: ms since the epoch, UTC.
 
         Raises:
-            BrokerUnreachable, OperationOperationFailed.
+            BrokerUnreachable, OperationFailed.
         """
-        spec = OffsetSpec.for_timestamp(at)
-        found = self._offsets(list(partitions), spec, IsolationLevel.READ_UNCOMMITTED)
-        return {each: offset if offset >= 0 else None for each, offset in found.items()}
+        spec = OffsetSpec.for_timestamp(timestamp)
+        offsets = self._offsets(list(partitions), spec, IsolationLevel.READ_UNCOMMITTED)
+        return {partition: offset if offset >= 0 else None for partition, offset in offsets.items()}
 
     def _metadata(self) -> Any:
         try:
@@ -181,18 +186,18 @@ class Admin:
         self, wanted: list[Partition], spec: OffsetSpec, isolation: IsolationLevel
     ) -> Mapping[Partition, int]:
         deadline = time.monotonic() + self.timeout_s
-        found: dict[Partition, int] = {}
-        while left := [each for each in wanted if each not in found]:
+        offsets: dict[Partition, int] = {}
+        while missing := [partition for partition in wanted if partition not in offsets]:
             futures = self.client.list_offsets(
-                {TopicPartition(*each): spec for each in left},
+                {TopicPartition(*partition): spec for partition in missing},
                 isolation_level=isolation,
                 request_timeout=self.timeout_s,
             )
-            for each, future in futures.items():
+            for partition, future in futures.items():
                 if (offset := self._offset(future, deadline)) is not None:
-                    found[each.topic, each.partition] = offset
-            time.sleep(0 if len(found) == len(wanted) else _AGAIN_S)
-        return found
+                    offsets[partition.topic, partition.partition] = offset
+            time.sleep(0 if len(offsets) == len(wanted) else _RETRY_S)
+        return offsets
 
     def _offset(self, future: "Future[ListOffsetsResultInfo]", deadline: float) -> int | None:
         """One answer; None while the partition's leader is moving."""
@@ -206,9 +211,9 @@ class Admin:
             raise unreachable(self.cluster.bootstrap, self.timeout_s) from error
 
 
-def partitions_of(found: Mapping[str, TopicState], names: Iterable[str]) -> list[Partition]:
+def partitions_of(topics: Mapping[str, TopicState], names: Iterable[str]) -> list[Partition]:
     """The partitions of those topics that are there, in the order of the names."""
-    return [(name, number) for name in names if name in found for number in range(found[name].partitions)]
+    return [(name, number) for name in names if name in topics for number in range(topics[name].partitions)]
 
 
 def moving(error: KafkaException) -> bool:

@@ -22,7 +22,7 @@ from schemas.envelope import Headers
 from schemas.errors import OperationFailed, Position
 
 STALL_S = 30.0
-_STEP_S = 0.2
+_POLL_S = 0.2
 _BATCH = 2_000
 _BROKEN = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION)  # noqa: SLF001 - librdkafka's local codes
 
@@ -39,16 +39,16 @@ class LogRecord(NamedTuple):
 
 def scan(
     cluster: Cluster,
-    edges: Mapping[Partition, Watermarks],
+    watermarks: Mapping[Partition, Watermarks],
     *,
     starts: Mapping[Partition, int] | None = None,
     stall_s: float = STALL_S,
 ) -> Generator[LogRecord, None, None]:
-    """Every committed record between the edges; in order within a partition.
+    """Every committed record between the watermarks; in order within a partition.
 
     Args:
         cluster: where.
-        edges: the partitions to read, and where they begin and end.
+        watermarks: the partitions to read, and where they begin and end.
         starts: first offsets, where they are not the partitions' beginnings.
         stall_s: longest time without progress.
 
@@ -56,22 +56,27 @@ def scan(
         BrokerUnreachable: no progress for `stall_s`.
         OperationFailed: records were deleted while they were read.
     """
-    begin = {each: max(edge.low, (starts or {}).get(each, edge.low)) for each, edge in edges.items()}
-    open_ends = {each: edge.stable for each, edge in edges.items() if begin[each] < edge.stable}
+    begin = {
+        partition: max(marks.low, (starts or {}).get(partition, marks.low))
+        for partition, marks in watermarks.items()
+    }
+    open_ends = {
+        partition: marks.stable for partition, marks in watermarks.items() if begin[partition] < marks.stable
+    }
     if not open_ends:
         return
-    with _assigned(cluster, {each: begin[each] for each in open_ends}) as consumer:
+    with _assigned(cluster, {partition: begin[partition] for partition in open_ends}) as consumer:
         for message in _messages(consumer, cluster, stall_s):
-            each, entry = _sort(message)
-            if each not in open_ends:
+            partition, record = _from_message(message)
+            if partition not in open_ends:
                 continue
-            if entry is not None and entry.position.offset < open_ends[each]:
-                yield entry
-            if entry is None or entry.position.offset >= open_ends[each] - 1:
-                del open_ends[each]
+            if record is not None and record.position.offset < open_ends[partition]:
+                yield record
+            if record is None or record.position.offset >= open_ends[partition] - 1:
+                del open_ends[partition]
                 if not open_ends:
                     return
-                consumer.incremental_unassign([TopicPartition(*each)])
+                consumer.incremental_unassign([TopicPartition(*partition)])
 
 
 def firsts(
@@ -83,16 +88,16 @@ def firsts(
         BrokerUnreachable: no progress for `stall_s`.
         OperationFailed: an offset lies outside its log.
     """
-    found: dict[Partition, LogRecord | None] = {}
+    records: dict[Partition, LogRecord | None] = {}
     if not starts:
-        return found
+        return records
     with _assigned(cluster, starts) as consumer:
         for message in _messages(consumer, cluster, stall_s):
-            each, entry = _sort(message)
-            found.setdefault(each, entry)
-            if len(found) == len(starts):
+            partition, record = _from_message(message)
+            records.setdefault(partition, record)
+            if len(records) == len(starts):
                 break
-    return found
+    return records
 
 
 @contextmanager
@@ -100,19 +105,21 @@ def _assigned(cluster: Cluster, starts: Mapping[Partition, int]) -> Iterator[Con
     # The broker holds a question at the end of a log open for this long: short, as every end is waited for.
     consumer = Consumer(cluster.reader(**{"fetch.wait.max.ms": 100}))
     try:
-        consumer.incremental_assign([TopicPartition(*each, offset) for each, offset in starts.items()])
+        consumer.incremental_assign(
+            [TopicPartition(*partition, offset) for partition, offset in starts.items()]
+        )
         yield consumer
     finally:
         consumer.close()
 
 
 def _messages(consumer: Consumer, cluster: Cluster, stall_s: float) -> Iterator[Message]:
-    patience = time.monotonic() + stall_s
+    deadline = time.monotonic() + stall_s
     while True:
         # A poll waits for the first record; `consume` would wait for a full batch.
-        first = consumer.poll(_STEP_S)
+        first = consumer.poll(_POLL_S)
         if first is None:
-            if time.monotonic() > patience:
+            if time.monotonic() > deadline:
                 raise unreachable(cluster.bootstrap, stall_s)
             continue
         for message in [first, *consumer.consume(_BATCH, 0)]:
@@ -120,22 +127,22 @@ def _messages(consumer: Consumer, cluster: Cluster, stall_s: float) -> Iterator[
             if error is None or error.code() == PARTITION_EOF or error.code() in _BROKEN:
                 yield message
                 # After it: a caller that takes its time with a record is no silence of the broker's.
-                patience = time.monotonic() + stall_s
+                deadline = time.monotonic() + stall_s
             elif error.code() == AUTO_OFFSET_RESET:
                 raise OperationFailed(
                     f"{message.topic()}: records were deleted while they were read ({error.str()})"
                 )
 
 
-def _sort(message: Message) -> tuple[Partition, LogRecord | None]:
+def _from_message(message: Message) -> tuple[Partition, LogRecord | None]:
     """A message's partition, and its record; None is the end of the partition."""
-    topic, number, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
+    position = Position(message.topic() or "", message.partition() or 0, message.offset() or 0)
     error = message.error()
-    if error is not None and error.code() == PARTITION_EOF:
-        return (topic, number), None
-    where = Position(topic, number, offset)
-    if error is not None:
-        return (topic, number), LogRecord(where, 0, None, None, ())
-    return (topic, number), LogRecord(
-        where, message.timestamp()[1], message.key(), message.value(), headers_of(message) or ()
-    )
+    if error is None:
+        record = LogRecord(
+            position, message.timestamp()[1], message.key(), message.value(), headers_of(message) or ()
+        )
+        return position.topic_partition, record
+    if error.code() == PARTITION_EOF:
+        return position.topic_partition, None
+    return position.topic_partition, LogRecord(position, 0, None, None, ())

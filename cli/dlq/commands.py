@@ -60,7 +60,7 @@ def list_letters(
     """List the dead letters that somebody must decide about, one after the other as they are read."""
     wanted = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
     count = 0
-    for letter in listing.listed(world(ctx).cluster, all_topics(), wanted, every=every):
+    for letter in listing.find_dead_letters(world(ctx).cluster, all_topics(), wanted, every=every):
         count += 1
         if as_json:
             output.emit(letters.fields(letter))
@@ -81,7 +81,7 @@ def show(
     here = world(ctx)
     letter = listing.fetch(here.cluster, all_topics(), position)
     if letter.topic.kind is Kind.DEAD_LETTER:
-        found = decisions.about(Admin(here.cluster), letter.topic, letter.entry.position)
+        found = decisions.decision_about(Admin(here.cluster), letter.topic, letter.record.position)
         letter = letter._replace(decision=found)
     message, fault = _decode(here, letter)
     if as_json:
@@ -161,11 +161,11 @@ def _decide(
     run = Redrive(here.cluster, all_topics(), wanted, ruling)
     doing = "redriving" if ruling.how == "redriven" else "discarding"
     try:
-        with progress(doing, lambda: run.tally.total, lambda: run.tally.walked):
+        with progress(doing, lambda: run.progress.total, lambda: run.progress.walked):
             tally = run.run()
     except KeyboardInterrupt:
         if not ruling.dry_run:
-            said = f"stopped after {run.tally.done:,} were {ruling.how}"
+            said = f"stopped after {run.progress.done:,} were {ruling.how}"
             output.log.print(f"{said}; the same command again goes on from there")
         raise
     if as_json:
@@ -173,15 +173,15 @@ def _decide(
     else:
         letters.print_tally(tally, ruling)
     for name in tally.groups if ruling.how == "redriven" else ():
-        warning = redrive.nobody_takes(here.cluster, all_topics(), name)
+        warning = redrive.missing_member_warning(here.cluster, all_topics(), name)
         if warning:
             output.log.print(f"[yellow]warning:[/yellow] {cell(warning)}", soft_wrap=True)
 
 
 def _decode(here: AppContext, letter: DeadLetter) -> tuple[Message | None, str | None]:
-    entry = letter.entry
+    record = letter.record
     source = letter.topic.source or letter.topic.name
     try:
-        return here.codec.decode(source, entry.key, entry.value, entry.position), None
+        return here.codec.decode(source, record.key, record.value, record.position), None
     except (UndecodableMessage, RegistryUnreachable) as error:
         return None, str(error)

@@ -17,7 +17,7 @@ _SHOWN = 400
 
 def fields(letter: DeadLetter) -> dict[str, Any]:
     """A dead letter as `--json` shows it."""
-    where, origin, reason = letter.entry.position, letter.reason.origin, letter.reason
+    where, origin, reason = letter.record.position, letter.reason.origin, letter.reason
     return {
         "group": letter.topic.owner if _given_up(letter) else None,
         "topic": where.topic,
@@ -30,7 +30,7 @@ def fields(letter: DeadLetter) -> dict[str, Any]:
         "error": _short(reason.error),
         "message": reason.message,
         "attempts": reason.attempts,
-        "at": rfc3339(letter.entry.timestamp),
+        "at": rfc3339(letter.record.timestamp),
         "error_class": reason.error,
         "decision": _decision(letter.decision),
     }
@@ -38,14 +38,14 @@ def fields(letter: DeadLetter) -> dict[str, Any]:
 
 def contents(letter: DeadLetter, message: Message | None, fault: str | None) -> dict[str, Any]:
     """What a dead letter holds, for `--json`: bytes as hexadecimal, the message if it can be read."""
-    entry = letter.entry
+    record = letter.record
     return {
-        "key": entry.key.hex() if entry.key is not None else None,
-        "value": entry.value.hex() if entry.value is not None else None,
+        "key": record.key.hex() if record.key is not None else None,
+        "value": record.value.hex() if record.value is not None else None,
         "type": type(message).__name__ if message is not None else None,
         "decoded": _plain(message) if message is not None else None,
         "undecodable": fault,
-        "headers": [{"name": name, "value": text} for name, text in dead_letters.shown(entry.headers)],
+        "headers": [{"name": name, "value": text} for name, text in dead_letters.shown(record.headers)],
     }
 
 
@@ -56,9 +56,9 @@ def print_line(letter: DeadLetter) -> None:
     name = _short(reason.error) or ("no reason" if _given_up(letter) else "not a dead letter")
     tried = "" if reason.attempts in (None, 1) else f"  {reason.attempts} attempts"
     output.console.print(
-        f"[bold]{cell(letter.entry.position)}[/bold]  {order}  "
+        f"[bold]{cell(letter.record.position)}[/bold]  {order}  "
         f"[red]{cell(name)}[/red]{tried}  "
-        f"[dim]{rfc3339(letter.entry.timestamp)}[/dim]",
+        f"[dim]{rfc3339(letter.record.timestamp)}[/dim]",
         soft_wrap=True,
     )
     if reason.message:
@@ -74,9 +74,9 @@ def print_whole(letter: DeadLetter, message: Message | None, fault: str | None) 
     print_line(letter)
     if letter.reason.timestamp is not None:
         _section("written", [rfc3339(letter.reason.timestamp)])
-    key = letter.entry.key
+    key = letter.record.key
     _section("key", ["null"] if key is None else _key_lines(key, letter.order_id))
-    value = letter.entry.value
+    value = letter.record.value
     if message is not None:
         _section(type(message).__name__, _field_lines(message))
     else:
@@ -84,7 +84,7 @@ def print_whole(letter: DeadLetter, message: Message | None, fault: str | None) 
         _section("value", ["null"] if value is None else dead_letters.hexdump(value) or ["empty"])
     _section(
         "headers",
-        [f"{name} = {text}" for name, text in dead_letters.shown(letter.entry.headers, limit=_SHOWN)],
+        [f"{name} = {text}" for name, text in dead_letters.shown(letter.record.headers, limit=_SHOWN)],
     )
 
 

@@ -2,9 +2,8 @@
 
 Promises: never facts, results or the control topic; never a record younger than the limit, one that its owner
 has not committed, a dead letter that nobody decided or the command that it is about, or a decision about a
-letter that is still there. Only
-beginnings of logs are deleted, below what groups have committed, so no group loses an offset. A rehearsal
-deletes nothing. Killed half-way, the same command goes on.
+letter that is still there. Only the beginnings of logs are deleted, below what groups have committed, so no
+group loses an offset. A dry run deletes nothing. Killed half-way, the same command goes on.
 
 The order is part of it: commands and dead letters first, and what their logs then begin with decides about
 the retry topics.
@@ -27,7 +26,7 @@ from clients.log_reader import LogRecord, scan
 from operations import groups
 from operations.cleaning.plan import YOUNG, Prefix, bound, command_stays, letter_stays, retry_stays
 from operations.dead_letters import decisions
-from operations.dead_letters.decided import Decided
+from operations.dead_letters.decisions import PartitionOffset
 from schemas import dead_letters, topics
 from schemas.errors import TopicMissing
 from schemas.topics import Kind, Topic
@@ -52,12 +51,12 @@ class Cleaned(NamedTuple):
     @property
     def deleted(self) -> int:
         """Records that were deleted, or would be."""
-        return sum(each.records for each in self.partitions.values())
+        return sum(prefix.records for prefix in self.partitions.values())
 
     @property
     def left(self) -> int:
         """Offsets that stay, transaction markers among them."""
-        return sum(self.ends[number] - each.upto for number, each in self.partitions.items())
+        return sum(self.ends[number] - prefix.upto for number, prefix in self.partitions.items())
 
 
 class Clean:
@@ -90,96 +89,98 @@ class Clean:
             TopicMissing: `cev topics create` creates it.
             BrokerUnreachable, OperationFailed: it stopped; what is deleted is deleted.
         """
-        found = self._admin.topics()
-        if missing := [topic.name for topic in self._catalogue if topic.name not in found]:
+        states = self._admin.topics()
+        if missing := [topic.name for topic in self._catalogue if topic.name not in states]:
             raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
-        edges = self._admin.edges(partitions_of(found, [topic.name for topic in self._catalogue]))
-        self._lows = {each: edge.low for each, edge in edges.items()}
+        names = [topic.name for topic in self._catalogue]
+        watermarks = self._admin.watermarks(partitions_of(states, names))
+        self._lows = {partition: marks.low for partition, marks in watermarks.items()}
         topics = [topic for kind in CLEANED for topic in self._catalogue if topic.kind is kind]
-        names = {topic.name for topic in topics}
-        self.total = sum(edge.stable - edge.low for each, edge in edges.items() if each[0] in names)
-        return [self._clean(topic, _of(topic, edges)) for topic in topics]
+        self.total = sum(
+            marks.stable - marks.low for topic in topics for marks in _of(topic, watermarks).values()
+        )
+        return [self._clean(topic, _of(topic, watermarks)) for topic in topics]
 
-    def _clean(self, topic: Topic, edges: Mapping[Partition, Watermarks]) -> Cleaned:
-        prefixes = self._bounds(topic, edges)
-        self._look(topic, edges, prefixes)
-        todo = {each: found.upto for each, found in prefixes.items() if found.upto > found.low}
+    def _clean(self, topic: Topic, watermarks: Mapping[Partition, Watermarks]) -> Cleaned:
+        prefixes = self._bounds(topic, watermarks)
+        self._check_records(topic, watermarks, prefixes)
+        deletions = {
+            partition: prefix.upto for partition, prefix in prefixes.items() if prefix.upto > prefix.low
+        }
         if not self._dry_run:
-            self._delete(todo)
-        self._lows |= todo
+            self._delete(deletions)
+        self._lows |= deletions
         return Cleaned(
             topic,
-            {number: found for (_, number), found in prefixes.items()},
-            {number: edge.stable for (_, number), edge in edges.items()},
+            {number: prefix for (_, number), prefix in prefixes.items()},
+            {number: marks.stable for (_, number), marks in watermarks.items()},
         )
 
-    def _bounds(self, topic: Topic, edges: Mapping[Partition, Watermarks]) -> dict[Partition, Prefix]:
+    def _bounds(self, topic: Topic, watermarks: Mapping[Partition, Watermarks]) -> dict[Partition, Prefix]:
         owned = topic.kind is not Kind.DEAD_LETTER
-        handled = groups.committed(self._admin, [topic.owner], edges)[topic.owner] if owned else {}
-        young = self._admin.since(edges, self._before)
-        found = {}
-        for each, edge in edges.items():
-            committed = handled.get(each)
-            offset = committed.offset if committed is not None else None
-            limit = bound(edge.low, edge.stable, offset, young[each], owned=owned)
-            found[each] = Prefix(edge.low, limit.offset, limit.why)
-        return found
+        committed = groups.committed(self._admin, [topic.owner], watermarks)[topic.owner] if owned else {}
+        young = self._admin.offsets_since(watermarks, self._before)
+        prefixes = {}
+        for partition, marks in watermarks.items():
+            handled = committed[partition].offset if partition in committed else None
+            limit = bound(marks.low, marks.stable, handled, young[partition], owned=owned)
+            prefixes[partition] = Prefix(marks.low, limit.offset, limit.why)
+        return prefixes
 
-    def _look(
-        self, topic: Topic, edges: Mapping[Partition, Watermarks], prefixes: Mapping[Partition, Prefix]
+    def _check_records(
+        self, topic: Topic, watermarks: Mapping[Partition, Watermarks], prefixes: Mapping[Partition, Prefix]
     ) -> None:
         """Look at every record that may go: the broker's index of times is a promise, this is a proof."""
-        stays = self._rule(topic)
+        reason_to_stay = self._rule(topic)
         within = {
-            each: edge._replace(stable=prefixes[each].upto)
-            for each, edge in edges.items()
-            if prefixes[each].upto > edge.low
+            partition: marks._replace(stable=prefixes[partition].upto)
+            for partition, marks in watermarks.items()
+            if prefixes[partition].upto > marks.low
         }
-        with closing(scan(self._cluster, within)) as entries:
-            for entry in entries:
+        with closing(scan(self._cluster, within)) as records:
+            for record in records:
                 self.walked += 1
-                young = entry.timestamp >= self._before
-                prefixes[entry.position.topic_partition].take(
-                    entry.position.offset, YOUNG if young else stays(entry)
-                )
-                if all(prefixes[each].closed for each in within):
+                young = record.timestamp >= self._before
+                reason = YOUNG if young else reason_to_stay(record)
+                prefixes[record.position.topic_partition].take(record.position.offset, reason)
+                if all(prefixes[partition].closed for partition in within):
                     break
 
     def _rule(self, topic: Topic) -> Callable[[LogRecord], str | None]:
         if topic.kind is Kind.DEAD_LETTER:
-            decided, old = Decided(), Decided()
-            for made in decisions.made(self._admin, topic):
-                decided.add(made.partition, made.offset)
-                if made.entry.timestamp < self._before:
-                    old.add(made.partition, made.offset)
-            return lambda entry: letter_stays(entry, decided, old)
+            decided: set[PartitionOffset] = set()
+            old: set[PartitionOffset] = set()
+            for decision in decisions.read_decisions(self._admin, topic):
+                decided.add(decision.letter)
+                if decision.record.timestamp < self._before:
+                    old.add(decision.letter)
+            return lambda record: letter_stays(record, decided, old)
         if topic.kind is Kind.RETRY:
             letters = topics.dead_letters(topic.owner, topic.source or "")
-            return lambda entry: retry_stays(entry, letters, self._lows)
+            return lambda record: retry_stays(record, letters, self._lows)
         waiting = self._undecided(topic)
-        return lambda entry: command_stays(entry, waiting)
+        return lambda record: command_stays(record, waiting)
 
-    def _undecided(self, topic: Topic) -> Decided:
+    def _undecided(self, topic: Topic) -> set[PartitionOffset]:
         """Where on a command topic the records lie whose dead letters nobody has decided."""
         name = topics.dead_letters(topic.owner, topic.name)
-        letters = [each for each in self._catalogue if each.name == name]
-        edges = self._admin.edges(partitions_of(self._admin.topics(), [name])) if letters else {}
-        found = Decided()
-        for letter in letters:
-            for entry in decisions.undecided(self._admin, letter, edges):
-                origin = dead_letters.parse(entry.headers).origin
+        origins: set[PartitionOffset] = set()
+        for dead_letter_topic in (candidate for candidate in self._catalogue if candidate.name == name):
+            watermarks = self._admin.watermarks(partitions_of(self._admin.topics(), [name]))
+            for letter in decisions.undecided(self._admin, dead_letter_topic, watermarks):
+                origin = dead_letters.parse(letter.headers).origin
                 if origin is not None and origin.topic == topic.name:
-                    found.add(origin.partition, origin.offset)
-        return found
+                    origins.add((origin.partition, origin.offset))
+        return origins
 
-    def _delete(self, todo: Mapping[Partition, int]) -> None:
-        for each, offset in todo.items():
-            self._admin.ask(partial(self._deletion, TopicPartition(*each, offset)))
+    def _delete(self, deletions: Mapping[Partition, int]) -> None:
+        for partition, offset in deletions.items():
+            self._admin.ask(partial(self._delete_below, TopicPartition(*partition, offset)))
 
-    def _deletion(self, where: TopicPartition) -> Future[DeletedRecords]:
-        [asked] = self._admin.client.delete_records([where], request_timeout=self._admin.timeout_s).values()
-        return asked
+    def _delete_below(self, end: TopicPartition) -> Future[DeletedRecords]:
+        [future] = self._admin.client.delete_records([end], request_timeout=self._admin.timeout_s).values()
+        return future
 
 
-def _of(topic: Topic, edges: Mapping[Partition, Watermarks]) -> dict[Partition, Watermarks]:
-    return {each: edge for each, edge in edges.items() if each[0] == topic.name}
+def _of(topic: Topic, watermarks: Mapping[Partition, Watermarks]) -> dict[Partition, Watermarks]:
+    return {partition: marks for partition, marks in watermarks.items() if partition[0] == topic.name}

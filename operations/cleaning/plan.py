@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from clients.admin import Partition
 from clients.log_reader import LogRecord
-from operations.dead_letters.decided import Decided
+from operations.dead_letters.decisions import PartitionOffset
 from schemas import dead_letters, decisions
 from schemas.errors import Position
 
@@ -94,56 +94,58 @@ def bound(low: int, end: int, handled: int | None, young: int | None, *, owned: 
     if young is not None:
         limits.append(Bound(young, YOUNG))
     # The end of the log comes first: nothing stops a partition that may be cleaned as a whole.
-    return min((each._replace(offset=max(each.offset, low)) for each in limits), key=lambda each: each.offset)
+    return min(
+        (limit._replace(offset=max(limit.offset, low)) for limit in limits), key=lambda limit: limit.offset
+    )
 
 
-def command_stays(entry: LogRecord, undecided: Decided) -> str | None:
+def command_stays(record: LogRecord, undecided: set[PartitionOffset]) -> str | None:
     """Why a handled command must stay; None if it may go.
 
     Args:
-        entry: the command.
+        record: the command.
         undecided: where the records lie whose dead letters nobody has decided.
     """
-    return UNDECIDED if (entry.position.partition, entry.position.offset) in undecided else None
+    return UNDECIDED if (record.position.partition, record.position.offset) in undecided else None
 
 
-def letter_stays(entry: LogRecord, decided: Decided, old: Decided) -> str | None:
+def letter_stays(record: LogRecord, decided: set[PartitionOffset], old: set[PartitionOffset]) -> str | None:
     """Why a dead letter must stay; None if it may go.
 
     Args:
-        entry: the letter.
+        record: the letter.
         decided: what is decided.
         old: what was decided before the limit.
     """
-    where = (entry.position.partition, entry.position.offset)
-    if where in old:
+    letter = (record.position.partition, record.position.offset)
+    if letter in old:
         return None
-    return FRESH if where in decided else UNDECIDED
+    return FRESH if letter in decided else UNDECIDED
 
 
-def retry_stays(entry: LogRecord, letters: str, lows: Mapping[Partition, int]) -> str | None:
+def retry_stays(record: LogRecord, letters: str, lows: Mapping[Partition, int]) -> str | None:
     """Why a handled record of a retry topic must stay; None if it may go.
 
     Args:
-        entry: the record.
+        record: the record.
         letters: the dead-letter topic that it belongs to.
         lows: where the logs of dead-letter, command and fact topics begin.
     """
-    about = decisions.decides(entry.headers, letters)
-    if about is None:
+    letter = decisions.decides(record.headers, letters)
+    if letter is None:
         return None
-    if _there(Position(letters, *about), lows):
+    if _is_present(Position(letters, *letter), lows):
         return NEEDED
-    origin = dead_letters.parse(entry.headers).origin
-    discards = decisions.is_discard(entry.headers)
-    return REMEMBERED if discards and origin is not None and _there(origin, lows) else None
+    origin = dead_letters.parse(record.headers).origin
+    discards = decisions.is_discard(record.headers)
+    return REMEMBERED if discards and origin is not None and _is_present(origin, lows) else None
 
 
-def _there(where: Position, lows: Mapping[Partition, int]) -> bool:
-    low = lows.get((where.topic, where.partition))
-    return low is not None and where.offset >= low
+def _is_present(position: Position, lows: Mapping[Partition, int]) -> bool:
+    low = lows.get(position.topic_partition)
+    return low is not None and position.offset >= low
 
 
 def reasons(prefixes: Iterable[Prefix]) -> list[str]:
     """What stops the cleaning of a topic, each once."""
-    return sorted({each.why for each in prefixes if each.why is not None})
+    return sorted({prefix.why for prefix in prefixes if prefix.why is not None})

@@ -13,7 +13,6 @@ from clients.admin import Admin, Partition, Watermarks, partitions_of
 from clients.config import Cluster
 from clients.log_reader import LogRecord, firsts, scan
 from operations.dead_letters import decisions
-from operations.dead_letters.decided import Decided
 from schemas import dead_letters
 from schemas.dead_letters import Reason
 from schemas.decisions import Decision
@@ -28,14 +27,14 @@ class DeadLetter(NamedTuple):
 
     Attributes:
         topic: the dead-letter topic that it lies on; its owner is the group.
-        entry: the record there.
+        record: the record there.
         order_id: the order that its key names, or None.
         reason: what its headers say.
         decision: what an operator decided about it; None if nothing, or where nobody asked.
     """
 
     topic: Topic
-    entry: LogRecord
+    record: LogRecord
     order_id: int | None
     reason: Reason
     decision: Decision | None = None
@@ -66,24 +65,24 @@ class Filter(NamedTuple):
         return (
             self.group in (None, topic.owner)
             and self.topic in (None, topic.name, topic.source)
-            and (not self.positions or any(each.topic == topic.name for each in self.positions))
+            and (not self.positions or any(position.topic == topic.name for position in self.positions))
         )
 
     def matches(self, letter: DeadLetter) -> bool:
         """Whether one dead letter is meant."""
-        at = letter.entry.timestamp
-        said = f"{letter.reason.error or ''} {letter.reason.message or ''}".casefold()
+        at = letter.record.timestamp
+        reason = f"{letter.reason.error or ''} {letter.reason.message or ''}".casefold()
         return (
             self.wants_topic(letter.topic)
             and self.order_id in (None, letter.order_id)
-            and (not self.positions or letter.entry.position in self.positions)
-            and (self.error is None or self.error.casefold() in said)
+            and (not self.positions or letter.record.position in self.positions)
+            and (self.error is None or self.error.casefold() in reason)
             and (self.since is None or at >= self.since)
             and (self.until is None or at < self.until)
         )
 
 
-def listed(
+def find_dead_letters(
     cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter, *, every: bool = False
 ) -> Iterator[DeadLetter]:
     """The dead letters that are meant, and that somebody must decide about.
@@ -100,30 +99,30 @@ def listed(
         TopicMissing: `cev topics create` creates it.
     """
     admin = Admin(cluster)
-    topics, edges = ends(admin, catalogue, wanted)
-    known: dict[str, Decided | Mapping[tuple[int, int], Decision]] = {
-        name: decisions.details(admin, topic) if every else decisions.decided(admin, topic)
+    topics, watermarks = topics_and_watermarks(admin, catalogue, wanted)
+    known: dict[str, set[decisions.PartitionOffset] | Mapping[decisions.PartitionOffset, Decision]] = {
+        name: decisions.decisions_by_letter(admin, topic) if every else decisions.decided(admin, topic)
         for name, topic in topics.items()
     }
-    for entry in scan(cluster, edges):
-        topic, number, offset = entry.position
-        letter, about = of(topics[topic], entry), known[topic]
-        if isinstance(about, Decided):
-            if (number, offset) in about:
+    for record in scan(cluster, watermarks):
+        topic, partition, offset = record.position
+        letter, decided = from_record(topics[topic], record), known[topic]
+        if isinstance(decided, set):
+            if (partition, offset) in decided:
                 continue
         else:
-            letter = letter._replace(decision=about.get((number, offset)))
+            letter = letter._replace(decision=decided.get((partition, offset)))
         if wanted.matches(letter):
             yield letter
 
 
-def ends(
+def topics_and_watermarks(
     admin: Admin, catalogue: Sequence[Topic], wanted: Filter
 ) -> tuple[dict[str, Topic], dict[Partition, Watermarks]]:
     """The dead-letter topics that can hold what is meant, by name, and where they begin and end now.
 
     Raises:
-        UsageError, BrokerUnreachable, OperationFailed, TopicMissing: as `listed`.
+        UsageError, BrokerUnreachable, OperationFailed, TopicMissing: as `find_dead_letters`.
     """
     letters = [topic for topic in catalogue if topic.kind is Kind.DEAD_LETTER]
     topics = {topic.name: topic for topic in letters if wanted.wants_topic(topic)}
@@ -132,10 +131,10 @@ def ends(
             "no dead-letter topic is of that group and topic; there are "
             + ", ".join(topic.name for topic in letters)
         )
-    found = admin.topics()
-    if missing := sorted(set(topics) - set(found)):
+    states = admin.topics()
+    if missing := sorted(set(topics) - set(states)):
         raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
-    return topics, admin.edges(partitions_of(found, topics))
+    return topics, admin.watermarks(partitions_of(states, topics))
 
 
 def fetch(cluster: Cluster, catalogue: Sequence[Topic], text: str) -> DeadLetter:
@@ -151,34 +150,34 @@ def fetch(cluster: Cluster, catalogue: Sequence[Topic], text: str) -> DeadLetter
         TopicMissing, BrokerUnreachable: it cannot be looked up.
         OperationFailed: no record is there; the message says why.
     """
-    where = parse_position(text)
-    topic = next((each for each in catalogue if each.name == where.topic), None)
+    position = parse_position(text)
+    topic = next((topic for topic in catalogue if topic.name == position.topic), None)
     if topic is None:
         raise UsageError(
-            f"there is no topic {where.topic!r} in the catalogue; `cev dlq list` shows positions"
+            f"there is no topic {position.topic!r} in the catalogue; `cev dlq list` shows positions"
         )
     admin = Admin(cluster)
     partitions = partitions_of(admin.topics(), [topic.name])
     if not partitions:
         raise TopicMissing(f"topic {topic.name} is missing; `cev topics create` creates it")
-    each = (where.topic, where.partition)
-    if each not in partitions:
-        raise UsageError(f"{topic.name} has partitions 0 to {len(partitions) - 1}, not {where.partition}")
-    edge = admin.edges([each])[each]
-    if not edge.low <= where.offset < edge.stable:
-        held = f"it holds {edge.low} to {edge.stable - 1}" if edge.stable > edge.low else "it is empty"
-        raise OperationFailed(f"no record is at {where}: {held}")
-    entry = firsts(cluster, {each: where.offset})[each]
-    if entry is None or entry.position.offset != where.offset:
+    partition = position.topic_partition
+    if partition not in partitions:
+        raise UsageError(f"{topic.name} has partitions 0 to {len(partitions) - 1}, not {position.partition}")
+    low, stable, _ = admin.watermarks([partition])[partition]
+    if not low <= position.offset < stable:
+        contents = f"it holds {low} to {stable - 1}" if stable > low else "it is empty"
+        raise OperationFailed(f"no record is at {position}: {contents}")
+    record = firsts(cluster, {partition: position.offset})[partition]
+    if record is None or record.position.offset != position.offset:
         raise OperationFailed(
-            f"no record is at {where}: a transaction's marker or a record that was never committed"
+            f"no record is at {position}: a transaction's marker or a record that was never committed"
         )
-    return of(topic, entry)
+    return from_record(topic, record)
 
 
-def of(topic: Topic, entry: LogRecord) -> DeadLetter:
-    """A record of a dead-letter topic, read."""
-    return DeadLetter(topic, entry, dead_letters.order_id(entry.key), dead_letters.parse(entry.headers))
+def from_record(topic: Topic, record: LogRecord) -> DeadLetter:
+    """A record of a dead-letter topic, with its order id and reason read."""
+    return DeadLetter(topic, record, dead_letters.order_id(record.key), dead_letters.parse(record.headers))
 
 
 def parse_position(text: str) -> Position:

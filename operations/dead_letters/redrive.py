@@ -7,7 +7,8 @@ Promises:
   were (but for the names that decisions own), and the order per key too;
 - a letter that is decided is passed over, by this run, the same run after a crash, and one beside it;
 - a rehearsal writes nothing and stops nobody;
-- memory does not grow with the number of letters, but for a bit each.
+- memory does not grow with the number of letters that are read, only with those that are decided
+  (`decisions`).
 
 I/O: Kafka (reads dead-letter and retry topics, writes retry topics).
 """
@@ -25,7 +26,7 @@ from clients.log_reader import scan
 from clients.partitioner import partition_of
 from operations import groups
 from operations.dead_letters import decisions, listing
-from operations.dead_letters.decided import Decided
+from operations.dead_letters.decisions import PartitionOffset
 from operations.dead_letters.listing import DeadLetter, Filter
 from operations.dead_letters.writer import Outgoing, Writer
 from schemas.decisions import How, Run, discarded, redriven
@@ -90,24 +91,24 @@ class Redrive:
         cluster: where.
         catalogue: the topics that there are.
         wanted: which letters are meant.
-        ruling: what becomes of them.
+        request: what becomes of them.
 
     Attributes:
         id: names the run in what it writes.
-        tally: how far it is; may be looked at from another thread.
+        progress: how far it is; may be looked at from another thread.
     """
 
     def __init__(
-        self, cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter, ruling: RedriveRequest
+        self, cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter, request: RedriveRequest
     ) -> None:
         self._cluster = cluster
         self._catalogue = catalogue
         self._wanted = wanted
-        self._ruling = ruling
+        self._request = request
         self._admin = Admin(cluster)
         self.id = uuid.uuid4().hex
-        self._run = Run(self.id, ruling.by, ruling.why)
-        self.tally = Progress()
+        self._run = Run(self.id, request.by, request.why)
+        self.progress = Progress()
 
     def run(self) -> Progress:
         """Decide about every letter that is meant and lies there now.
@@ -119,30 +120,30 @@ class Redrive:
                 command goes on.
             TopicMissing: `cev topics create` creates it.
         """
-        topics, edges = listing.ends(self._admin, self._catalogue, self._wanted)
-        parts = [(topic, _within(edges, name, self._wanted)) for name, topic in topics.items()]
-        self.tally.total = sum(edge.stable - edge.low for _, part in parts for edge in part.values())
+        topics, watermarks = listing.topics_and_watermarks(self._admin, self._catalogue, self._wanted)
+        parts = [(topic, _within(watermarks, name, self._wanted)) for name, topic in topics.items()]
+        self.progress.total = sum(marks.stable - marks.low for _, part in parts for marks in part.values())
         # The pace is counted from here: pauses between topics are caught up, nothing adds up.
         self._began = time.monotonic()
         for topic, part in parts:
-            if part and self._ruling.dry_run:
+            if part and self._request.dry_run:
                 self._rehearse(topic, part)
             elif part:
                 self._decide(topic, part)
-        return self.tally
+        return self.progress
 
-    def _rehearse(self, topic: Topic, edges: dict[Partition, Watermarks]) -> None:
+    def _rehearse(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> None:
         known = decisions.decided(self._admin, topic)
-        for letter in self._letters(topic, edges):
+        for letter in self._letters(topic, watermarks):
             self._is_to_do(letter, known)
 
-    def _decide(self, topic: Topic, edges: dict[Partition, Watermarks]) -> None:
+    def _decide(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> None:
         with Writer(self._cluster, topic) as writer:
             writer.claim()
             known = decisions.decided_for_sure(self._admin, topic)
             batch: list[Outgoing] = []
             size = 0
-            for letter in self._letters(topic, edges):
+            for letter in self._letters(topic, watermarks):
                 if self._is_to_do(letter, known):
                     batch.append(self._record(letter, writer.partitions))
                     size += _size(letter)
@@ -152,50 +153,51 @@ class Redrive:
             self._write(writer, batch)
             writer.until_seen(self._admin)
 
-    def _letters(self, topic: Topic, edges: dict[Partition, Watermarks]) -> Iterator[DeadLetter]:
-        for entry in scan(self._cluster, edges):
-            self.tally.walked += 1
-            letter = listing.of(topic, entry)
+    def _letters(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> Iterator[DeadLetter]:
+        for record in scan(self._cluster, watermarks):
+            self.progress.walked += 1
+            letter = listing.from_record(topic, record)
             if self._wanted.matches(letter):
                 yield letter
 
-    def _is_to_do(self, letter: DeadLetter, known: Decided) -> bool:
-        self.tally.selected += 1
-        obstacle = DECIDED if letter.entry.position[1:] in known else self._unable(letter)
+    def _is_to_do(self, letter: DeadLetter, known: set[PartitionOffset]) -> bool:
+        self.progress.selected += 1
+        _, partition, offset = letter.record.position
+        obstacle = DECIDED if (partition, offset) in known else self._unable(letter)
         if obstacle is None:
-            self.tally.groups[letter.topic.owner] += 1
+            self.progress.groups[letter.topic.owner] += 1
         else:
-            self.tally.skipped[obstacle] += 1
+            self.progress.skipped[obstacle] += 1
         return obstacle is None
 
     def _unable(self, letter: DeadLetter) -> str | None:
-        if self._ruling.how == "discarded":
+        if self._request.how == "discarded":
             return None
         if position_only(letter):
             return POSITION_ONLY
         return TOO_LARGE if _size(letter) > MAX_MESSAGE_BYTES else None
 
     def _record(self, letter: DeadLetter, partitions: int) -> Outgoing:
-        entry = letter.entry
+        record = letter.record
         # Where the group's own producer would put it, so that the order per key is that of the dead letters.
-        partition = entry.position.partition if entry.key is None else partition_of(entry.key, partitions)
-        if self._ruling.how == "discarded":
-            headers = discarded(entry.headers, entry.position, self._run)
-            return Outgoing(partition % partitions, entry.key, None, headers)
-        headers = redriven(entry.headers, entry.position, self._run)
-        return Outgoing(partition % partitions, entry.key, entry.value, headers)
+        partition = record.position.partition if record.key is None else partition_of(record.key, partitions)
+        if self._request.how == "discarded":
+            headers = discarded(record.headers, record.position, self._run)
+            return Outgoing(partition % partitions, record.key, None, headers)
+        headers = redriven(record.headers, record.position, self._run)
+        return Outgoing(partition % partitions, record.key, record.value, headers)
 
     def _write(self, writer: Writer, batch: Sequence[Outgoing]) -> None:
         if not batch:
             return
-        if self._ruling.rate:
-            due = self._began + self.tally.done / self._ruling.rate
+        if self._request.rate:
+            due = self._began + self.progress.done / self._request.rate
             time.sleep(max(0.0, due - time.monotonic()))
         writer.write(batch)
-        self.tally.done += len(batch)
+        self.progress.done += len(batch)
 
     def _batch_limit(self) -> int:
-        rate = self._ruling.rate
+        rate = self._request.rate
         return max(1, min(_BATCH, int(rate / _BATCHES_A_SECOND))) if rate else _BATCH
 
 
@@ -207,50 +209,58 @@ def chosen(cluster: Cluster, catalogue: Sequence[Topic], texts: Sequence[str]) -
         OperationFailed: nothing lies there; the message says why.
         TopicMissing, BrokerUnreachable: it cannot be looked up.
     """
-    found = [listing.fetch(cluster, catalogue, text) for text in texts]
-    for letter in found:
+    letters = [listing.fetch(cluster, catalogue, text) for text in texts]
+    for letter in letters:
         if letter.topic.kind is not Kind.DEAD_LETTER:
-            raise UsageError(f"{letter.entry.position} is no dead letter; `cev dlq list` shows them")
-    return frozenset(letter.entry.position for letter in found)
+            raise UsageError(f"{letter.record.position} is no dead letter; `cev dlq list` shows them")
+    return frozenset(letter.record.position for letter in letters)
 
 
 def position_only(letter: DeadLetter) -> bool:
     """Whether the client could not even hand the record to its group: there is nothing but its position."""
-    entry, error = letter.entry, letter.reason.error
-    nothing = entry.key is None and entry.value is None
+    record, error = letter.record, letter.reason.error
+    nothing = record.key is None and record.value is None
     return nothing and (error is None or error.rpartition(".")[2] == _UNDELIVERABLE)
 
 
-def nobody_takes(cluster: Cluster, catalogue: Sequence[Topic], group: str) -> str | None:
+def missing_member_warning(cluster: Cluster, catalogue: Sequence[Topic], group: str) -> str | None:
     """A warning if no live member of a group reads its retry topics; None if one does.
 
     Raises:
         BrokerUnreachable, OperationFailed: the broker does not say.
     """
-    found = groups.members(Admin(cluster), [group])[group]
-    mine = {topic.name for topic in catalogue if topic.kind is Kind.RETRY and topic.owner == group}
-    if found.topics & mine:
+    members = groups.members(Admin(cluster), [group])[group]
+    retry_topics = {topic.name for topic in catalogue if topic.kind is Kind.RETRY and topic.owner == group}
+    if members.topics & retry_topics:
         return None
     return f"{group} has no live member that takes them: they wait until `cev consume {group}` runs"
 
 
-def _within(edges: Mapping[Partition, Watermarks], name: str, wanted: Filter) -> dict[Partition, Watermarks]:
+def _within(
+    watermarks: Mapping[Partition, Watermarks], name: str, wanted: Filter
+) -> dict[Partition, Watermarks]:
     """The partitions of a topic that hold something, cut to what the positions asked for need."""
-    parts = {each: edge for each, edge in edges.items() if each[0] == name and edge.stable > edge.low}
+    partitions = {
+        partition: marks
+        for partition, marks in watermarks.items()
+        if partition[0] == name and marks.stable > marks.low
+    }
     if not wanted.positions:
-        return parts
-    asked: dict[Partition, list[int]] = {}
-    for where in wanted.positions:
-        asked.setdefault(where.topic_partition, []).append(where.offset)
+        return partitions
+    offsets_of: dict[Partition, list[int]] = {}
+    for position in wanted.positions:
+        offsets_of.setdefault(position.topic_partition, []).append(position.offset)
     return {
-        each: edge._replace(low=max(edge.low, min(offsets)), stable=min(edge.stable, max(offsets) + 1))
-        for each, offsets in asked.items()
-        if (edge := parts.get(each)) is not None
+        partition: marks._replace(
+            low=max(marks.low, min(offsets)), stable=min(marks.stable, max(offsets) + 1)
+        )
+        for partition, offsets in offsets_of.items()
+        if (marks := partitions.get(partition)) is not None
     }
 
 
 def _size(letter: DeadLetter) -> int:
     """At least what a record takes that carries this letter."""
-    entry = letter.entry
-    headers = sum(len(name) + len(value or b"") + _HEADER_OVERHEAD for name, value in entry.headers)
-    return len(entry.key or b"") + len(entry.value or b"") + headers + _OVERHEAD
+    record = letter.record
+    headers = sum(len(name) + len(value or b"") + _HEADER_OVERHEAD for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers + _OVERHEAD

@@ -136,7 +136,7 @@ class Writer:
         """
         deadline = time.monotonic() + self._timeout_s
         while self._ends:
-            edges = admin.edges(self._ends)
+            edges = admin.watermarks(self._ends)
             self._ends = {each: end for each, end in self._ends.items() if edges[each].stable < end}
             if self._ends and time.monotonic() > deadline:
                 raise DeadlinePassed(

@@ -121,7 +121,7 @@ def describe(cluster: Cluster, wanted: Sequence[Topic], *, admin: Admin | None =
     admin = admin or Admin(cluster)
     todo = examine(admin, wanted)
     found = admin.topics()
-    edges = admin.edges(partitions_of(found, [topic.name for topic in wanted]))
+    edges = admin.watermarks(partitions_of(found, [topic.name for topic in wanted]))
     differs = [*todo.mend, *todo.differs]
     return [
         Described(
@@ -195,7 +195,7 @@ def _wait(admin: Admin, names: Sequence[str], ready_s: float) -> None:
         found = admin.topics()
         late = [name for name in names if name not in found or found[name].leaderless]
         if not late:
-            admin.edges(partitions_of(found, names))
+            admin.watermarks(partitions_of(found, names))
             return
         if time.monotonic() > deadline:
             raise DeadlinePassed(

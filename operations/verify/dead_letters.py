@@ -11,12 +11,11 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from clients.log_reader import LogRecord
-from operations.dead_letters.decided import Decided
 from operations.verify.evidence import PackedPosition, place
 from schemas import dead_letters, decisions, topics
 from schemas.topics import retries
 
-Entries = Callable[[tuple[str, ...]], Iterator[LogRecord]]
+ReadTopics = Callable[[tuple[str, ...]], Iterator[LogRecord]]
 """Reads topics to their ends as they are now."""
 
 
@@ -36,7 +35,7 @@ class DeadLetterStates(NamedTuple):
     retried: AbstractSet[PackedPosition]
 
 
-def read(group: str, sources: Iterable[str], entries: Entries) -> DeadLetterStates:
+def read(group: str, sources: Iterable[str], read_topics: ReadTopics) -> DeadLetterStates:
     """Read a group's dead letters and what was decided about them.
 
     The decisions first: a letter that is decided in between counts as undecided, as it was a moment ago. The
@@ -45,34 +44,34 @@ def read(group: str, sources: Iterable[str], entries: Entries) -> DeadLetterStat
     Args:
         group: whose.
         sources: the topics that it reads.
-        entries: see `Entries`.
+        read_topics: see `ReadTopics`.
     """
     dead: set[PackedPosition] = set()
     discarded: set[PackedPosition] = set()
     redriven: dict[PackedPosition, PackedPosition] = {}
     retried: set[PackedPosition] = set()
     for source in sources:
-        letters = topics.dead_letters(group, source)
-        known = Decided()
-        for entry in entries((retries(group, source),)):
-            where = place(*entry.position)
-            retried.add(where)
-            about = decisions.decides(entry.headers, letters)
-            if about is None:
+        dead_letter_topic = topics.dead_letters(group, source)
+        decided: set[tuple[int, int]] = set()
+        for record in read_topics((retries(group, source),)):
+            position = place(*record.position)
+            retried.add(position)
+            letter = decisions.decides(record.headers, dead_letter_topic)
+            if letter is None:
                 continue
-            known.add(*about)
-            origin = _origin(entry)
-            if origin is not None and decisions.is_discard(entry.headers):
+            decided.add(letter)
+            origin = _origin(record)
+            if origin is not None and decisions.is_discard(record.headers):
                 discarded.add(origin)
             elif origin is not None:
-                redriven[origin] = max(where, redriven.get(origin, where))
-        for entry in entries((letters,)):
-            origin = _origin(entry)
-            if origin is not None and entry.position[1:] not in known:
+                redriven[origin] = max(position, redriven.get(origin, position))
+        for record in read_topics((dead_letter_topic,)):
+            origin = _origin(record)
+            if origin is not None and (record.position.partition, record.position.offset) not in decided:
                 dead.add(origin)
     return DeadLetterStates(dead, discarded, redriven, retried)
 
 
-def _origin(entry: LogRecord) -> PackedPosition | None:
-    origin = dead_letters.parse(entry.headers).origin
+def _origin(record: LogRecord) -> PackedPosition | None:
+    origin = dead_letters.parse(record.headers).origin
     return place(*origin) if origin is not None else None

@@ -55,7 +55,7 @@ def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
     admin = Admin(cluster)
     # What an operator has sent again is on its way as well.
     partitions = _partitions(admin, (*SOURCES, *RETRIES))
-    edges = admin.edges(partitions)
+    edges = admin.watermarks(partitions)
     ends = {each: edge.stable for each, edge in edges.items() if edge.stable > edge.low}
     reads = {group: (*topics, *(retries(group, each) for each in topics)) for group, topics in READS.items()}
     deadline = time.monotonic() + seconds
@@ -114,7 +114,9 @@ def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress]
         redriven={group: each.redriven for group, each in fates.items()},
         retried=frozenset().union(*(each.retried for each in fates.values())),
         passed={group: _logs({p: c.offset for p, c in found.items()}) for group, found in committed.items()},
-        starts=_logs({p: e.low for p, e in admin.edges(_partitions(admin, (*SOURCES, *RETRIES))).items()}),
+        starts=_logs(
+            {p: e.low for p, e in admin.watermarks(_partitions(admin, (*SOURCES, *RETRIES))).items()}
+        ),
         effects={group: store.effects if store else {} for group, store in contents.items()},
         shadows=warehouse.shadows if warehouse else {},
     )
@@ -151,7 +153,7 @@ def _partitions(admin: Admin, names: tuple[str, ...]) -> list[Partition]:
 
 def _entries(admin: Admin, names: tuple[str, ...], report: Report) -> Iterator[LogRecord]:
     report(f"reading {', '.join(names)}")
-    edges = admin.edges(_partitions(admin, names))
+    edges = admin.watermarks(_partitions(admin, names))
     for count, entry in enumerate(scan(admin.cluster, edges), 1):
         if count % _EVERY == 0:
             report(f"reading {', '.join(names)}: {count:,}")

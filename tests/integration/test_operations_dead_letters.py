@@ -47,7 +47,7 @@ class Letters:
         producer.commit_transaction(20)
 
     def listed(self, **wanted: str | int) -> list[DeadLetter]:
-        return list(listing.listed(self.cluster, self.catalogue, Filter(**wanted)))  # type: ignore[arg-type]  # a test's shorthand
+        return list(listing.find_dead_letters(self.cluster, self.catalogue, Filter(**wanted)))  # type: ignore[arg-type]  # a test's shorthand
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_each_filter_leaves_only_what_matches(letters: Letters) -> None:
     assert [each.order_id for each in letters.listed(topic=f"{letters.group}.{ORDERS}.dlq")] == [7, 8]
     assert [each.order_id for each in letters.listed(error="nullkey")] == [None]
     assert len(letters.listed(error="IT BROKE", group=letters.group)) == 3
-    at = letters.listed(order_id=7)[0].entry.timestamp
+    at = letters.listed(order_id=7)[0].record.timestamp
     assert letters.listed(order_id=7, until=at) == []
     assert len(letters.listed(order_id=7, since=at, until=at + 1)) == 1
 
@@ -93,13 +93,13 @@ def test_a_group_without_dead_letter_topics_is_a_usage_error(letters: Letters) -
 def test_a_missing_dead_letter_topic_says_what_creates_it(letters: Letters) -> None:
     absent = derived([(f"g-{uuid4().hex}", [ORDERS])])
     with pytest.raises(TopicMissing, match="cev topics create"):
-        list(listing.listed(letters.cluster, absent, Filter()))
+        list(listing.find_dead_letters(letters.cluster, absent, Filter()))
 
 
 def test_a_position_brings_exactly_its_record(letters: Letters) -> None:
     found = listing.fetch(letters.cluster, letters.catalogue, f"{letters.group}.{ORDERS}.dlq:0:2")
-    assert (found.order_id, found.entry.value) == (8, b"v")
-    assert found.entry.headers[0] == ("h", b"1")
+    assert (found.order_id, found.record.value) == (8, b"v")
+    assert found.record.headers[0] == ("h", b"1")
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def transaction(here: Cluster, topic: str, *values: bytes) -> Iterator[Producer]
 
 
 def edges_of(here: Cluster, topic: str) -> dict[Partition, Watermarks]:
-    return Admin(here).edges([(topic, 0), (topic, 1)])
+    return Admin(here).watermarks([(topic, 0), (topic, 1)])
 
 
 def values(here: Cluster, edges: dict[Partition, Watermarks]) -> list[bytes | None]:

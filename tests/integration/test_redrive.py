@@ -43,7 +43,7 @@ def run(shop: ConsumerHarness, ruling: RedriveRequest = REDRIVE, **wanted: Any) 
 
 def undecided(shop: ConsumerHarness, *, every: bool = False, **wanted: Any) -> list[int | None]:
     cluster = Cluster(bootstrap=shop.bootstrap)
-    found = listing.listed(cluster, all_topics(), Filter(**wanted), every=every)
+    found = listing.find_dead_letters(cluster, all_topics(), Filter(**wanted), every=every)
     return sorted((letter.order_id for letter in found), key=lambda number: number or 0)
 
 
@@ -52,7 +52,7 @@ def test_a_redriven_record_is_the_dead_letter_as_it_was_for_the_failed_group_alo
 ) -> None:
     put_aside(shop, 3)
     made = run(shop)
-    assert (made.tally.selected, made.tally.done, made.tally.groups) == (3, 3, {"warehouse": 3})
+    assert (made.progress.selected, made.progress.done, made.progress.groups) == (3, 3, {"warehouse": 3})
     letters = {f"{each.topic}:{each.partition}:{each.offset}": each for each in shop.read(DLQ)}
     for again in shop.read(RETRY):
         letter = letters.pop((again.header("redrive-of") or b"").decode())
@@ -105,7 +105,7 @@ def test_a_run_that_another_takes_over_ends_with_4_and_nothing_is_written_twice(
 
 def test_a_writer_that_was_fenced_writes_nothing_of_its_batch(shop: ConsumerHarness) -> None:
     put_aside(shop, 1)
-    [letter] = listing.listed(shop.cluster, all_topics(), Filter())
+    [letter] = listing.find_dead_letters(shop.cluster, all_topics(), Filter())
     made = Redrive(shop.cluster, all_topics(), Filter(), REDRIVE)
     with Writer(shop.cluster, TOPIC) as old:
         old.claim()
@@ -147,7 +147,7 @@ def test_a_record_that_fails_again_is_a_new_letter_with_its_first_origin(shop: C
     ]
     assert undecided(shop) == [1]
     assert undecided(shop, every=True) == [1, 1]
-    assert run(shop).tally.done == 1
+    assert run(shop).progress.done == 1
     assert sorted(redrives(shop)) == sorted(positions(shop))
 
 
@@ -167,7 +167,7 @@ def test_a_command_redriven_in_mode_event_is_dispatched(shop: ConsumerHarness) -
     value = Codec().encode(DISPATCH_PRODUCTS, DispatchProduct(7, "from before the switch", 1))
     shop.raw(f"warehouse.{DISPATCH_PRODUCTS}.dlq", encode_key(7), value)
     shop.flush()
-    assert run(shop, topic=DISPATCH_PRODUCTS).tally.done == 1
+    assert run(shop, topic=DISPATCH_PRODUCTS).progress.done == 1
     shop.handled("warehouse")
     assert shop.outcomes("warehouse") == {7: "dispatched", 8: "dispatched"}
 
@@ -223,8 +223,8 @@ def test_a_discard_is_recorded_with_who_and_why_and_is_a_decision(shop: Consumer
 
 
 def found_at(shop: ConsumerHarness, order_id: int) -> str:
-    [letter] = listing.listed(shop.cluster, all_topics(), Filter(order_id=order_id), every=True)
-    return str(letter.entry.position)
+    [letter] = listing.find_dead_letters(shop.cluster, all_topics(), Filter(order_id=order_id), every=True)
+    return str(letter.record.position)
 
 
 def test_a_discard_without_a_reason_is_a_mistake(shop: ConsumerHarness) -> None:
@@ -236,11 +236,11 @@ def test_a_letter_of_which_only_the_position_is_known_can_only_be_discarded(shop
     shop.raw(DLQ, None, None, [("kafka_dlt-exception-fqcn", b"schemas.errors.Undeliverable")], partition=4)
     shop.raw(DLQ, None, b"no key", [("kafka_dlt-exception-fqcn", b"schemas.errors.NullKey")], partition=4)
     shop.flush()
-    tally = run(shop).tally
+    tally = run(shop).progress
     assert (tally.selected, tally.done, tally.skipped.total()) == (2, 1, 1)
     assert "only the position" in next(iter(tally.skipped))
     assert [(seen.partition, seen.value) for seen in shop.read(RETRY)] == [(4, b"no key")]
-    assert run(shop, RedriveRequest("discarded", "ada@here", "gone")).tally.done == 1
+    assert run(shop, RedriveRequest("discarded", "ada@here", "gone")).progress.done == 1
     assert shop.handled("warehouse").dead == 1
     assert len(undecided(shop)) == 1
 
@@ -251,7 +251,7 @@ def test_a_letter_as_large_as_a_dead_letter_may_be_is_redriven_and_a_larger_one_
     for size in (7 * 1024 * 1024, 8 * 1024 * 1024 - 500):
         shop.raw(DLQ, encode_key(size), b"x" * size, partition=0)
     shop.flush()
-    tally = run(shop).tally
+    tally = run(shop).progress
     assert (tally.done, tally.skipped.total()) == (1, 1)
     assert "too large" in next(iter(tally.skipped))
 
@@ -261,7 +261,7 @@ def test_a_rate_is_kept(shop: ConsumerHarness) -> None:
         shop.raw(DLQ, encode_key(order_id), b"x")
     shop.flush()
     began = time.monotonic()
-    assert run(shop, REDRIVE._replace(rate=40)).tally.done == 40
+    assert run(shop, REDRIVE._replace(rate=40)).progress.done == 40
     # The last quarter is due after three quarters of a second.
     assert time.monotonic() - began >= 0.75
 
@@ -270,7 +270,7 @@ def test_headers_of_a_sender_make_no_marker_of_a_redriven_record(shop: ConsumerH
     hostile = {"discard-why": "mine", "discard-by": "me", "redrive-of": f"{DLQ}:0:0", "redrive-id": "0"}
     shop.write(ORDERS, OrderPlaced(1, HOME, 1), [*hostile.items()])
     assert shop.handled("warehouse").dead == 1
-    assert run(shop).tally.done == 1
+    assert run(shop).progress.done == 1
     assert shop.handled("warehouse", act_on_foreign=True).effects == 1
     assert shop.results() == [(1, "ProductDispatched")]
 
@@ -279,7 +279,7 @@ def test_the_order_of_one_key_is_kept(shop: ConsumerHarness) -> None:
     for number in range(900):
         shop.raw(DLQ, encode_key(number % 3), str(number).encode())
     shop.flush()
-    assert run(shop).tally.done == 900
+    assert run(shop).progress.done == 900
     for order_id in range(3):
         mine = [int(seen.value or b"") for seen in shop.read(RETRY) if seen.key == encode_key(order_id)]
         assert mine == list(range(order_id, 900, 3))

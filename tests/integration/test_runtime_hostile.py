@@ -62,7 +62,7 @@ def test_a_reader_of_the_log_goes_on_behind_a_header_whose_name_is_not_text(shop
     shop.command(1)
     shop.flush()
     cluster = Cluster(bootstrap=shop.bootstrap)
-    edges = Admin(cluster).edges([(DISPATCH_PRODUCTS, number) for number in range(PARTITIONS)])
+    edges = Admin(cluster).watermarks([(DISPATCH_PRODUCTS, number) for number in range(PARTITIONS)])
     found = {entry.key: (entry.value, entry.headers) for entry in scan(cluster, edges)}
     assert found[encode_key(5)] == (b"value", ())
     assert encode_key(1) in found

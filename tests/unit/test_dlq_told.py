@@ -21,7 +21,7 @@ def test_who_interrupts_a_redrive_hears_how_far_it_came(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ruling: RedriveRequest, told: str
 ) -> None:
     def interrupted(self: Redrive) -> Progress:
-        self.tally.done = 7
+        self.progress.done = 7
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Redrive, "run", interrupted)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from clients.log_reader import LogRecord
 from operations.cleaning import plan
 from operations.cleaning.plan import Prefix, bound
-from operations.dead_letters.decided import Decided
 from schemas import decisions
 from schemas.decisions import Run
 from schemas.envelope import Headers
@@ -81,11 +80,8 @@ def test_an_owner_without_an_offset_blocks_and_is_named() -> None:
 def test_a_dead_letter_goes_only_when_its_decision_is_old(
     decided: set[int], old: set[int], letters: set[int]
 ) -> None:
-    known, before = Decided(), Decided()
-    for offset in decided | old:
-        known.add(0, offset)
-    for offset in old:
-        before.add(0, offset)
+    known = {(0, offset) for offset in decided | old}
+    before = {(0, offset) for offset in old}
     prefix = Prefix(0, 31, None)
     for offset in sorted(letters):
         prefix.take(offset, plan.letter_stays(entry(DLQ, offset), known, before))

@@ -1,10 +1,9 @@
-"""Decisions as they are written down, and the set of what is decided."""
+"""Decisions as they are written down and read back."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.dead_letters.decided import Decided
 from schemas import decisions
 from schemas.decisions import Decision, Run
 from schemas.errors import Position
@@ -13,7 +12,6 @@ DLQ = "warehouse.orders.dlq"
 WHERE = Position(DLQ, 3, 41)
 RUN = Run("f00", "ada@here", "the schema is there now")
 
-positions = st.tuples(st.integers(0, 9), st.integers(0, 2**50) | st.integers(0, 9_000))
 headers = st.lists(
     st.tuples(
         st.sampled_from([*decisions.RESERVED, "ce_id", "kafka_dlt-original-topic"]) | st.text(max_size=5),
@@ -21,26 +19,6 @@ headers = st.lists(
     ),
     max_size=8,
 )
-
-
-@given(st.lists(positions, max_size=40), st.lists(positions, max_size=10))
-def test_the_set_holds_what_was_added_and_nothing_else(
-    added: list[tuple[int, int]], others: list[tuple[int, int]]
-) -> None:
-    decided, wanted = Decided(), set()
-    for where in added:
-        assert decided.add(*where) == (where not in wanted)
-        wanted.add(where)
-    assert len(decided) == len(wanted)
-    assert all((where in decided) == (where in wanted) for where in [*added, *others])
-
-
-@given(st.sets(st.tuples(st.integers(0, 3), st.integers(0, 20_000)), max_size=30))
-def test_the_set_gives_back_everything_in_order(wanted: set[tuple[int, int]]) -> None:
-    decided = Decided()
-    for where in wanted:
-        decided.add(*where)
-    assert list(decided) == sorted(wanted)
 
 
 @given(headers)

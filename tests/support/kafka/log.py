@@ -189,7 +189,7 @@ class Log:
         where = [(topic, n) for n in range(_partitions(topic))]
         deadline = time.monotonic() + _SETTLE_S
         while time.monotonic() < deadline:
-            if all(each.stable == each.high for each in self._ends.edges(where).values()):
+            if all(each.stable == each.high for each in self._ends.watermarks(where).values()):
                 return
             time.sleep(0.01)
 
