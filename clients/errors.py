@@ -47,7 +47,17 @@ _SILENCE = frozenset(
         MSG_TIMED_OUT,
     }
 )
-
+STALE_MEMBER = frozenset(
+    {
+        FENCED_HERE,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.FENCED_MEMBER_EPOCH,
+        KafkaError.STALE_MEMBER_EPOCH,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
+"""Answers to a commit of offsets that say: the group moved on, the committing member is not what it was."""
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
 """For clients that are expected to fail now and then: what the library has to say is not for the terminal."""
@@ -81,6 +91,10 @@ def headers_of(message: Message) -> Headers | None:
     except (SystemError, UnicodeDecodeError):
         return None
     return found
+
+
+class StaleBatch(Exception):
+    """The group moved on since the batch was read; nothing of it may be committed."""
 
 
 class AsksMetadata(Protocol):

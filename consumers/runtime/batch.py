@@ -6,9 +6,10 @@ read while they wait. None of it is stored, for what it forgets comes again from
 
 from dataclasses import dataclass, field
 
+from clients.records import ProducerRecord
 from consumers.runtime.failures.unknown_schemas import PausePoint
 from consumers.runtime.kafka.polled import PolledRecords
-from consumers.runtime.records import Dead, Item, Partition, ProducerRecord
+from consumers.runtime.records import Dead, Item, Partition
 from schemas.errors import Position
 
 

@@ -16,6 +16,7 @@ from functools import partial
 
 import structlog
 
+from clients.errors import StaleBatch
 from consumers.runtime.batch import Batch
 from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.config import MemberConfig
@@ -28,11 +29,11 @@ from consumers.runtime.failures.alarms import SERVICES
 from consumers.runtime.failures.ordering import OrderState
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.failures.unknown_schemas import PausePoint
-from consumers.runtime.kafka.consumer import GroupConsumer, StaleBatch
+from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.kafka.producer import ResultProducer
 from consumers.runtime.reaction import Context, Reaction
-from consumers.runtime.records import FailedRecord, Item, Partition, Plan, ProducerRecord
+from consumers.runtime.records import FailedRecord, Item, Partition, Plan
 from consumers.runtime.results import ResultRenderer
 from consumers.runtime.stores.failure_tables import notes_of
 from consumers.runtime.stores.store import EffectTaken, Identity, Store, StoreWrite
@@ -257,7 +258,7 @@ class BatchProcessor:
         if not positions.keys() <= self._inlet.owned_since(haul.reading.generation):
             raise StaleBatch("a partition of the batch was revoked")
         haul.dead = {where: each for where, each in haul.dead.items() if not self._sent.covers(where)}
-        outgoing: list[ProducerRecord] = [out for where, out in haul.results if not self._sent.covers(where)]
+        outgoing = [out for where, out in haul.results if not self._sent.covers(where)]
         outgoing += [dead_letter(each, self._reaction.name) for each in haul.dead.values()]
         if outgoing:
             with self._sent.uncertain():

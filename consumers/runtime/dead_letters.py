@@ -4,7 +4,8 @@ Pure. This decides how large a dead letter may be and what is cut; the headers t
 `schemas.dead_letters`.
 """
 
-from consumers.runtime.records import ConsumerRecord, Dead, ProducerRecord
+from clients.records import ProducerRecord
+from consumers.runtime.records import ConsumerRecord, Dead
 from schemas import topics
 from schemas.dead_letters import Reason, parse, with_reason
 from schemas.errors import Position

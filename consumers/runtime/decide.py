@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
+from clients.records import ProducerRecord
 from consumers.runtime.failures.ordering import NOTHING, OrderSequencer, OrderState
 from consumers.runtime.reaction import MAX_INPUT, BrokenReaction, Context, Effect, Reaction
 from consumers.runtime.records import (
@@ -28,7 +29,6 @@ from consumers.runtime.records import (
     KnownEffect,
     Partition,
     Plan,
-    ProducerRecord,
     Via,
 )
 from consumers.runtime.retry_policy import RetryPolicy

@@ -11,6 +11,7 @@ import structlog
 
 from clients.cluster import caught_up, cluster_id
 from clients.config import Cluster
+from clients.errors import StaleBatch
 from consumers.runtime.assignment import PartitionAssigner
 from consumers.runtime.batch import Batch
 from consumers.runtime.batch_processor import BatchProcessor, Resources, Unsettled
@@ -18,7 +19,7 @@ from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import Channel, DeliveryPool
 from consumers.runtime.failures.alarms import service_of
 from consumers.runtime.failures.tracker import FailureTracker
-from consumers.runtime.kafka.consumer import GroupConsumer, StaleBatch
+from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.kafka.producer import ResultProducer
 from consumers.runtime.reaction import Reaction

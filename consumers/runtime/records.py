@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Literal, NamedTuple
 
+from clients.records import ProducerRecord
 from consumers.runtime.reaction import Delivery
 from schemas.envelope import Envelope, Headers
 from schemas.errors import Position, RecordError
@@ -112,15 +113,6 @@ class Alarm(NamedTuple):
     subject: str
     since: int
     text: str
-
-
-class ProducerRecord(NamedTuple):
-    """A record to write, ready for the client."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, str | bytes | None]]
 
 
 class KnownEffect(NamedTuple):

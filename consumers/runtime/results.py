@@ -5,8 +5,9 @@ Pure. The message id is made of the effect key, so the same result sent again ha
 
 from dataclasses import dataclass
 
+from clients.records import ProducerRecord
 from consumers.runtime.reaction import BrokenReaction, Reaction
-from consumers.runtime.records import Decoded, ProducerRecord
+from consumers.runtime.records import Decoded
 from schemas.codec import Codec
 from schemas.envelope import Envelope, child_traceparent, to_headers
 from schemas.facts import Fact

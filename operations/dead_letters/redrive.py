@@ -24,11 +24,12 @@ from clients.admin import Admin, Partition, Watermarks
 from clients.config import MAX_MESSAGE_BYTES, Cluster
 from clients.log_reader import scan
 from clients.partitioner import partition_of
+from clients.records import ProducerRecord
 from operations import groups
 from operations.dead_letters import decisions, listing
 from operations.dead_letters.decisions import PartitionOffset
 from operations.dead_letters.listing import DeadLetter, Filter
-from operations.dead_letters.writer import Outgoing, Writer
+from operations.dead_letters.writer import Writer
 from schemas.decisions import How, Run, discarded, redriven
 from schemas.errors import Position, UsageError
 from schemas.topics import Kind, Topic
@@ -141,11 +142,11 @@ class Redrive:
         with Writer(self._cluster, topic) as writer:
             writer.claim()
             known = decisions.decided_for_sure(self._admin, topic)
-            batch: list[Outgoing] = []
+            batch: list[ProducerRecord] = []
             size = 0
             for letter in self._letters(topic, watermarks):
                 if self._is_to_do(letter, known):
-                    batch.append(self._record(letter, writer.partitions))
+                    batch.append(self._record(letter, writer))
                     size += _size(letter)
                     if len(batch) >= self._batch_limit() or size >= _BATCH_BYTES:
                         self._write(writer, batch)
@@ -177,17 +178,19 @@ class Redrive:
             return POSITION_ONLY
         return TOO_LARGE if _size(letter) > MAX_MESSAGE_BYTES else None
 
-    def _record(self, letter: DeadLetter, partitions: int) -> Outgoing:
+    def _record(self, letter: DeadLetter, writer: Writer) -> ProducerRecord:
         record = letter.record
         # Where the group's own producer would put it, so that the order per key is that of the dead letters.
-        partition = record.position.partition if record.key is None else partition_of(record.key, partitions)
+        partition = record.position.partition
+        if record.key is not None:
+            partition = partition_of(record.key, writer.partitions)
         if self._request.how == "discarded":
-            headers = discarded(record.headers, record.position, self._run)
-            return Outgoing(partition % partitions, record.key, None, headers)
-        headers = redriven(record.headers, record.position, self._run)
-        return Outgoing(partition % partitions, record.key, record.value, headers)
+            headers, value = discarded(record.headers, record.position, self._run), None
+        else:
+            headers, value = redriven(record.headers, record.position, self._run), record.value
+        return ProducerRecord(writer.retry_topic, record.key, value, headers, partition % writer.partitions)
 
-    def _write(self, writer: Writer, batch: Sequence[Outgoing]) -> None:
+    def _write(self, writer: Writer, batch: Sequence[ProducerRecord]) -> None:
         if not batch:
             return
         if self._request.rate:

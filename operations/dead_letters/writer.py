@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -33,6 +33,7 @@ from clients.errors import (
     partitions_of,
     unreachable,
 )
+from clients.records import ProducerRecord
 from clients.resuming import retry_transactional
 from operations.dead_letters.decisions import retry_of
 from schemas.errors import BrokerUnreachable, CommandEventError, DeadlinePassed, Fenced, NotAcknowledged
@@ -48,15 +49,6 @@ _LOOK_S = 0.05
 _AGAIN = "the same command again goes on from there, and does nothing twice"
 
 
-class Outgoing(NamedTuple):
-    """A record for the retry topic."""
-
-    partition: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, str | bytes | None]]
-
-
 class Writer:
     """The one writer of decisions about a dead-letter topic; a context manager.
 
@@ -66,6 +58,7 @@ class Writer:
         timeout_s: how long each step may take.
 
     Attributes:
+        retry_topic: where decisions are written.
         partitions: how many the retry topic has.
 
     Raises:
@@ -76,14 +69,14 @@ class Writer:
     def __init__(self, cluster: Cluster, topic: Topic, *, timeout_s: float = TIMEOUT_S) -> None:
         self._bootstrap = cluster.bootstrap
         self._topic = topic.name
-        self._retry = retry_of(topic)
+        self.retry_topic = retry_of(topic)
         self._timeout_s = timeout_s
         self._ends: dict[Partition, int] = {}
         config = cluster.transactional_producer(TRANSACTIONAL_ID.format(topic=topic.name))
         self._producer = Producer(config, logger=LIBRARY_LOG)
-        names = (self._retry,)
+        names = (self.retry_topic,)
         found = partitions_of(self._producer, names, bootstrap=cluster.bootstrap, timeout_s=timeout_s)
-        self.partitions = found[self._retry]
+        self.partitions = found[self.retry_topic]
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +103,7 @@ class Writer:
         except CLIENT_ERRORS as error:
             raise self._meaning(kafka_error_of(error)) from error
 
-    def write(self, batch: Sequence[Outgoing]) -> None:
+    def write(self, batch: Sequence[ProducerRecord]) -> None:
         """Write a batch: all of it, or nothing.
 
         Raises:
@@ -140,17 +133,17 @@ class Writer:
             self._ends = {each: end for each, end in self._ends.items() if edges[each].stable < end}
             if self._ends and time.monotonic() > deadline:
                 raise DeadlinePassed(
-                    f"everything is written to {self._retry}, but readers do not see it yet: has somebody "
-                    "else an open transaction there?"
+                    f"everything is written to {self.retry_topic}, but readers do not see it yet: has "
+                    "somebody else an open transaction there?"
                 )
             time.sleep(_LOOK_S if self._ends else 0)
 
-    def _produce(self, record: Outgoing) -> None:
+    def _produce(self, record: ProducerRecord) -> None:
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
                 self._producer.produce(
-                    self._retry,
+                    record.topic,
                     record.value,
                     record.key,
                     partition=record.partition,
@@ -179,4 +172,4 @@ class Writer:
         if is_no_answer(fault):
             silence = unreachable(self._bootstrap, self._timeout_s)
             return BrokerUnreachable(f"{silence} What is done is done; {_AGAIN}")
-        return NotAcknowledged(f"a batch for {self._retry} was not confirmed ({fault.str()}); {_AGAIN}")
+        return NotAcknowledged(f"a batch for {self.retry_topic} was not confirmed ({fault.str()}); {_AGAIN}")

@@ -10,7 +10,7 @@ import json
 from base64 import b64decode, b64encode
 from typing import Any
 
-from producers.placing.pending_order import ProducerRecord
+from clients.records import ProducerRecord
 from schemas.topics import BY_NAME, Kind
 
 
@@ -24,14 +24,20 @@ def pack(records: tuple[ProducerRecord, ...]) -> str:
         [
             {
                 "topic": record.topic,
-                "key": b64encode(record.key).decode("ascii"),
-                "value": b64encode(record.value).decode("ascii"),
+                "key": _text(record.key),
+                "value": _text(record.value),
                 "headers": record.headers,
             }
             for record in records
         ],
         separators=(",", ":"),
     )
+
+
+def _text(data: bytes | None) -> str:
+    if data is None:
+        raise ValueError("an order's record has a key and a value")
+    return b64encode(data).decode("ascii")
 
 
 def unpack(text: str) -> tuple[ProducerRecord, ...]:

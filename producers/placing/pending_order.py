@@ -9,6 +9,7 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError, Message
 
 from clients.errors import delivery_error
+from clients.records import ProducerRecord
 from producers.mode.follower import mode_of
 from producers.placing.order_ids import new_order_id
 from producers.placing.render import MetadataSource, correlation_id, render_order
@@ -35,15 +36,6 @@ class Placed(NamedTuple):
     epoch: int
     correlation_id: str
     records: tuple[Position, ...]
-
-
-class ProducerRecord(NamedTuple):
-    """A record as bytes."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    headers: list[tuple[str, str | bytes | None]]
 
 
 class PendingOrder:

@@ -134,7 +134,7 @@ class Pipeline(Closing, Generic[T]):
         if not self._batch:
             self._batch_due = time.monotonic() + BATCH_AGE_S
         self._batch.append(write)
-        self._batch_bytes += sum(len(record.value) for record in write.records)
+        self._batch_bytes += sum(len(record.value or b"") for record in write.records)
         if len(self._batch) >= BATCH_ORDERS or self._batch_bytes >= BATCH_BYTES:
             self._flush_batch()
             self._settle()

@@ -15,7 +15,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from clients.config import Cluster
 from clients.deadline import Deadline
 from clients.errors import CLIENT_ERRORS, FATAL, LIBRARY_LOG, MSG_TIMED_OUT, delivery_error
-from producers.placing.pending_order import PendingOrder, ProducerRecord
+from clients.records import ProducerRecord
+from producers.placing.pending_order import PendingOrder
 
 _SPACE_S = 0.05
 _QUEUE_KBYTES = 65_536

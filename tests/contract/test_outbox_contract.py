@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from clients.records import ProducerRecord
 from producers.outbox.batch_publisher import Batch
 from producers.outbox.outbox import create
 from producers.outbox.queue import BATCH_ROWS, NotLeading, OutboxQueue
 from producers.outbox.record_codec import pack, unpack
-from producers.placing.pending_order import ProducerRecord
 from producers.placing.request import OrderRequest
 from schemas.codec import Codec
 from schemas.control import Mode, ModeChanged

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clients.records import ProducerRecord
 from consumers.registry import named
 from consumers.runtime.batch import Batch
 from consumers.runtime.batch_processor import BatchProcessor, Resources
@@ -24,7 +25,7 @@ from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.reaction import Context, Effect, Reaction
-from consumers.runtime.records import Committed, ConsumerRecord, Partition, ProducerRecord
+from consumers.runtime.records import Committed, ConsumerRecord, Partition
 from consumers.runtime.retry_policy import RetryPolicy
 from consumers.runtime.stores.store import Store, StoreWrite
 from databases.address import StoreAddress

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumers.runtime.records import EffectRow, KnownEffect, ProducerRecord
+from clients.records import ANY_PARTITION, ProducerRecord
+from consumers.runtime.records import EffectRow, KnownEffect
 from consumers.runtime.stores.store import EffectTaken, Progress, Store, StoreWrite
 from databases.address import StoreAddress
 from schemas.errors import ForeignStore, Position
@@ -264,7 +265,12 @@ ROWS = st.builds(
     at=LONG,
 )
 OUT = st.builds(
-    ProducerRecord, TEXT, st.none() | st.binary(), st.none() | st.binary(), st.lists(st.tuples(TEXT, TEXT))
+    ProducerRecord,
+    TEXT,
+    st.none() | st.binary(),
+    st.none() | st.binary(),
+    st.lists(st.tuples(TEXT, TEXT)),
+    st.just(ANY_PARTITION),
 )
 
 

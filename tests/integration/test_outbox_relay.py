@@ -16,13 +16,13 @@ import pytest
 from sqlalchemy import text
 
 from clients.config import Cluster
+from clients.records import ProducerRecord
 from producers.mode.change import set_mode
 from producers.mode.follower import ModeFollower
 from producers.outbox.batch_publisher import BatchPublisher
 from producers.outbox.outbox import Outbox
 from producers.outbox.record_codec import pack, unpack
 from producers.outbox.relay import Relay, RelayStatus
-from producers.placing.pending_order import ProducerRecord
 from producers.placing.request import OrderRequest
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct

@@ -112,7 +112,7 @@ def test_a_writer_that_was_fenced_writes_nothing_of_its_batch(shop: ConsumerHarn
         with Writer(shop.cluster, TOPIC) as new:
             new.claim()
         with pytest.raises(Fenced, match="goes on from there"):
-            old.write([made._record(letter, 6)])
+            old.write([made._record(letter, old)])
     assert redrives(shop) == []
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psutil  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from consumers.runtime.kafka.consumer import StaleBatch
+from clients.errors import StaleBatch
 from consumers.runtime.kafka.producer import ResultProducer
 from consumers.runtime.retry_policy import RetryPolicy
 from schemas.errors import BrokerUnreachable

@@ -4,16 +4,20 @@ I/O: none but what the channels do that it is given.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from consumers.registry import named
 from consumers.runtime.decide import decide
 from consumers.runtime.delivery.pool import Channel
-from consumers.runtime.records import ConsumerRecord, Decoded, KnownEffect, ProducerRecord
+from consumers.runtime.records import ConsumerRecord, Decoded, KnownEffect
 from schemas.codec import Codec
 from schemas.envelope import from_headers
 from schemas.errors import Position, RecordError
 from tests.malformed.case import NOTHING, SHADOW, Case, dead
 from tests.support.consumers.records import NOW, context, header, policy
+
+if TYPE_CHECKING:
+    from clients.records import ProducerRecord
 
 GROUPS = ("warehouse", "notification", "sales", "loyalty")
 

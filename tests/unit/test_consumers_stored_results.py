@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.runtime.records import ProducerRecord
+from clients.records import ANY_PARTITION, ProducerRecord
 from consumers.runtime.stores.result_rows import Stored, pack, unpack
 from schemas.errors import Position
 
@@ -12,7 +12,12 @@ positions = st.builds(
 )
 text = st.text(st.characters(exclude_categories=["Cs"]))
 outgoing = st.builds(
-    ProducerRecord, text, st.none() | st.binary(), st.none() | st.binary(), st.lists(st.tuples(text, text))
+    ProducerRecord,
+    text,
+    st.none() | st.binary(),
+    st.none() | st.binary(),
+    st.lists(st.tuples(text, text)),
+    st.just(ANY_PARTITION),
 )
 results = st.lists(st.tuples(positions, outgoing))
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clients.records import ANY_PARTITION, ProducerRecord
 from producers.outbox.outbox import DDL
 from producers.outbox.queue import _fitting
 from producers.outbox.record_codec import UnreadableRow, pack, unpack
 from producers.outbox.tables import create, engine_of
-from producers.placing.pending_order import ProducerRecord
 from schemas.errors import InvalidSetting
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 
@@ -24,6 +24,7 @@ RECORDS = st.lists(
         key=st.binary(),
         value=st.binary(),
         headers=st.lists(st.tuples(PRINTABLE, PRINTABLE)),
+        partition=st.just(ANY_PARTITION),
     ),
     min_size=1,
     max_size=3,

@@ -7,8 +7,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from clients.config import Cluster
+from clients.errors import STALE_MEMBER, StaleBatch
 from consumers.runtime.kafka import consumer as module
-from consumers.runtime.kafka.consumer import GroupConsumer, StaleBatch
+from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.records import Partition
 from schemas.errors import BrokerUnreachable, LostOffset, Position
@@ -249,7 +250,7 @@ def test_offsets_of_partitions_that_left_are_not_committed(bench: Bench) -> None
     assert (done.topic, done.partition, done.offset, done.metadata) == (*P0, 5, "store-1")
 
 
-@pytest.mark.parametrize("code", sorted(module.STALE))
+@pytest.mark.parametrize("code", sorted(STALE_MEMBER))
 def test_a_commit_that_the_group_refuses_is_a_stale_batch(bench: Bench, code: int) -> None:
     bench.assign(P0)
     bench.client.refuse = code

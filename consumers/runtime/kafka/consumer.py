@@ -14,6 +14,7 @@ from dataclasses import replace
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from clients.config import Cluster
+from clients.errors import STALE_MEMBER, StaleBatch
 from consumers.runtime.kafka.pauses import PausedPartitions
 from consumers.runtime.kafka.polled import PolledRecords, from_messages
 from consumers.runtime.records import Committed, Partition
@@ -23,21 +24,9 @@ _TIMEOUT_S = 10.0
 _PROBE_TIMEOUT_S = 2.0
 IDLE_MEMBER_GRACE_S = 5.0
 """A member that got no partition for this long asks whether the coordinator answers, and counts as joined."""
-STALE = (
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.UNKNOWN_MEMBER_ID,
-    KafkaError.FENCED_MEMBER_EPOCH,
-    KafkaError.STALE_MEMBER_EPOCH,
-    KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError._FENCED,  # noqa: SLF001 - librdkafka's local code
-)
 
 Assign = Callable[["GroupConsumer", list[Partition]], dict[Partition, int]]
 """Given a consumer and its newly assigned partitions, says at which offset each begins, or raises."""
-
-
-class StaleBatch(Exception):
-    """The group moved on since the batch was read; nothing of it may be committed."""
 
 
 class GroupConsumer:
@@ -295,6 +284,6 @@ def _partition(message: Message) -> Partition:
 
 
 def _commit_error(error: KafkaError) -> Exception:
-    if error.code() in STALE:
+    if error.code() in STALE_MEMBER:
         return StaleBatch(error.str())
     return BrokerUnreachable(f"offsets cannot be committed: {error.str()}")

@@ -15,10 +15,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from clients.config import Cluster
 from clients.deadline import Deadline
-from clients.errors import CLIENT_ERRORS, LIBRARY_LOG, is_fenced, kafka_error_of
+from clients.errors import CLIENT_ERRORS, LIBRARY_LOG, STALE_MEMBER, StaleBatch, is_fenced, kafka_error_of
+from clients.records import ProducerRecord
 from clients.resuming import retry_transactional
-from consumers.runtime.kafka.consumer import STALE, StaleBatch
-from consumers.runtime.records import ProducerRecord
 from schemas.errors import BrokerUnreachable, Fenced
 
 _STEP_S = 10.0
@@ -121,7 +120,7 @@ class ResultProducer:
             self._step(lambda: self._producer.abort_transaction(_STEP_S))
         except (*CLIENT_ERRORS, BrokerUnreachable):
             self._producer = self._open()
-        if error is not None and error.code() in STALE:
+        if error is not None and error.code() in STALE_MEMBER:
             return StaleBatch(error.str())
         return BrokerUnreachable(f"a transaction was aborted: {error.str() if error is not None else cause}")
 

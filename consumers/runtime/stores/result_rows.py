@@ -7,11 +7,14 @@ are a list of one.
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from consumers.runtime.records import Partition, ProducerRecord
+from clients.records import ProducerRecord
 from schemas.envelope import Headers
 from schemas.errors import Position
+
+if TYPE_CHECKING:
+    from consumers.runtime.records import Partition
 
 
 class Stored(NamedTuple):

@@ -17,7 +17,8 @@ from uuid import uuid4
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from consumers.runtime.records import EffectRow, KnownEffect, Partition, ProducerRecord
+from clients.records import ProducerRecord
+from consumers.runtime.records import EffectRow, KnownEffect, Partition
 from consumers.runtime.stores import database, failure_tables, migrate, statements, tables
 from consumers.runtime.stores.database import Database
 from consumers.runtime.stores.failure_tables import FailureChanges, FailureTables

@@ -6,10 +6,11 @@ What tests of one tier alone need stays in that tier; nothing here touches a bro
 from collections.abc import Sequence
 from typing import Any
 
+from clients.records import ProducerRecord
 from consumers.registry import named
 from consumers.runtime.decide import DecisionRules, Render
 from consumers.runtime.reaction import Context, Reaction
-from consumers.runtime.records import ConsumerRecord, Decoded, ProducerRecord
+from consumers.runtime.records import ConsumerRecord, Decoded
 from schemas.commands import DispatchProduct
 from schemas.envelope import Envelope, Headers
 from schemas.errors import Position
