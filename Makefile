@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` (sets up, runs the main job) and `make test` (sets up, passes the tests).
-# Everything lives in .venv; the second run of each downloads nothing.
+# Everything lives in .venv; the second run of each downloads nothing. Tests have a page: docs/testing.md.
 
 SHELL := bash
 PYTHON ?= python3
@@ -7,14 +7,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 READY := $(VENV)/.ready
+# Nothing would ever be compiled where PYTHONDONTWRITEBYTECODE is set, and the tests start hundreds of processes.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --durations=20
+WORKERS ?= 2
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11
 
-.PHONY: help setup demo test check fmt bench lock clean
+.PHONY: help setup demo test test-all test-full check fmt bench lock clean
 
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(READY): requirements/uv.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -32,8 +35,14 @@ setup: $(READY) ## the environment in .venv, from hashed requirements
 demo: $(READY) ## the whole story on a real broker
 	@$(BIN)/cev demo
 
-test: $(READY) ## every test tier this machine can run
-	@$(BIN)/python -m pytest
+test: $(READY) ## every behaviour once
+	@$(PYTEST) -m "not full"
+
+test-all: $(READY) ## the whole matrix: also second databases, second kills, long runs, containers
+	@$(PYTEST)
+
+test-full: $(READY) ## what test-all has beyond test
+	@$(PYTEST) -m full
 
 check: $(READY) ## lint, format, types, architecture
 	@$(BIN)/ruff check .

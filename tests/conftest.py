@@ -2,10 +2,14 @@
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it ships no types
 
+from broker import ports
+from tests.support import workers
 from tests.support.kafka.broker import BrokerFixture, world
 from tests.support.stores import postgres as servers
 
@@ -15,6 +19,21 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says something about the machine; what must be fast is measured in benchmarks/.
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# Two workers that look for free ports at one time look in different places.
+ports._FREE_FROM, ports._FREE_TO = workers.ports(ports._FREE_FROM, ports._FREE_TO)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what tells soonest, end with small files: no worker is left with a long one."""
+    items.sort(key=workers.rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """`pytest -n 2`: a worker takes whole files, and so shares what they share."""
+    return workers.ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -322,8 +322,8 @@ def test_the_backlog_names_the_oldest_row(service: Service, queue: OutboxQueue) 
 
 HOLDS = """
 import sys
-from producers.outbox.queue import Queue
-queue = Queue(sys.argv[1])
+from producers.outbox.queue import OutboxQueue
+queue = OutboxQueue(sys.argv[1])
 print(queue.lead(), flush=True)
 sys.stdin.read()
 """
@@ -376,7 +376,7 @@ def test_who_does_not_lead_any_more_changes_nothing(service: Service, queue: Out
 def test_a_database_without_an_outbox_says_what_makes_one(service: Service) -> None:
     service.rows("DROP TABLE cev_outbox_relay")
     queue = service.queue()
-    with pytest.raises(OperationFailed, match=r"producers\.outbox\.create") as fault:
+    with pytest.raises(OperationFailed, match=r"producers\.outbox\.outbox\.create") as fault:
         queue.identity()
     assert fault.value.exit_code == 1
     assert "s3cret" not in str(fault.value)

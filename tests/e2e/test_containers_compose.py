@@ -14,15 +14,14 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.support.containers.compose import AS_DOCKER_COMPOSE, UP_S, Compose, command, compose
-from tests.support.containers.containers import cleared, engine, needed, read
+from tests.support.containers.containers import cleared, engine, read
 from tests.support.containers.images import ROOT
 from tests.support.documents import documents
 from tests.support.documents.documents import Block
 from tests.support.documents.shell import Shell
 from tests.support.kafka.log import until
 
-needed()
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 DOCUMENT = Path("docs/deployment.md")
 _PORT = re.compile(r"\blocalhost:(9092|8080|8025|5432)\b")
 

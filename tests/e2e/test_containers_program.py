@@ -22,14 +22,12 @@ from tests.support.containers.containers import (
     answers,
     cleared,
     engine,
-    needed,
     read,
 )
 from tests.support.containers.images import ROOT
 from tests.support.kafka.log import until
 
-needed()
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 GROUPS = ("warehouse", "notification", "sales")
 
 

@@ -411,4 +411,4 @@ def test_without_a_broker_every_door_says_so_in_time() -> None:
         set_mode(nowhere, Codec(), Mode.EVENT, changed_by=ME, timeout_s=1)
     with pytest.raises(BrokerUnreachable):
         read_mode(nowhere, Codec(), timeout_s=1)
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 30, "each waits as long as it was told"

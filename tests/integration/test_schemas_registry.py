@@ -272,4 +272,4 @@ def test_a_registry_that_accepts_and_says_nothing_is_given_up(monkeypatch: pytes
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with Registry(url) as registry, pytest.raises(RegistryUnreachable, match=url):
             registry.schema_of(1)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20, "two tries of a second each, not of ten"

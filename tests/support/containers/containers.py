@@ -39,14 +39,10 @@ HEALTH = 8081
 _NO_ENGINE = "no container engine answers here: .ci/engine COMMAND starts one for a command"
 
 
-def needed() -> None:
-    """Skip the module that calls this where no engine answers; with CI=true `engine` fails instead."""
-    if not _answers() and os.environ.get("CI") != "true":
-        pytest.skip(_NO_ENGINE, allow_module_level=True)
-
-
 def engine() -> docker.DockerClient:
-    """The container engine."""
+    """The container engine; skips the test where none answers, with CI=true fails it."""
+    if not _answers() and os.environ.get("CI") != "true":
+        pytest.skip(_NO_ENGINE)
     # Its reaper is one more image to pull. What it would do, `cleared` does.
     testcontainers_config.ryuk_disabled = True
     testcontainers_config.tc_host_override = "localhost"

@@ -45,7 +45,8 @@ from tests.support.receivers import free_port
 
 STORE_KINDS = ("sqlite", "postgres")
 _USER = "cev"
-PASSWORD = "s3cret-of-the-test"
+PASSWORD = f"s3cret-of-{os.getpid()}"
+"""Another one a worker: a test looks for it in the command line of every process."""
 _PATIENCE_S = 60
 _PROGRAMS = Path("pginstall18") / "bin"
 # The machine's own crash is not tested here, and without these every test would wait for the disk.

@@ -22,7 +22,7 @@ from tests.support.stores.postgres import rows as in_postgres
 
 _HEAD = """
 import json, sys
-from consumers.runtime.stores.store import Batch, Store
+from consumers.runtime.stores.store import Store, StoreWrite
 from consumers.runtime.records import EffectRow
 from databases.address import StoreAddress
 store = Store(StoreAddress(*json.loads(sys.argv[1])))
@@ -33,7 +33,7 @@ INSIDE_A_WRITE = _HEAD + (
     'row = EffectRow(2, "dispatch", "dispatched", "half", None, "fact", "id", "orders", 0, 1, 1)\n'
     "with store._writing() as connection:\n"
     '    positions = {("orders", 0): 2, ("orders", 1): 2}\n'
-    "    store._write(connection, Batch(at=1, effects=[row], positions=positions))\n"
+    "    store._write(connection, StoreWrite(at=1, effects=[row], positions=positions))\n"
     '    print("inside", flush=True); sys.stdin.read()\n'
 )
 """Has written order 2 and the progress of two partitions, and waits for a word before it commits."""
