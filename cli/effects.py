@@ -10,7 +10,7 @@ from cli import output, tables
 from cli.common import command, settings, store_of
 from consumers.registry import REACTIONS, named
 from operations import effects
-from operations.effects import Made
+from operations.effects import RecordedEffect
 from schemas.times import rfc3339
 
 _PAGE = 1_000
@@ -42,7 +42,7 @@ def show(
             f"{name} never ran with this {where}: {tables.cell(store)} is not there", style="dim"
         )
         return
-    found = effects.made(
+    found = effects.read_effects(
         store, order_id=order_id, outcome="dispatched" if name == "warehouse" and not every else None
     )
     if as_json:
@@ -52,7 +52,7 @@ def show(
     _print(name, found)
 
 
-def _print(name: str, found: Iterator[Made]) -> None:
+def _print(name: str, found: Iterator[RecordedEffect]) -> None:
     if name == "sales":
         tables.show(_sales(found))
     elif name == "loyalty":
@@ -61,7 +61,7 @@ def _print(name: str, found: Iterator[Made]) -> None:
         _stream(name, found)
 
 
-def _sales(found: Iterator[Made]) -> Table:
+def _sales(found: Iterator[RecordedEffect]) -> Table:
     sheet = output.table(
         "day", "product", "orders", "units", "revenue", "", right=("orders", "units", "revenue")
     )
@@ -77,14 +77,14 @@ def _sales(found: Iterator[Made]) -> Table:
     return sheet
 
 
-def _points(found: Iterator[Made]) -> Table:
+def _points(found: Iterator[RecordedEffect]) -> Table:
     sheet = output.table("customer", "points", "orders", right=("points", "orders"))
     for each in effects.points(found):
         sheet.add_row(tables.cell(each.customer), f"{each.points:,}", f"{each.orders:,}")
     return sheet
 
 
-def _stream(name: str, found: Iterator[Made]) -> None:
+def _stream(name: str, found: Iterator[RecordedEffect]) -> None:
     """Rows in pages, so that a store of any size is shown in constant memory."""
     count = 0
     sheet = _page(name)

@@ -9,10 +9,10 @@ from cli.common import AppContext, command, world
 from cli.tables import cell
 from consumers.registry import REACTIONS, all_topics
 from operations.status import collect, outbox
-from operations.status.alarms import Alarm, Lag
+from operations.status.alarms import Lag, StatusAlarm
 from operations.status.collect import Reader, Status
-from operations.status.outbox import Outbox
-from operations.topics.provision import Described
+from operations.status.outbox import OutboxStatus
+from operations.topics.provision import TopicDescription
 from schemas.times import now_ms, rfc3339
 from schemas.topics import Kind
 
@@ -37,7 +37,7 @@ def show(
     found = collect.collect_status(here.cluster, here.codec, all_topics(), readers)
     now = now_ms()
     url = here.settings.outbox_url
-    box = outbox.look(url.get_secret_value(), now) if url is not None else None
+    box = outbox.collect_outbox_status(url.get_secret_value(), now) if url is not None else None
     if box is not None:
         found = found._replace(alarms=(*found.alarms, *box.alarms))
     if as_json:
@@ -92,7 +92,7 @@ def _document(here: AppContext, found: Status, now: int) -> dict[str, Any]:
     }
 
 
-def _outbox(box: Outbox | None, now: int) -> dict[str, Any] | None:
+def _outbox(box: OutboxStatus | None, now: int) -> dict[str, Any] | None:
     if box is None or box.backlog is None:
         return None
     rows, oldest_at, refused = box.backlog
@@ -141,7 +141,7 @@ def _print_topics(found: Status, now: int) -> None:
     for each in found.topics:
         lags = _on(found, each)
         spare = each.topic.kind in (Kind.DEAD_LETTER, Kind.RETRY)
-        if spare and not each.records_max and each.found is not None and not any(lag.lag for lag in lags):
+        if spare and not each.records_max and each.state is not None and not any(lag.lag for lag in lags):
             quiet += 1
             continue
         records = f"{each.records_max:,}" if each.records_max is not None else "[red]missing[/red]"
@@ -161,7 +161,7 @@ def _cells(lag: Lag | None, now: int) -> tuple[str, str, str, str]:
     return cell(lag.group), behind, _ago(age) if age is not None else "", str(lag.members)
 
 
-def _print_alarm(alarm: Alarm, now: int) -> None:
+def _print_alarm(alarm: StatusAlarm, now: int) -> None:
     since = f" for {_ago((now - alarm.since) / 1000)}" if alarm.since is not None else ""
     _line("alarm", f"[bold]{alarm.name}[/bold]{since}  {cell(alarm.text)}", color="red")
 
@@ -170,7 +170,7 @@ def _line(label: str, text: str, *, color: str = "dim") -> None:
     output.console.print(f"[{color}]{label:<10}[/{color}]{text}", soft_wrap=True)
 
 
-def _on(found: Status, each: Described) -> list[Lag]:
+def _on(found: Status, each: TopicDescription) -> list[Lag]:
     return [lag for lag in found.lags if lag.topic == each.topic.name]
 
 

@@ -11,7 +11,7 @@ from consumers.registry import all_topics
 from operations.cleaning.clean import Clean, Cleaned
 from operations.cleaning.plan import reasons
 from operations.topics import provision
-from operations.topics.provision import Described, Made
+from operations.topics.provision import CreationResult, TopicDescription
 from schemas.avro_schemas import full_name
 from schemas.times import now_ms, rfc3339
 
@@ -20,12 +20,12 @@ _DAY_MS = 86_400_000
 app = typer.Typer(help="The topics of the catalogue.", no_args_is_help=True)
 
 
-def create_all(here: AppContext) -> Made:
+def create_all(here: AppContext) -> CreationResult:
     """Create what is missing of the whole catalogue; differences are said on stderr."""
     made = provision.create(here.cluster, all_topics(), here.registry)
     for each in made.mended:
         output.log.print(
-            f"{each.topic}: {each.what} was {tables.cell(each.found)}, now {each.wanted}", style="dim"
+            f"{each.topic}: {each.what} was {tables.cell(each.actual)}, now {each.wanted}", style="dim"
         )
     for each in made.differs:
         output.log.print(f"[yellow]differs[/yellow]  {tables.cell(each)}", soft_wrap=True)
@@ -66,17 +66,17 @@ def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
         "topic", "kind", "owner", "partitions", "records", "", right=("partitions", "records")
     )
     for each in found:
-        there = each.found is not None
+        there = each.state is not None
         sheet.add_row(
             each.topic.name,
             each.topic.kind.value,
             each.topic.owner,
-            str(each.found.partitions) if each.found is not None else "-",
+            str(each.state.partitions) if each.state is not None else "-",
             f"≤ {each.records_max:,}" if there and each.records_max else "0" if there else "-",
             _remark(each),
         )
     tables.show(sheet)
-    if any(each.found is None for each in found):
+    if any(each.state is None for each in found):
         output.log.print("`cev topics create` creates what is missing", style="dim")
 
 
@@ -98,7 +98,7 @@ def describe(
         "kind": topic.kind.value,
         "owner": topic.owner,
         "carries": ", ".join(details["records"]) or f"the bytes of {topic.source}",
-        "replication": str(details["replication"] if each.found else "-"),
+        "replication": str(details["replication"] if each.state else "-"),
         "settings": "  ".join(f"{key}={value}" for key, value in topic.config.items()),
     }
     output.console.print(f"[bold]{topic.name}[/bold]  {_remark(each)}")
@@ -107,9 +107,9 @@ def describe(
     for difference in each.differs:
         output.console.print(f"  [yellow]{'differs':<12}[/yellow]{tables.cell(difference)}", soft_wrap=True)
     sheet = output.table("  partition", "low", "high", right=("  partition", "low", "high"))
-    for number, edge in sorted(each.edges.items()):
+    for number, edge in sorted(each.watermarks.items()):
         sheet.add_row(str(number), f"{edge.low:,}", f"{edge.high:,}")
-    if each.found is not None:
+    if each.state is not None:
         tables.show(sheet)
 
 
@@ -175,33 +175,33 @@ def _cleaned(each: Cleaned) -> dict[str, Any]:
     }
 
 
-def _remark(each: Described) -> str:
-    if each.found is None:
+def _remark(each: TopicDescription) -> str:
+    if each.state is None:
         return "[red]missing[/red]"
     if each.differs:
         return f"[yellow]differs[/yellow]: {', '.join(difference.what for difference in each.differs)}"
     return ""
 
 
-def _fields(each: Described) -> dict[str, Any]:
+def _fields(each: TopicDescription) -> dict[str, Any]:
     return {
         "name": each.topic.name,
         "kind": each.topic.kind.value,
         "owner": each.topic.owner,
-        "partitions": each.found.partitions if each.found is not None else None,
+        "partitions": each.state.partitions if each.state is not None else None,
         "records_max": each.records_max,
         "differs": [difference._asdict() for difference in each.differs],
     }
 
 
-def _details(each: Described) -> dict[str, Any]:
+def _details(each: TopicDescription) -> dict[str, Any]:
     return {
         "records": [full_name(record) for record in each.topic.records],
         "source": each.topic.source,
-        "replication": each.found.replication if each.found is not None else None,
+        "replication": each.state.replication if each.state is not None else None,
         "config": each.topic.config,
         "offsets": [
             {"partition": number, "low": edge.low, "high": edge.high}
-            for number, edge in sorted(each.edges.items())
+            for number, edge in sorted(each.watermarks.items())
         ],
     }

@@ -18,7 +18,7 @@ from schemas.times import rfc3339
 _COLUMNS = "order_id, effect, outcome, input, detail, via, message_id, at"
 
 
-class Made(NamedTuple):
+class RecordedEffect(NamedTuple):
     """One effect: who made what of which record, and how it ended; `at` in ms, UTC."""
 
     order_id: int
@@ -56,7 +56,9 @@ def exists(name: StoreAddress) -> bool:
         return store is not None
 
 
-def made(name: StoreAddress, *, order_id: int | None = None, outcome: str | None = None) -> Iterator[Made]:
+def read_effects(
+    name: StoreAddress, *, order_id: int | None = None, outcome: str | None = None
+) -> Iterator[RecordedEffect]:
     """Effects by order id; nothing if there is no store.
 
     Args:
@@ -67,46 +69,46 @@ def made(name: StoreAddress, *, order_id: int | None = None, outcome: str | None
     Raises:
         DependencyUnavailable: the store cannot be read.
     """
-    asked = {"order_id": order_id, "outcome": outcome}
-    wanted = {column: value for column, value in asked.items() if value is not None}
-    where = [f"{column} = :{column}" for column in wanted]
+    filters = {"order_id": order_id, "outcome": outcome}
+    bound = {column: value for column, value in filters.items() if value is not None}
+    conditions = [f"{column} = :{column}" for column in bound]
     # Only names of columns are put into the text; values are bound.
     query = (
-        f"SELECT {_COLUMNS} FROM effects {'WHERE' if where else ''} {' AND '.join(where)} "  # noqa: S608 - see above
+        f"SELECT {_COLUMNS} FROM effects {'WHERE' if conditions else ''} {' AND '.join(conditions)} "  # noqa: S608 - see above
         "ORDER BY order_id, effect"
     )
     with reading(name) as store:
         if store is not None:
-            for row in store.rows(query, **wanted):
-                yield _as_it_was(Made(*row))
+            for row in store.rows(query, **bound):
+                yield _restored(RecordedEffect(*row))
 
 
-def _as_it_was(each: Made) -> Made:
-    return each._replace(
-        effect=restored(each.effect),
-        input=None if each.input is None else restored(each.input),
-        detail=None if each.detail is None else restored(each.detail),
-        message_id=restored(each.message_id),
+def _restored(row: RecordedEffect) -> RecordedEffect:
+    return row._replace(
+        effect=restored(row.effect),
+        input=None if row.input is None else restored(row.input),
+        detail=None if row.detail is None else restored(row.detail),
+        message_id=restored(row.message_id),
     )
 
 
-def documents(reaction: str, effects: Iterator[Made]) -> Iterator[dict[str, Any]]:
+def documents(reaction: str, effects: Iterator[RecordedEffect]) -> Iterator[dict[str, Any]]:
     """Effects as design §9 prints them with `--json`, one document per line."""
     if reaction == "loyalty":
-        for each in points(effects):
-            yield each._asdict()
+        for total in points(effects):
+            yield total._asdict()
         return
     shape = {"warehouse": _dispatch, "notification": _notice, "sales": _sale}.get(reaction, _plain)
     for effect in effects:
         yield from shape(effect)
 
 
-def sales(effects: Iterator[Made]) -> list[Sales]:
+def sales(effects: Iterator[RecordedEffect]) -> list[Sales]:
     """Sums per day, product and currency, oldest day first; memory grows with products and days only."""
     sums: dict[tuple[str, str, str], list[int]] = {}
-    for each in effects:
-        sale = _detail(each)
-        day = rfc3339(sale.get("placed_at", each.at))[:10]
+    for effect in effects:
+        sale = _detail(effect)
+        day = rfc3339(sale.get("placed_at", effect.at))[:10]
         for product, quantity, amount in sale.get("lines", []):
             line = sums.setdefault((day, product, sale.get("currency", "")), [0, 0, 0])
             line[0] += quantity
@@ -118,11 +120,11 @@ def sales(effects: Iterator[Made]) -> list[Sales]:
     ]
 
 
-def points(effects: Iterator[Made]) -> list[Points]:
+def points(effects: Iterator[RecordedEffect]) -> list[Points]:
     """Points per customer, most points first."""
     sums: dict[str, list[int]] = {}
-    for each in effects:
-        grant = _detail(each)
+    for effect in effects:
+        grant = _detail(effect)
         line = sums.setdefault(str(grant.get("customer", "")), [0, 0])
         line[0] += grant.get("points", 0)
         line[1] += 1
@@ -130,46 +132,46 @@ def points(effects: Iterator[Made]) -> list[Points]:
     return [Points(customer, earned, orders) for customer, (earned, orders) in ranked]
 
 
-def _dispatch(each: Made) -> Iterator[dict[str, Any]]:
+def _dispatch(effect: RecordedEffect) -> Iterator[dict[str, Any]]:
     yield {
-        "order_id": str(each.order_id),
-        "outcome": each.outcome,
-        "address": each.input,
-        "via": each.via,
-        "message_id": each.message_id,
-        "at": rfc3339(each.at),
-        **({"reason": each.detail} if each.detail else {}),
+        "order_id": str(effect.order_id),
+        "outcome": effect.outcome,
+        "address": effect.input,
+        "via": effect.via,
+        "message_id": effect.message_id,
+        "at": rfc3339(effect.at),
+        **({"reason": effect.detail} if effect.detail else {}),
     }
 
 
-def _notice(each: Made) -> Iterator[dict[str, Any]]:
+def _notice(effect: RecordedEffect) -> Iterator[dict[str, Any]]:
     yield {
-        "order_id": str(each.order_id),
-        "channel": each.effect,
-        "recipient": each.input,
-        "state": each.outcome,
-        "at": rfc3339(each.at),
+        "order_id": str(effect.order_id),
+        "channel": effect.effect,
+        "recipient": effect.input,
+        "state": effect.outcome,
+        "at": rfc3339(effect.at),
     }
 
 
-def _sale(each: Made) -> Iterator[dict[str, Any]]:
-    sale = _detail(each)
+def _sale(effect: RecordedEffect) -> Iterator[dict[str, Any]]:
+    sale = _detail(effect)
     for product, quantity, amount in sale.get("lines", []):
         yield {
-            "order_id": str(each.order_id),
+            "order_id": str(effect.order_id),
             "product": product,
             "quantity": quantity,
             "amount_cents": amount,
             "currency": sale.get("currency"),
-            "at": rfc3339(each.at),
-            "placed_at": rfc3339(sale.get("placed_at", each.at)),
+            "at": rfc3339(effect.at),
+            "placed_at": rfc3339(sale.get("placed_at", effect.at)),
         }
 
 
-def _plain(each: Made) -> Iterator[dict[str, Any]]:
-    yield each._asdict() | {"order_id": str(each.order_id), "at": rfc3339(each.at)}
+def _plain(effect: RecordedEffect) -> Iterator[dict[str, Any]]:
+    yield effect._asdict() | {"order_id": str(effect.order_id), "at": rfc3339(effect.at)}
 
 
-def _detail(each: Made) -> dict[str, Any]:
-    found = json.loads(each.detail) if each.detail else {}
-    return found if isinstance(found, dict) else {}
+def _detail(effect: RecordedEffect) -> dict[str, Any]:
+    detail = json.loads(effect.detail) if effect.detail else {}
+    return detail if isinstance(detail, dict) else {}

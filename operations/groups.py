@@ -16,11 +16,11 @@ from clients.admin import Admin, Partition, moving
 from producers.outbox.batch_publisher import GROUP_PREFIX
 from schemas.errors import OperationFailed
 
-_AGAIN_S = 0.1
-_SIDE_BY_SIDE = 8
+_RETRY_S = 0.1
+_PARALLEL_GROUPS = 8
 
 
-class Committed(NamedTuple):
+class CommittedOffset(NamedTuple):
     """A committed offset: the next one to read, and the text that the group stored with it."""
 
     offset: int
@@ -47,22 +47,22 @@ def names(admin: Admin) -> list[str]:
 
     A relay's is none: nobody reads in it, its offset only names a batch (`producers.outbox.batch_publisher`).
     """
-    found = admin.ask(lambda: admin.client.list_consumer_groups(request_timeout=admin.timeout_s))
-    return sorted(each.group_id for each in found.valid if not each.group_id.startswith(GROUP_PREFIX))
+    listing = admin.ask(lambda: admin.client.list_consumer_groups(request_timeout=admin.timeout_s))
+    return sorted(group.group_id for group in listing.valid if not group.group_id.startswith(GROUP_PREFIX))
 
 
 def committed(
     admin: Admin, groups: Iterable[str], partitions: Iterable[Partition]
-) -> dict[str, dict[Partition, Committed]]:
+) -> dict[str, dict[Partition, CommittedOffset]]:
     """What each group has committed of these partitions; nothing for a group that there is not.
 
     Raises:
         BrokerUnreachable, OperationFailed.
     """
-    asked, wanted = list(groups), list(partitions)
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        found = pool.map(lambda group: _committed(admin, group, wanted), asked)
-        return dict(zip(asked, found, strict=True))
+    group_ids, tracked = list(groups), list(partitions)
+    with ThreadPoolExecutor(_PARALLEL_GROUPS) as pool:
+        offsets = pool.map(lambda group: _committed(admin, group, tracked), group_ids)
+        return dict(zip(group_ids, offsets, strict=True))
 
 
 def members(admin: Admin, groups: Iterable[str]) -> dict[str, Group]:
@@ -74,30 +74,34 @@ def members(admin: Admin, groups: Iterable[str]) -> dict[str, Group]:
     return {group: _members(admin, group) for group in groups}
 
 
-def _committed(admin: Admin, group: str, wanted: list[Partition]) -> dict[Partition, Committed]:
+def _committed(admin: Admin, group: str, wanted: list[Partition]) -> dict[Partition, CommittedOffset]:
     # Not the admin client's list_consumer_group_offsets: it ends the whole process with a segmentation fault
     # where a coordinator is moving or loading (librdkafka #5040, seen with 2.16).
     consumer = Consumer({**admin.cluster.reader(), "group.id": group})
     try:
-        found = _patiently(admin, consumer, wanted)
+        offsets = _committed_with_retries(admin, consumer, wanted)
     finally:
         consumer.close()
     return {
-        (each.topic, each.partition): Committed(each.offset, each.metadata or "")
-        for each in found
-        if each.error is None and each.offset >= 0
+        (offset.topic, offset.partition): CommittedOffset(offset.offset, offset.metadata or "")
+        for offset in offsets
+        if offset.error is None and offset.offset >= 0
     }
 
 
-def _patiently(admin: Admin, consumer: Consumer, wanted: list[Partition]) -> list[TopicPartition]:
+def _committed_with_retries(
+    admin: Admin, consumer: Consumer, wanted: list[Partition]
+) -> list[TopicPartition]:
     deadline = time.monotonic() + admin.timeout_s
     while True:
         try:
-            return consumer.committed([TopicPartition(*each) for each in wanted], timeout=admin.timeout_s)
+            return consumer.committed(
+                [TopicPartition(*partition) for partition in wanted], timeout=admin.timeout_s
+            )
         except KafkaException as error:
             if not moving(error) or time.monotonic() >= deadline:
                 raise admin.fault(error) from error
-            time.sleep(_AGAIN_S)
+            time.sleep(_RETRY_S)
 
 
 def _members(admin: Admin, group: str) -> Group:
@@ -111,9 +115,9 @@ def _members(admin: Admin, group: str) -> Group:
             return EMPTY
         raise
     topics = frozenset(
-        each.topic
+        partition.topic
         for member in described.members
         if member.assignment is not None
-        for each in member.assignment.topic_partitions
+        for partition in member.assignment.topic_partitions
     )
     return Group(len(described.members), topics)

@@ -6,7 +6,7 @@ from typing import Any
 from cli import output
 from cli.tables import cell
 from operations.dead_letters.listing import DeadLetter
-from operations.dead_letters.redrive import DECIDED, Progress, RedriveRequest
+from operations.dead_letters.redrive import DECIDED, RedriveProgress, RedriveRequest
 from schemas import dead_letters
 from schemas.decisions import Decision
 from schemas.times import rfc3339
@@ -88,7 +88,7 @@ def print_whole(letter: DeadLetter, message: Message | None, fault: str | None) 
     )
 
 
-def tally_fields(tally: Progress, ruling: RedriveRequest, run: str) -> dict[str, Any]:
+def tally_fields(tally: RedriveProgress, ruling: RedriveRequest, run: str) -> dict[str, Any]:
     """What came of a run, as `--json` shows it."""
     return {
         "selected": tally.selected,
@@ -102,7 +102,7 @@ def tally_fields(tally: Progress, ruling: RedriveRequest, run: str) -> dict[str,
     }
 
 
-def print_tally(tally: Progress, ruling: RedriveRequest) -> None:
+def print_tally(tally: RedriveProgress, ruling: RedriveRequest) -> None:
     """What came of a run, for people."""
     count = tally.groups.total() if ruling.dry_run else tally.done
     would = "would be " if ruling.dry_run else ""

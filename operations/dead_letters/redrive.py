@@ -66,7 +66,7 @@ class RedriveRequest(NamedTuple):
 
 
 @dataclass(slots=True)
-class Progress:
+class RedriveProgress:
     """How far a run is, and what came of it.
 
     Attributes:
@@ -109,9 +109,9 @@ class Redrive:
         self._admin = Admin(cluster)
         self.id = uuid.uuid4().hex
         self._run = Run(self.id, request.by, request.why)
-        self.progress = Progress()
+        self.progress = RedriveProgress()
 
-    def run(self) -> Progress:
+    def run(self) -> RedriveProgress:
         """Decide about every letter that is meant and lies there now.
 
         Raises:

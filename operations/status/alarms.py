@@ -23,7 +23,7 @@ from operations.topics.plan import Difference
 from schemas.topics import Kind, Topic
 
 
-class Alarm(NamedTuple):
+class StatusAlarm(NamedTuple):
     """One condition.
 
     Attributes:
@@ -68,10 +68,10 @@ class DeadLetterCount(NamedTuple):
     more: bool
 
 
-def of_topics(missing: Iterable[Topic], differs: Iterable[Difference]) -> list[Alarm]:
+def of_topics(missing: Iterable[Topic], differs: Iterable[Difference]) -> list[StatusAlarm]:
     """Alarms about how topics are made."""
     return [
-        Alarm(
+        StatusAlarm(
             "topic-missing",
             topic.name,
             None,
@@ -79,19 +79,20 @@ def of_topics(missing: Iterable[Topic], differs: Iterable[Difference]) -> list[A
         )
         for topic in missing
     ] + [
-        Alarm(
+        StatusAlarm(
             "topics-differ",
-            each.topic,
+            difference.topic,
             None,
-            f"{each.what} is {each.found}, wanted {each.wanted}; `cev topics create` mends what is safe",
+            f"{difference.what} is {difference.actual}, wanted {difference.wanted}; "
+            "`cev topics create` mends what is safe",
         )
-        for each in differs
+        for difference in differs
     ]
 
 
 def of_foreign_groups(
     topics: Iterable[Topic], committed: Iterable[tuple[str, str]], members: Iterable[tuple[str, Group]]
-) -> list[Alarm]:
+) -> list[StatusAlarm]:
     """Alarms about groups at command topics that are not theirs.
 
     Args:
@@ -100,10 +101,10 @@ def of_foreign_groups(
         members: groups with their members.
     """
     owners = {topic.name: topic.owner for topic in topics if topic.kind is Kind.COMMAND}
-    reading = {(group, topic) for group, found in members for topic in found.topics}
+    reading = {(group, topic) for group, group_state in members for topic in group_state.topics}
     foreign = {(topic, group) for group, topic in {*committed, *reading} if owners.get(topic, group) != group}
     return [
-        Alarm(
+        StatusAlarm(
             "foreign-group",
             f"{group}@{topic}",
             None,
@@ -115,7 +116,7 @@ def of_foreign_groups(
     ]
 
 
-def of_lags(lags: Iterable[Lag], must_handle: Sequence[tuple[str, str]]) -> list[Alarm]:
+def of_lags(lags: Iterable[Lag], must_handle: Sequence[tuple[str, str]]) -> list[StatusAlarm]:
     """Alarms about records that nobody is there to handle.
 
     Args:
@@ -123,38 +124,38 @@ def of_lags(lags: Iterable[Lag], must_handle: Sequence[tuple[str, str]]) -> list
         must_handle: pairs of group and topic where somebody must be.
     """
     return [
-        Alarm(
+        StatusAlarm(
             "no-consumer",
-            f"{each.group}@{each.topic}",
-            each.oldest_at,
-            f"up to {each.lag:,} records wait on {each.topic} and group {each.group} has no live member; "
-            f"`cev consume {each.group}` starts one",
+            f"{lag.group}@{lag.topic}",
+            lag.oldest_at,
+            f"up to {lag.lag:,} records wait on {lag.topic} and group {lag.group} has no live member; "
+            f"`cev consume {lag.group}` starts one",
         )
-        for each in lags
-        if (each.group, each.topic) in must_handle and each.lag > 0 and each.members == 0
+        for lag in lags
+        if (lag.group, lag.topic) in must_handle and lag.lag > 0 and lag.members == 0
     ]
 
 
-def of_dead_letters(letters: Iterable[DeadLetterCount]) -> list[Alarm]:
+def of_dead_letters(letters: Iterable[DeadLetterCount]) -> list[StatusAlarm]:
     """Alarms about dead letters that nobody has decided."""
     return [
-        Alarm(
+        StatusAlarm(
             "dead-letters",
-            each.topic.name,
-            each.oldest_at,
-            f"{'more than ' if each.more else ''}{each.number:,} to decide about on {each.topic.name}; "
-            f"`cev dlq list --topic {each.topic.name}` shows why",
+            count.topic.name,
+            count.oldest_at,
+            f"{'more than ' if count.more else ''}{count.number:,} to decide about on {count.topic.name}; "
+            f"`cev dlq list --topic {count.topic.name}` shows why",
         )
-        for each in letters
-        if each.number > 0
+        for count in letters
+        if count.number > 0
     ]
 
 
-def of_silent_stores(silent: Iterable[tuple[str, str]]) -> list[Alarm]:
+def of_silent_stores(silent: Iterable[tuple[str, str]]) -> list[StatusAlarm]:
     """Alarms about stores that cannot be read; pairs of group and reason."""
-    return [Alarm("store", group, None, why) for group, why in silent]
+    return [StatusAlarm("store", group, None, why) for group, why in silent]
 
 
-def of_group(group: str, name: str, subject: str, since: int, text: str) -> Alarm:
+def of_group(group: str, name: str, subject: str, since: int, text: str) -> StatusAlarm:
     """An alarm that a group raised about itself."""
-    return Alarm(name, subject, since, f"{group}: {text}")
+    return StatusAlarm(name, subject, since, f"{group}: {text}")

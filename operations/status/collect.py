@@ -20,10 +20,10 @@ from databases.snapshot import Snapshot, reading
 from databases.text import restored
 from operations import groups
 from operations.dead_letters.decisions import undecided
-from operations.groups import EMPTY, Committed, Group
+from operations.groups import EMPTY, CommittedOffset, Group
 from operations.status import alarms
-from operations.status.alarms import Alarm, DeadLetterCount, Lag
-from operations.topics.provision import Described, describe
+from operations.status.alarms import DeadLetterCount, Lag, StatusAlarm
+from operations.topics.provision import TopicDescription, describe
 from producers.mode.log import read_mode
 from schemas.codec import Codec
 from schemas.control import ModeChanged
@@ -69,7 +69,7 @@ class StoreState(NamedTuple):
     effects: int
     results: int
     parked: int
-    alarms: tuple[Alarm, ...]
+    alarms: tuple[StatusAlarm, ...]
 
 
 class Status(NamedTuple):
@@ -78,10 +78,10 @@ class Status(NamedTuple):
     cluster_id: str
     brokers: int
     mode: ModeChanged | None
-    topics: tuple[Described, ...]
+    topics: tuple[TopicDescription, ...]
     lags: tuple[Lag, ...]
     stores: tuple[StoreState, ...]
-    alarms: tuple[Alarm, ...]
+    alarms: tuple[StatusAlarm, ...]
 
 
 def collect_status(
@@ -102,9 +102,11 @@ def collect_status(
     admin = Admin(cluster)
     brokers = admin.brokers()
     topics = describe(cluster, catalogue, admin=admin)
-    there = {each.topic.name for each in topics if each.found is not None}
+    there = {description.topic.name for description in topics if description.state is not None}
     names = sorted({*groups.names(admin), *(reader.group for reader in readers)})
-    partitions = [(each.topic.name, number) for each in topics for number in each.edges]
+    partitions = [
+        (description.topic.name, number) for description in topics for number in description.watermarks
+    ]
     committed = groups.committed(admin, names, partitions)
     members = groups.members(admin, names)
     lags = _lags(cluster, topics, readers, committed, members)
@@ -118,8 +120,8 @@ def collect_status(
         tuple(stores),
         (
             *alarms.of_topics(
-                (each.topic for each in topics if each.found is None),
-                (difference for each in topics for difference in each.differs),
+                (description.topic for description in topics if description.state is None),
+                (difference for description in topics for difference in description.differs),
             ),
             *alarms.of_foreign_groups(catalogue, _at_topics(committed), members.items()),
             *alarms.of_lags(lags, _must_handle(catalogue, readers)),
@@ -130,8 +132,8 @@ def collect_status(
     )
 
 
-def _at_topics(committed: Mapping[str, Mapping[Partition, Committed]]) -> set[tuple[str, str]]:
-    return {(group, topic) for group, found in committed.items() for topic, _ in found}
+def _at_topics(committed: Mapping[str, Mapping[Partition, CommittedOffset]]) -> set[tuple[str, str]]:
+    return {(group, topic) for group, offsets in committed.items() for topic, _ in offsets}
 
 
 def _must_handle(catalogue: Sequence[Topic], readers: Sequence[Reader]) -> list[tuple[str, str]]:
@@ -145,37 +147,44 @@ def _must_handle(catalogue: Sequence[Topic], readers: Sequence[Reader]) -> list[
 
 def _lags(
     cluster: Cluster,
-    topics: Sequence[Described],
+    topics: Sequence[TopicDescription],
     readers: Sequence[Reader],
-    committed: Mapping[str, Mapping[Partition, Committed]],
+    committed: Mapping[str, Mapping[Partition, CommittedOffset]],
     members: Mapping[str, Group],
 ) -> list[Lag]:
     """One entry per group and topic that it has begun; a command topic's owner has always begun."""
     known = {reader.group for reader in readers}
-    found = []
+    lags = []
     for group, offsets in committed.items():
         begun = {topic for topic, _ in offsets}
         mine = [
-            each
-            for each in topics
-            if each.topic.name in begun or (each.topic.kind is Kind.COMMAND and each.topic.owner == group)
+            description
+            for description in topics
+            if description.topic.name in begun
+            or (description.topic.kind is Kind.COMMAND and description.topic.owner == group)
         ]
-        behind = {partition: start for each in mine for partition, start in _behind(each, offsets).items()}
+        behind = {
+            partition: start
+            for description in mine
+            for partition, start in _behind(description, offsets).items()
+        }
         # Who else reads here is none of our business, apart from the fact itself.
         oldest: Mapping[Partition, int | None] = (
             _oldest(cluster, behind) if group in known else dict.fromkeys(behind)
         )
         alive = members.get(group, EMPTY).members
-        found += [_lag(each, group, alive, behind, oldest) for each in mine]
-    return found
+        lags += [_lag(description, group, alive, behind, oldest) for description in mine]
+    return lags
 
 
-def _behind(each: Described, offsets: Mapping[Partition, Committed]) -> dict[Partition, int]:
+def _behind(
+    description: TopicDescription, offsets: Mapping[Partition, CommittedOffset]
+) -> dict[Partition, int]:
     starts = {}
-    for number, edge in each.edges.items():
-        partition = (each.topic.name, number)
-        start = max(offsets[partition].offset if partition in offsets else edge.low, edge.low)
-        if start < edge.stable:
+    for number, marks in description.watermarks.items():
+        partition = (description.topic.name, number)
+        start = max(offsets[partition].offset if partition in offsets else marks.low, marks.low)
+        if start < marks.stable:
             starts[partition] = start
     return starts
 
@@ -183,55 +192,60 @@ def _behind(each: Described, offsets: Mapping[Partition, Committed]) -> dict[Par
 def _oldest(cluster: Cluster, behind: Mapping[Partition, int]) -> dict[Partition, int | None]:
     """When the first waiting record was written; a partition where only markers follow is left out."""
     return {
-        partition: entry.timestamp
-        for partition, entry in firsts(cluster, behind, stall_s=_STALL_S).items()
-        if entry is not None
+        partition: record.timestamp
+        for partition, record in firsts(cluster, behind, stall_s=_STALL_S).items()
+        if record is not None
     }
 
 
 def _lag(
-    each: Described,
+    description: TopicDescription,
     group: str,
     alive: int,
     behind: Mapping[Partition, int],
     oldest: Mapping[Partition, int | None],
 ) -> Lag:
-    waiting = [partition for partition in oldest if partition[0] == each.topic.name]
-    lag = sum(each.edges[number].stable - behind[topic, number] for topic, number in waiting)
+    waiting = [partition for partition in oldest if partition[0] == description.topic.name]
+    lag = sum(description.watermarks[number].stable - behind[topic, number] for topic, number in waiting)
     times = [at for partition in waiting if (at := oldest[partition]) is not None]
-    return Lag(group, each.topic.name, lag, min(times, default=None), alive)
+    return Lag(group, description.topic.name, lag, min(times, default=None), alive)
 
 
-def _letters(admin: Admin, topics: Iterable[Described]) -> list[DeadLetterCount]:
-    found = []
-    for each in topics:
-        edges: dict[Partition, Watermarks] = {
-            (each.topic.name, number): edge for number, edge in each.edges.items() if edge.stable > edge.low
+def _letters(admin: Admin, topics: Iterable[TopicDescription]) -> list[DeadLetterCount]:
+    counts = []
+    for description in topics:
+        watermarks: dict[Partition, Watermarks] = {
+            (description.topic.name, number): marks
+            for number, marks in description.watermarks.items()
+            if marks.stable > marks.low
         }
-        if each.topic.kind is Kind.DEAD_LETTER and edges:
+        if description.topic.kind is Kind.DEAD_LETTER and watermarks:
             # A limit one higher tells "exactly so many" from "more".
-            with closing(undecided(admin, each.topic, edges, stall_s=_STALL_S)) as entries:
-                times = [entry.timestamp for entry in islice(entries, COUNTED + 1)]
-            found.append(
+            with closing(undecided(admin, description.topic, watermarks, stall_s=_STALL_S)) as letters:
+                times = [letter.timestamp for letter in islice(letters, COUNTED + 1)]
+            counts.append(
                 DeadLetterCount(
-                    each.topic, min(len(times), COUNTED), min(times, default=None), more=len(times) > COUNTED
+                    description.topic,
+                    min(len(times), COUNTED),
+                    min(times, default=None),
+                    more=len(times) > COUNTED,
                 )
             )
-    return found
+    return counts
 
 
 def _stores(readers: Iterable[Reader]) -> tuple[list[StoreState], list[tuple[str, str]]]:
     """Every store that is there, and group and reason of each that cannot be read."""
-    found, silent = [], []
+    states, silent = [], []
     for reader in readers:
         try:
             with reading(reader.store) as store:
                 if store is not None:
-                    found.append(_state(reader, store))
+                    states.append(_state(reader, store))
         except DependencyUnavailable as error:
             # Somebody who asks how things are wants to hear of everything else too.
             silent.append((reader.group, str(error)))
-    return found, silent
+    return states, silent
 
 
 def _state(reader: Reader, store: Snapshot) -> StoreState:
@@ -239,7 +253,7 @@ def _state(reader: Reader, store: Snapshot) -> StoreState:
     def number(table: str, what: str = "*") -> int:
         return next(store.rows(f"SELECT count({what}) FROM {table}"))[0] if store.has(table) else 0  # noqa: S608 - names of our own
 
-    told = (
+    rows = (
         store.rows("SELECT name, subject, since, text FROM alarms ORDER BY 1, 2")
         if store.has("alarms")
         else ()
@@ -252,6 +266,6 @@ def _state(reader: Reader, store: Snapshot) -> StoreState:
         number("results"),
         number("parked", "DISTINCT order_id"),
         tuple(
-            alarms.of_group(reader.group, restored(n), restored(s), at, restored(t)) for n, s, at, t in told
+            alarms.of_group(reader.group, restored(n), restored(s), at, restored(t)) for n, s, at, t in rows
         ),
     )

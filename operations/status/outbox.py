@@ -8,7 +8,7 @@ I/O: database (the outbox's backlog).
 
 from typing import NamedTuple
 
-from operations.status.alarms import Alarm
+from operations.status.alarms import StatusAlarm
 from producers.outbox.queue import Backlog, OutboxQueue
 from schemas.errors import DependencyUnavailable, OperationFailed
 
@@ -17,14 +17,14 @@ STALE_MS = 60_000
 _SUBJECT = "outbox"
 
 
-class Outbox(NamedTuple):
+class OutboxStatus(NamedTuple):
     """The backlog, None where the database did not say, and the alarms about it."""
 
     backlog: Backlog | None
-    alarms: tuple[Alarm, ...]
+    alarms: tuple[StatusAlarm, ...]
 
 
-def look(url: str, now: int) -> Outbox:
+def collect_outbox_status(url: str, now: int) -> OutboxStatus:
     """Look at an outbox.
 
     Args:
@@ -39,23 +39,23 @@ def look(url: str, now: int) -> Outbox:
         queue.identity()
         backlog = queue.backlog()
     except (DependencyUnavailable, OperationFailed) as error:
-        return Outbox(None, (Alarm("outage", _SUBJECT, None, str(error)),))
+        return OutboxStatus(None, (StatusAlarm("outage", _SUBJECT, None, str(error)),))
     finally:
         queue.close()
-    return Outbox(backlog, tuple(alarms(backlog, now)))
+    return OutboxStatus(backlog, tuple(alarms(backlog, now)))
 
 
-def alarms(backlog: Backlog, now: int) -> list[Alarm]:
+def alarms(backlog: Backlog, now: int) -> list[StatusAlarm]:
     """What an operator must hear of an outbox; pure."""
-    found = []
+    raised = []
     if backlog.refused:
         rows = "1 row" if backlog.refused == 1 else f"{backlog.refused:,} rows"
         text = (
             f"Kafka refused {rows} of the outbox for good, and later rows of their orders wait: see error in "
             "cev_outbox, mend the cause, then `cev relay --retry-refused`"
         )
-        found.append(Alarm("outbox-refused", _SUBJECT, backlog.oldest_at, text))
+        raised.append(StatusAlarm("outbox-refused", _SUBJECT, backlog.oldest_at, text))
     elif backlog.oldest_at is not None and now - backlog.oldest_at > STALE_MS:
         text = f"{backlog.rows:,} accepted orders wait in the outbox; does `cev relay` run?"
-        found.append(Alarm("outbox-waits", _SUBJECT, backlog.oldest_at, text))
-    return found
+        raised.append(StatusAlarm("outbox-waits", _SUBJECT, backlog.oldest_at, text))
+    return raised

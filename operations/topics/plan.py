@@ -21,19 +21,19 @@ class Difference(NamedTuple):
     Attributes:
         topic: its name.
         what: `partitions`, `replication`, or the name of a topic setting.
-        wanted, found: values as text.
+        wanted, actual: values as text.
     """
 
     topic: str
     what: str
     wanted: str
-    found: str
+    actual: str
 
     def __str__(self) -> str:
-        return f"{self.topic}: {self.what} is {self.found}, wanted {self.wanted}"
+        return f"{self.topic}: {self.what} is {self.actual}, wanted {self.wanted}"
 
 
-class Plan(NamedTuple):
+class TopicPlan(NamedTuple):
     """What to do about a cluster.
 
     Attributes:
@@ -49,28 +49,28 @@ class Plan(NamedTuple):
 
 def plan(
     wanted: Sequence[Topic],
-    found: Mapping[str, TopicState],
+    states: Mapping[str, TopicState],
     settings: Mapping[str, Mapping[str, str]],
     replication: int,
-) -> Plan:
+) -> TopicPlan:
     """Compare.
 
     Args:
         wanted: the catalogue.
-        found: the cluster's topics by name.
+        states: the cluster's topics by name.
         settings: per topic that is there, its settings; one that is not named counts as right.
         replication: what the broker gives a new topic.
     """
     differences = [
-        each
+        difference
         for topic in wanted
-        if topic.name in found
-        for each in _differences(topic, found[topic.name], settings.get(topic.name, {}), replication)
+        if topic.name in states
+        for difference in _differences(topic, states[topic.name], settings.get(topic.name, {}), replication)
     ]
-    return Plan(
-        tuple(topic for topic in wanted if topic.name not in found),
-        tuple(each for each in differences if keeps_more(each)),
-        tuple(each for each in differences if not keeps_more(each)),
+    return TopicPlan(
+        tuple(topic for topic in wanted if topic.name not in states),
+        tuple(difference for difference in differences if keeps_more(difference)),
+        tuple(difference for difference in differences if not keeps_more(difference)),
     )
 
 
@@ -82,21 +82,21 @@ def keeps_more(difference: Difference) -> bool:
     if difference.what not in _NUMBERS:
         return False
     try:
-        wanted, found = int(difference.wanted), int(difference.found)
+        target, actual = int(difference.wanted), int(difference.actual)
     except ValueError:
         return False
-    return wanted == _UNLIMITED or (found != _UNLIMITED and wanted > found)
+    return target == _UNLIMITED or (actual != _UNLIMITED and target > actual)
 
 
 def _differences(
-    topic: Topic, found: TopicState, settings: Mapping[str, str], replication: int
+    topic: Topic, state: TopicState, settings: Mapping[str, str], replication: int
 ) -> list[Difference]:
     differences = []
-    if found.partitions != topic.partitions:
-        differences.append(Difference(topic.name, "partitions", str(topic.partitions), str(found.partitions)))
-    if found.replication < replication:
+    if state.partitions != topic.partitions:
+        differences.append(Difference(topic.name, "partitions", str(topic.partitions), str(state.partitions)))
+    if state.replication < replication:
         differences.append(
-            Difference(topic.name, "replication", f"at least {replication}", str(found.replication))
+            Difference(topic.name, "replication", f"at least {replication}", str(state.replication))
         )
     differences += [
         Difference(topic.name, name, value, settings[name])

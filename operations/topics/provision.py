@@ -22,17 +22,17 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
 
 from clients.admin import Admin, TopicState, Watermarks, partitions_of
 from clients.config import Cluster
-from operations.topics.plan import Difference, Plan, plan
+from operations.topics.plan import Difference, TopicPlan, plan
 from schemas.errors import DeadlinePassed, OperationFailed, UsageError
 from schemas.registry import Registry
 from schemas.topics import Topic
 
 READY_S = 30.0
-_LOOK_S = 0.1
+_POLL_INTERVAL_S = 0.1
 _BROKER_DEFAULT = -1
 
 
-class Made(NamedTuple):
+class CreationResult(NamedTuple):
     """What `create` did.
 
     Attributes:
@@ -48,32 +48,32 @@ class Made(NamedTuple):
     subjects: tuple[tuple[str, str], ...]
 
 
-class Described(NamedTuple):
+class TopicDescription(NamedTuple):
     """One topic of the catalogue, and how the cluster has it.
 
     Attributes:
         topic: its line in the catalogue.
-        found: None if the cluster does not have it.
-        edges: per partition number, where it begins and ends.
+        state: None if the cluster does not have it.
+        watermarks: per partition number, where it begins and ends.
         differs: what is not as the catalogue wants it.
     """
 
     topic: Topic
-    found: TopicState | None
-    edges: dict[int, Watermarks]
+    state: TopicState | None
+    watermarks: dict[int, Watermarks]
     differs: tuple[Difference, ...]
 
     @property
     def records_max(self) -> int | None:
         """High minus low watermark over all partitions, transaction markers included; None if missing."""
-        if self.found is None:
+        if self.state is None:
             return None
-        return sum(edge.high - edge.low for edge in self.edges.values())
+        return sum(marks.high - marks.low for marks in self.watermarks.values())
 
 
 def create(
     cluster: Cluster, wanted: Sequence[Topic], registry: Registry | None = None, *, ready_s: float = READY_S
-) -> Made:
+) -> CreationResult:
     """Make the cluster's topics match.
 
     Args:
@@ -98,21 +98,23 @@ def create(
     if len(created) < len(todo.missing):
         # Another creator was faster: look at what it made.
         differs = examine(admin, wanted).differs
-    return Made(created, todo.mend, differs, subjects)
+    return CreationResult(created, todo.mend, differs, subjects)
 
 
-def examine(admin: Admin, wanted: Sequence[Topic]) -> Plan:
+def examine(admin: Admin, wanted: Sequence[Topic]) -> TopicPlan:
     """Compare the cluster with the catalogue; changes nothing.
 
     Raises:
         BrokerUnreachable, OperationFailed.
     """
-    found = admin.topics()
-    settings = _settings(admin, [topic.name for topic in wanted if topic.name in found])
-    return plan(wanted, found, settings, _default_replication(admin))
+    states = admin.topics()
+    settings = _settings(admin, [topic.name for topic in wanted if topic.name in states])
+    return plan(wanted, states, settings, _default_replication(admin))
 
 
-def describe(cluster: Cluster, wanted: Sequence[Topic], *, admin: Admin | None = None) -> list[Described]:
+def describe(
+    cluster: Cluster, wanted: Sequence[Topic], *, admin: Admin | None = None
+) -> list[TopicDescription]:
     """Every wanted topic as the cluster has it, in the order given.
 
     Raises:
@@ -120,15 +122,15 @@ def describe(cluster: Cluster, wanted: Sequence[Topic], *, admin: Admin | None =
     """
     admin = admin or Admin(cluster)
     todo = examine(admin, wanted)
-    found = admin.topics()
-    edges = admin.watermarks(partitions_of(found, [topic.name for topic in wanted]))
+    states = admin.topics()
+    watermarks = admin.watermarks(partitions_of(states, [topic.name for topic in wanted]))
     differs = [*todo.mend, *todo.differs]
     return [
-        Described(
+        TopicDescription(
             topic,
-            found.get(topic.name),
-            {number: edge for (name, number), edge in edges.items() if name == topic.name},
-            tuple(each for each in differs if each.topic == topic.name),
+            states.get(topic.name),
+            {number: marks for (name, number), marks in watermarks.items() if name == topic.name},
+            tuple(difference for difference in differs if difference.topic == topic.name),
         )
         for topic in wanted
     ]
@@ -175,10 +177,12 @@ def _create(admin: Admin, missing: Sequence[Topic]) -> tuple[str, ...]:
 
 def _mend(admin: Admin, differences: Sequence[Difference]) -> None:
     resources: dict[str, ConfigResource] = {}
-    for each in differences:
-        resource = resources.setdefault(each.topic, ConfigResource(ResourceType.TOPIC, each.topic))
+    for difference in differences:
+        resource = resources.setdefault(
+            difference.topic, ConfigResource(ResourceType.TOPIC, difference.topic)
+        )
         resource.add_incremental_config(
-            ConfigEntry(each.what, each.wanted, incremental_operation=AlterConfigOpType.SET)
+            ConfigEntry(difference.what, difference.wanted, incremental_operation=AlterConfigOpType.SET)
         )
     if resources:
         futures = admin.client.incremental_alter_configs(
@@ -192,16 +196,16 @@ def _wait(admin: Admin, names: Sequence[str], ready_s: float) -> None:
     """Until every partition's leader answers a question about it: metadata alone comes too early."""
     deadline = time.monotonic() + ready_s
     while True:
-        found = admin.topics()
-        late = [name for name in names if name not in found or found[name].leaderless]
+        states = admin.topics()
+        late = [name for name in names if name not in states or states[name].leaderless]
         if not late:
-            admin.watermarks(partitions_of(found, names))
+            admin.watermarks(partitions_of(states, names))
             return
         if time.monotonic() > deadline:
             raise DeadlinePassed(
                 f"no leader after {ready_s:g} s: {', '.join(late)}; are all brokers up? (`cev status`)"
             )
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_INTERVAL_S)
 
 
 def _register(registry: Registry, wanted: Sequence[Topic]) -> tuple[tuple[str, str], ...]:
@@ -219,8 +223,8 @@ def _settings(admin: Admin, names: Sequence[str]) -> dict[str, dict[str, str]]:
 def _default_replication(admin: Admin) -> int:
     """What a new topic gets; 1 where the broker does not say."""
     any_broker = ConfigResource(ResourceType.BROKER, str(admin.brokers().ids[0]))
-    for found in _configs(admin, [any_broker]).values():
-        return int(found.get("default.replication.factor", "1"))
+    for settings in _configs(admin, [any_broker]).values():
+        return int(settings.get("default.replication.factor", "1"))
     return 1
 
 

@@ -18,7 +18,7 @@ from clients.config import Cluster
 from clients.log_reader import LogRecord, scan
 from databases.address import StoreAddress
 from operations import groups
-from operations.groups import Committed
+from operations.groups import CommittedOffset
 from operations.verify import dead_letters, stores
 from operations.verify.evidence import (
     READS,
@@ -123,7 +123,10 @@ def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress]
 
 
 def _check_store(
-    group: str, store: stores.Contents | None, committed: Mapping[Partition, Committed], name: StoreAddress
+    group: str,
+    store: stores.Contents | None,
+    committed: Mapping[Partition, CommittedOffset],
+    name: StoreAddress,
 ) -> None:
     for (topic, number), each in committed.items():
         if store is None:
@@ -219,6 +222,6 @@ def _logs(offsets: Mapping[Partition, int]) -> dict[Log, int]:
     return {log_of(place(topic, number, 0)): offset for (topic, number), offset in offsets.items()}
 
 
-def _at(committed: Mapping[Partition, Committed], partition: Partition) -> int:
+def _at(committed: Mapping[Partition, CommittedOffset], partition: Partition) -> int:
     found = committed.get(partition)
     return found.offset if found is not None else -1

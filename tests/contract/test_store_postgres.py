@@ -221,7 +221,7 @@ def test_who_is_not_let_in_is_told_why_without_the_password(
     name: StoreAddress, change: Callable[[str], str], words: str
 ) -> None:
     wrong = StoreAddress(change(name.url), "warehouse")
-    for call in (lambda: Store(wrong), lambda: list(effects.made(wrong))):
+    for call in (lambda: Store(wrong), lambda: list(effects.read_effects(wrong))):
         with pytest.raises(DependencyUnavailable, match=words) as told:
             call()
         assert "\n" not in str(told.value)
@@ -231,7 +231,7 @@ def test_who_is_not_let_in_is_told_why_without_the_password(
 
 def test_a_parameter_that_nobody_knows_is_a_wrong_setting(name: StoreAddress) -> None:
     wrong = StoreAddress(f"{name.url}?colour=red", "warehouse")
-    for call in (lambda: Store(wrong), lambda: list(effects.made(wrong))):
+    for call in (lambda: Store(wrong), lambda: list(effects.read_effects(wrong))):
         with pytest.raises(InvalidSetting, match="colour"):
             call()
 
@@ -269,10 +269,10 @@ def test_who_looks_sees_one_moment_and_may_change_nothing(store: Store, name: St
 
 def test_a_large_store_is_read_page_by_page(store: Store, name: StoreAddress) -> None:
     store.write(StoreWrite(at=1, effects=[effect(n) for n in range(20_000)]))
-    found = effects.made(name)
+    found = effects.read_effects(name)
     assert [next(found).order_id for _ in range(3)] == [0, 1, 2]
     assert sum(1 for _ in found) == 19_997
-    assert list(effects.made(replace(name, group="nobody"))) == []
+    assert list(effects.read_effects(replace(name, group="nobody"))) == []
 
 
 def test_the_process_list_tells_no_password(postgres_url: str) -> None:

@@ -67,7 +67,7 @@ def test_status_reads_a_store_that_no_newer_program_has_opened(name: StoreAddres
 def test_a_store_that_is_not_there_is_nothing(new: StoreAddress) -> None:
     assert _stores([Reader("warehouse", (ORDERS,), None, new)]) == ([], [])
     assert not effects.exists(new)
-    assert list(effects.made(new)) == []
+    assert list(effects.read_effects(new)) == []
     assert stores.read(new) is None
 
 
@@ -78,10 +78,10 @@ def test_readers_see_text_as_it_was_whatever_a_database_makes_of_it(name: StoreA
     with opened(name) as store:
         identity = store.identity("c", 0)
         store.write(StoreWrite(at=1, effects=[row, plain], shadows=[row]))
-    [made, other] = effects.made(name)
+    [made, other] = effects.read_effects(name)
     assert (made.effect, made.input, made.detail, made.message_id) == (odd, odd, odd, odd)
     assert other.input == plain.input
-    [same] = effects.made(name, order_id=1, outcome="dispatched")
+    [same] = effects.read_effects(name, order_id=1, outcome="dispatched")
     assert same == made
     seen = stores.read(name)
     assert seen is not None
@@ -101,4 +101,4 @@ def test_a_store_that_cannot_be_read_is_an_alarm_and_hides_nothing_else(name: St
     assert "cannot be read" in why
     assert "s3cret" not in why
     with pytest.raises(DependencyUnavailable):
-        list(effects.made(broken))
+        list(effects.read_effects(broken))

@@ -55,7 +55,7 @@ def test_missing_topics_are_created_with_their_settings_and_answer_at_once(here:
     wanted = [fresh(3), fresh(1, Kind.DEAD_LETTER)]
     assert provision.create(here, wanted).created == tuple(topic.name for topic in wanted)
     described = provision.describe(here, wanted)
-    assert [each.found.partitions for each in described if each.found] == [3, 1]
+    assert [each.state.partitions for each in described if each.state] == [3, 1]
     assert all(each.differs == () and each.records_max == 0 for each in described)
 
 
@@ -81,7 +81,7 @@ def test_shorter_retention_is_lengthened_and_larger_limits_are_only_reported(her
     alter(admin, topic, "retention.ms", "1000000")
     alter(admin, topic, "max.message.bytes", "2000000")
     made = provision.create(here, [topic])
-    assert [(each.what, each.found) for each in made.mended] == [("retention.ms", "1000000")]
+    assert [(each.what, each.actual) for each in made.mended] == [("retention.ms", "1000000")]
     assert [each.what for each in made.differs] == ["max.message.bytes"]
     until(lambda: differing(here, topic) == ["max.message.bytes"], "what was mended differs no more")
 
@@ -97,7 +97,7 @@ def test_another_partition_count_is_reported_and_left_alone(here: Cluster) -> No
 
 def test_a_missing_topic_is_described_as_missing(here: Cluster) -> None:
     [described] = provision.describe(here, [fresh()])
-    assert (described.found, described.records_max, described.edges) == (None, None, {})
+    assert (described.state, described.records_max, described.watermarks) == (None, None, {})
 
 
 def test_a_refused_topic_is_named(here: Cluster) -> None:

@@ -235,9 +235,9 @@ def test_a_file_that_is_no_store_is_named(shop: Shop, copied: Path) -> None:
 
 def test_effects_are_read_by_order_and_outcome(shop: Shop) -> None:
     path = shop.stores()["warehouse"]
-    assert [each.input for each in effects.made(path, order_id=4)] == ["a"]
-    assert sorted(each.order_id for each in effects.made(path, outcome="rejected")) == [1, 2, 3]
-    assert list(effects.made(StoreAddress.at("nobody", data_dir=shop.folder))) == []
+    assert [each.input for each in effects.read_effects(path, order_id=4)] == ["a"]
+    assert sorted(each.order_id for each in effects.read_effects(path, outcome="rejected")) == [1, 2, 3]
+    assert list(effects.read_effects(StoreAddress.at("nobody", data_dir=shop.folder))) == []
 
 
 def test_looking_leaves_no_trace_beside_a_store(shop: Shop, copied: Path) -> None:

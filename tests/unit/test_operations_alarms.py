@@ -2,7 +2,7 @@
 
 from operations.groups import Group
 from operations.status import alarms
-from operations.status.alarms import Alarm, DeadLetterCount, Lag
+from operations.status.alarms import DeadLetterCount, Lag, StatusAlarm
 from operations.topics.plan import Difference
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, ORDERS, derived
 
@@ -63,12 +63,12 @@ def test_counting_that_stopped_says_so() -> None:
 
 
 def test_a_groups_own_alarm_is_told_with_its_group() -> None:
-    assert alarms.of_group("notification", "outage", "smtp", 5, "the mail server is down") == Alarm(
+    assert alarms.of_group("notification", "outage", "smtp", 5, "the mail server is down") == StatusAlarm(
         "outage", "smtp", 5, "notification: the mail server is down"
     )
 
 
 def test_a_store_that_does_not_answer_is_an_alarm() -> None:
     assert alarms.of_silent_stores([("sales", "the store x cannot be read: no")]) == [
-        Alarm("store", "sales", None, "the store x cannot be read: no")
+        StatusAlarm("store", "sales", None, "the store x cannot be read: no")
     ]

@@ -5,23 +5,25 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.effects import Made, documents, points, sales
+from operations.effects import RecordedEffect, documents, points, sales
 
 DAY = 86_400_000
 BIG = 9_007_199_254_740_993
 
 
-def made(order_id: int = 1, **changes: object) -> Made:
-    usual = Made(order_id, "dispatch", "dispatched", "1 Road", None, "command", "m", 0)
+def made(order_id: int = 1, **changes: object) -> RecordedEffect:
+    usual = RecordedEffect(order_id, "dispatch", "dispatched", "1 Road", None, "command", "m", 0)
     return usual._replace(**changes)  # type: ignore[arg-type]  # a test's shorthand
 
 
-def sale(order_id: int, lines: list[list[object]], placed_at: int = 0, currency: str = "EUR") -> Made:
+def sale(
+    order_id: int, lines: list[list[object]], placed_at: int = 0, currency: str = "EUR"
+) -> RecordedEffect:
     detail = json.dumps({"placed_at": placed_at, "currency": currency, "lines": lines})
     return made(order_id, effect="sale", outcome="counted", detail=detail)
 
 
-def grant(order_id: int, customer: str, earned: int) -> Made:
+def grant(order_id: int, customer: str, earned: int) -> RecordedEffect:
     return made(order_id, effect="points", detail=json.dumps({"customer": customer, "points": earned}))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from cli.dlq import commands
 from operations.dead_letters.listing import Filter
-from operations.dead_letters.redrive import Progress, Redrive, RedriveRequest
+from operations.dead_letters.redrive import Redrive, RedriveProgress, RedriveRequest
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from operations.dead_letters.redrive import Progress, Redrive, RedriveRequest
 def test_who_interrupts_a_redrive_hears_how_far_it_came(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ruling: RedriveRequest, told: str
 ) -> None:
-    def interrupted(self: Redrive) -> Progress:
+    def interrupted(self: Redrive) -> RedriveProgress:
         self.progress.done = 7
         raise KeyboardInterrupt
 
