@@ -81,7 +81,6 @@ def _document(here: AppContext, found: Status, now: int) -> dict[str, Any]:
                 "size": each.size,
                 "effects": each.effects,
                 "results": each.results,
-                "parked": each.parked,
             }
             for each in found.stores
         ],
@@ -111,10 +110,9 @@ def _print(here: AppContext, found: Status, now: int, box: dict[str, Any] | None
     output.console.print()
     for each in found.stores:
         size = f"{each.size / _KIB / _KIB:,.1f} MiB"
-        held = f"  [yellow]{each.parked:,} parked[/yellow]" if each.parked else ""
         _line(
             "store",
-            f"{each.group}  {each.effects:,} effects{held}  [dim]{each.results:,} batches of results kept  "
+            f"{each.group}  {each.effects:,} effects  [dim]{each.results:,} batches of results kept  "
             f"{size}  {cell(each.store)}[/dim]",
         )
     if box is not None:

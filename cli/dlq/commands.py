@@ -136,7 +136,7 @@ def discard(
 ) -> None:
     """Let dead letters be: nothing more is done about them. Who and why are recorded.
 
-    What was parked behind them goes on. The letters can be shown until `cev topics clean` deletes them.
+    The letters can be shown until `cev topics clean` deletes them.
     """
     if not why.strip():
         raise UsageError("a discard needs a reason that others can read later: --why TEXT")

@@ -26,7 +26,7 @@ class Batch:
         dead: dead letters to send, by position: a pass that is cut short and repeated finds them again.
         cuts: partitions that stand still at an unknown schema, behind what is handled here.
         stored: whether the store knows that everything is settled.
-        effects, duplicates, buried, discarded: counts.
+        effects, duplicates, discarded: counts.
     """
 
     reading: PolledRecords
@@ -39,7 +39,6 @@ class Batch:
     stored: bool = False
     effects: int = 0
     duplicates: int = 0
-    buried: int = 0
     discarded: int = 0
 
     @classmethod

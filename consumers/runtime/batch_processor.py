@@ -26,7 +26,6 @@ from consumers.runtime.decoding import again, decoded
 from consumers.runtime.delivery.outcomes import DeliveryOutcome, delivery_outcome
 from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.failures.alarms import SERVICES
-from consumers.runtime.failures.ordering import OrderState
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.failures.unknown_schemas import PausePoint
 from consumers.runtime.kafka.consumer import GroupConsumer
@@ -142,11 +141,9 @@ class BatchProcessor:
         at = now_ms()
         self._answers.at = rfc3339(at)
         todo = haul.todo
-        standing = self._troubles.standing(todo, (topic for topic, _ in haul.positions))
-        plan = self._decided(haul, todo, standing, at)
-        after, outages = self._deliver(plan, haul, standing, at)
+        plan = self._decided(haul, todo, at)
+        after, outages = self._deliver(plan, haul, at)
         unsettled = {item.record.position for item in plan.waiting} | after.unsettled
-        unsettled -= after.settled
         haul.todo = [item for item in todo if item.record.position in unsettled] if unsettled else []
         if not haul.todo:
             return None
@@ -156,7 +153,7 @@ class BatchProcessor:
             outage=next(iter(outages.values()), None),
         )
 
-    def _decided(self, haul: Batch, todo: list[Item], standing: OrderState, at: int) -> Plan:
+    def _decided(self, haul: Batch, todo: list[Item], at: int) -> Plan:
         """Decide, and store what is decided."""
         context = Context(
             now=at,
@@ -166,7 +163,15 @@ class BatchProcessor:
         )
         for _ in range(_REDECIDE):
             known = self._store.known([each.order_id for each in todo if each.order_id is not None])
-            deciding = partial(decide, todo, known, self._sent.upto, context, self._policy, standing=standing)
+            deciding = partial(
+                decide,
+                todo,
+                known,
+                self._sent.upto,
+                context,
+                self._policy,
+                attempts=self._troubles.attempts,
+            )
             plan = self._lanes.beside(deciding, self._stay)
             # Before the write: what is stored from here on is in hand already.
             stored = self._store.results(self._sent.missing(plan.replays, haul)) if plan.replays else []
@@ -182,17 +187,13 @@ class BatchProcessor:
             return plan
         raise DependencyUnavailable(f"other members took effects of this batch {_REDECIDE} times in a row")
 
-    def _deliver(
-        self, plan: Plan, haul: Batch, standing: OrderState, at: int
-    ) -> tuple[DeliveryOutcome, dict[str, Unreachable]]:
+    def _deliver(self, plan: Plan, haul: Batch, at: int) -> tuple[DeliveryOutcome, dict[str, Unreachable]]:
         if not plan.errands:
             return DeliveryOutcome(), {}
         report = self._lanes.run(plan.errands, self._stay, lambda where: where[:2] in self._inlet.owned)
         after = delivery_outcome(
             report,
-            standing=standing,
-            held=standing.held.keys() | plan.held.keys(),
-            reaction=self._reaction,
+            attempts=self._troubles.attempts,
             patience=self._options.patience,
             now=now_ms(),
         )
@@ -235,8 +236,7 @@ class BatchProcessor:
         haul.effects += len(plan.effects)
         haul.duplicates += plan.duplicates
         haul.discarded += plan.discarded
-        haul.buried += len(plan.buried)
-        for each in (*plan.dead, *plan.buried):
+        for each in plan.dead:
             self._log.warning("dead letter", why=str(each.error), attempts=each.attempts)
         for setback in plan.setbacks:
             self._log.warning(

@@ -7,8 +7,7 @@ Pure. This decides how large a dead letter may be and what is cut; the headers t
 from clients.records import ProducerRecord
 from consumers.runtime.records import ConsumerRecord, Dead
 from schemas import topics
-from schemas.dead_letters import Reason, parse, with_reason
-from schemas.errors import Position
+from schemas.dead_letters import Reason, with_reason
 
 _MAX_MESSAGE = 4_000
 _MAX_KEY = 1_000
@@ -63,19 +62,3 @@ def _outline(record: ConsumerRecord) -> ConsumerRecord:
         if record.redriven and len(value or b"") <= _MAX_KEY
     ]
     return record._replace(key=key, value=None, headers=ours[-_MAX_OURS:])
-
-
-def origin_of(record: ConsumerRecord) -> Position | None:
-    """Where a redriven record, or a discard marker, first came from; None if it does not say."""
-    return parse(record.headers or ()).origin
-
-
-def decides(record: ConsumerRecord, held: Position) -> bool:
-    """Whether a record decides about the dead letter that its order stands behind.
-
-    It does if it is that record, or comes from the retry topic with that origin. A decision that was handled
-    before, and comes again after a crash, has another origin than what holds the order by now.
-    """
-    if not record.redriven:
-        return record.position == held
-    return origin_of(record) in (held, None)

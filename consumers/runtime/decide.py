@@ -10,17 +10,19 @@ For each message, in the order of the batch:
     otherwise                                                             effect, results, deliveries
     whatever raises an error                                              what `policy` says
 
-What stands in an order's way is in `order_line`.
+Which records wait for others of their order is in `failures.ordering`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from types import MappingProxyType
 
 from clients.records import ProducerRecord
-from consumers.runtime.failures.ordering import NOTHING, OrderSequencer, OrderState
+from consumers.runtime.failures.ordering import OrderSequencer
 from consumers.runtime.reaction import MAX_INPUT, BrokenReaction, Context, Effect, Reaction
 from consumers.runtime.records import (
+    Attempts,
     Decoded,
     DeliveryTask,
     EffectRow,
@@ -43,6 +45,8 @@ from schemas.errors import (
 from schemas.facts import FACT_TYPES, Fact, OrderPlaced
 
 INTENDED = "intended"
+
+_NEVER_FAILED: Mapping[Position, Attempts] = MappingProxyType({})
 
 Render = Callable[[Fact, Decoded], ProducerRecord]
 """Makes a record of a fact that answers a message."""
@@ -72,7 +76,7 @@ def decide(
     context: Context,
     policy: DecisionRules,
     *,
-    standing: OrderState = NOTHING,
+    attempts: Mapping[Position, Attempts] = _NEVER_FAILED,
 ) -> Plan:
     """Turn messages into a plan.
 
@@ -82,8 +86,7 @@ def decide(
         sent_upto: per partition, the offset below which results are known to be in Kafka.
         context: clock and settings; its envelope and effects are overwritten.
         policy: the reaction, how it answers, and how patient it is.
-        standing: what the store says about records of the batch that failed before, and orders behind dead
-            letters.
+        attempts: of records that failed before, how often and when they are tried next.
 
     Returns:
         The plan; carrying it out twice, with what the store then knows, changes nothing.
@@ -93,9 +96,9 @@ def decide(
         Unreachable: something that it needs is down; nothing was decided.
     """
     deciding = _Decision(dict(known), sent_upto, context, policy, Plan())
-    line = OrderSequencer(deciding, policy.reaction, policy.patience, context.now, standing)
+    sequencer = OrderSequencer(deciding, policy.patience, context.now, attempts)
     for item in batch:
-        line.take(item)
+        sequencer.take(item)
     return deciding.plan
 
 
@@ -109,24 +112,12 @@ class _Decision:
     policy: DecisionRules
     plan: Plan
 
-    def made(self, item: Item) -> bool:
-        where = item.record.position
-        return any(known.origin == where for key, known in self.seen.items() if key[0] == item.order_id)
-
-    def trial(self) -> "_Decision":
-        return _Decision(dict(self.seen), self.sent_upto, self.context, self.policy, Plan())
-
-    def adopt(self, trial: "_Decision") -> None:
-        self.seen = trial.seen
-        self.plan.absorb(trial.plan)
-
     def take(self, item: Item) -> RecordError | None:
         if type(item) is Decoded:
             return self._take(item)
         if type(item) is FailedRecord:
             return item.error
         self.plan.discarded += 1
-        self._again(item.record.position)
         return None
 
     def _take(self, item: Decoded) -> RecordError | None:
@@ -189,9 +180,6 @@ class _Decision:
             ]
         elif all(each is not None and each.origin != where for each in before):
             self.plan.duplicates += 1
-            if item.record.redriven:
-                # It may have released others: their results are stored under its position.
-                self._again(where)
         else:
             self._again(where)
 

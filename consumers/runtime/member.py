@@ -100,12 +100,7 @@ class Member:
             slot = store.claim_slot()
             outlet = ResultProducer(self._cluster, f"cev-{name}-{identity.id[:12]}-{slot}")
             self._pulse.opened(identity.id, slot)
-            troubles = FailureTracker(
-                store,
-                self._codec,
-                parks=self._reaction.parks,
-                longest_wait_ms=self._options.patience.longest_ms,
-            )
+            troubles = FailureTracker(store, longest_wait_ms=self._options.patience.longest_ms)
             self._alarms = troubles.alarms
             tools = Resources(
                 reaction=self._reaction,
@@ -201,7 +196,7 @@ class Member:
             if pending is None:
                 self._pulse.handled(
                     effects=haul.effects,
-                    dead=len(haul.dead) + haul.buried,
+                    dead=len(haul.dead),
                     duplicates=haul.duplicates,
                     discarded=haul.discarded,
                 )

@@ -103,7 +103,6 @@ class Reaction:
         replaces: the command topic that it took over from; only then `shadow_of` and `mode_epoch` of a fact
             decide whether it acts (design §6).
         channels: names of the outlets that its deliveries need.
-        parks: whether later records of an order wait behind a dead-lettered one of the same order.
     """
 
     name: str
@@ -113,9 +112,3 @@ class Reaction:
     start: Start
     replaces: str | None = None
     channels: tuple[str, ...] = ()
-    parks: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be kept: a release with deliveries takes several steps, its results only one."""
-        if self.parks and self.channels and self.writes:
-            raise ValueError(f"{self.name} parks and delivers, so it may not return facts")

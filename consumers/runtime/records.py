@@ -1,6 +1,6 @@
 """The values that travel through the runtime: records in, a plan, records out. No I/O."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from clients.records import ProducerRecord
@@ -43,10 +43,6 @@ class ConsumerRecord(NamedTuple):
     def redriven(self) -> bool:
         """Whether it lay on a retry topic: a decision about a dead letter."""
         return self.position.topic != self.source
-
-    def as_of(self, other: "ConsumerRecord") -> "ConsumerRecord":
-        """The same at another record's position: what it causes is caused in that one's name."""
-        return self._replace(position=other.position)
 
 
 class Decoded(NamedTuple):
@@ -99,13 +95,6 @@ class FailedAttempt(NamedTuple):
     why: str
 
 
-class Parked(NamedTuple):
-    """A record that waits behind a dead letter of its order: as it lay on its topic, and what it is."""
-
-    record: ConsumerRecord
-    item: Item
-
-
 class Alarm(NamedTuple):
     """A named condition that an operator shall hear of; since when, ms since the epoch."""
 
@@ -140,24 +129,17 @@ class EffectRow(NamedTuple):
 
 
 class DeliveryTask(NamedTuple):
-    """A delivery on behalf of one effect of one record.
-
-    Attributes:
-        behind: where the record was parked, the record that releases it.
-    """
+    """A delivery on behalf of one effect of one record."""
 
     order_id: int
     effect: str
     record: ConsumerRecord
     delivery: Delivery
-    behind: ConsumerRecord | None = None
 
 
 @dataclass(slots=True)
 class Plan:
     """What a batch amounts to: decided without I/O, carried out by the member.
-
-    Two plans become one by `absorb`.
 
     Attributes:
         effects: new effects.
@@ -171,11 +153,6 @@ class Plan:
         waiting: records that are not settled: failed and to be tried again, or behind one of the same order.
         blocked: orders whose later records wait, and until when (ms; 0: until this pass is over).
         setbacks: what failed in this pass and is tried again.
-        held: orders of which a record became a dead letter, with its position; later ones are parked.
-        parked: records to park, each with its order.
-        unparked: positions of parked records that are settled.
-        freed: orders behind whose dead letter nothing waits any more.
-        buried: dead letters among `results`: of parked records, so that a crash sends them once more too.
     """
 
     effects: list[EffectRow] = field(default_factory=list)
@@ -189,14 +166,3 @@ class Plan:
     waiting: list[Item] = field(default_factory=list)
     blocked: dict[int, int] = field(default_factory=dict)
     setbacks: list[FailedAttempt] = field(default_factory=list)
-    held: dict[int, Position] = field(default_factory=dict)
-    parked: list[tuple[int, ConsumerRecord]] = field(default_factory=list)
-    unparked: list[Position] = field(default_factory=list)
-    freed: list[int] = field(default_factory=list)
-    buried: list[Dead] = field(default_factory=list)
-
-    def absorb(self, other: "Plan") -> None:
-        """Take over everything of another plan, behind what is here."""
-        for each in fields(self):
-            mine, theirs = getattr(self, each.name), getattr(other, each.name)
-            setattr(self, each.name, mine | theirs if isinstance(mine, dict) else mine + theirs)

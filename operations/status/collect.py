@@ -59,7 +59,6 @@ class StoreState(NamedTuple):
         size: bytes on its disk, with write-ahead log or indexes.
         effects: how many it has.
         results: how many batches of results it keeps until Kafka is known to have them.
-        parked: how many orders wait behind a dead letter of theirs.
         alarms: what the group itself wants to be heard of.
     """
 
@@ -68,7 +67,6 @@ class StoreState(NamedTuple):
     size: int
     effects: int
     results: int
-    parked: int
     alarms: tuple[StatusAlarm, ...]
 
 
@@ -250,8 +248,8 @@ def _stores(readers: Iterable[Reader]) -> tuple[list[StoreState], list[tuple[str
 
 def _state(reader: Reader, store: Snapshot) -> StoreState:
     # A store that no member of this version has opened lacks the newer tables.
-    def number(table: str, what: str = "*") -> int:
-        return next(store.rows(f"SELECT count({what}) FROM {table}"))[0] if store.has(table) else 0  # noqa: S608 - names of our own
+    def number(table: str) -> int:
+        return next(store.rows(f"SELECT count(*) FROM {table}"))[0] if store.has(table) else 0  # noqa: S608 - names of our own
 
     rows = (
         store.rows("SELECT name, subject, since, text FROM alarms ORDER BY 1, 2")
@@ -264,7 +262,6 @@ def _state(reader: Reader, store: Snapshot) -> StoreState:
         store.size(),
         number("effects"),
         number("results"),
-        number("parked", "DISTINCT order_id"),
         tuple(
             alarms.of_group(reader.group, restored(n), restored(s), at, restored(t)) for n, s, at, t in rows
         ),

@@ -83,7 +83,7 @@ class Evidence:
         commands, facts: readable records by order id.
         unreadable: places of records that cannot be decoded.
         results: result facts by order id.
-        dead: per group, the first origins of its undecided dead letters, and what is parked behind them.
+        dead: per group, the first origins of its undecided dead letters.
         discarded: per group, the first origins of dead letters that an operator discarded.
         redriven: per group, first origins of dead letters that were sent again, and where they lie now.
         retried: every place on a retry topic.

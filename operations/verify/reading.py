@@ -11,7 +11,6 @@ I/O: Kafka (reads topics and committed offsets), and stores through stores.py.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 
 from clients.admin import Admin, Partition, partitions_of
 from clients.config import Cluster
@@ -109,7 +108,7 @@ def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress]
         facts=facts,
         unreadable=unreadable,
         results=results,
-        dead={group: each.dead | _parked(contents[group]) for group, each in fates.items()},
+        dead={group: each.dead for group, each in fates.items()},
         discarded={group: each.discarded for group, each in fates.items()},
         redriven={group: each.redriven for group, each in fates.items()},
         retried=frozenset().union(*(each.retried for each in fates.values())),
@@ -212,10 +211,6 @@ def _results(entries: Iterator[LogRecord], codec: Codec) -> dict[int, Answer]:
         before = found.get(message.order_id)  # type: ignore[union-attr]  # this topic carries results only
         found[message.order_id] = Answer((before.outcomes if before else "") + letter, address)  # type: ignore[union-attr]  # the same
     return found
-
-
-def _parked(store: stores.Contents | None) -> AbstractSet[PackedPosition]:
-    return store.parked if store is not None else frozenset()
 
 
 def _logs(offsets: Mapping[Partition, int]) -> dict[Log, int]:

@@ -10,7 +10,7 @@ The rules, per record of an order and group that reads it (design §7, point 6):
     none of it, and it is not                                unseen
 
 What was sent again and handled is judged by what came of it: an effect, or another dead letter with the same
-first origin. A record that is parked behind a dead letter of its order counts as dead too.
+first origin.
 
 The sums close: accepted + aged = dispatched + rejected + expired + dead + discarded, plus the lost and the
 unseen ones.
@@ -167,8 +167,8 @@ def _judge_origin(evidence: Evidence, found: Findings, order_id: int, effect: Ef
     commands, facts = evidence.commands.get(order_id, ()), evidence.facts.get(order_id, ())
     topic = topic_of(effect.place)
     if topic in RETRIES:
-        # A record that was sent again lies here; its first place may be below the log's start by now. What
-        # was parked behind it has this place too, so any record of the order may be meant.
+        # A record that was sent again lies here; its first place may be below the log's start by now, so
+        # any record of the order may be meant.
         below = offset_of(effect.place) < evidence.starts.get(log_of(effect.place), 0)
         if not below and effect.place not in evidence.retried:
             found.phantom.add(order_id)

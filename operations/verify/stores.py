@@ -5,19 +5,17 @@ I/O: stores, read-only.
 
 import json
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from databases.address import StoreAddress
 from databases.snapshot import Snapshot, reading
 from databases.text import restored
-from operations.verify.evidence import Effect, PackedPosition, digest, digest_lines, place
+from operations.verify.evidence import Effect, digest, digest_lines, place
 
 _ROWS = (
     "SELECT order_id, effect, outcome, input, detail, source_topic, source_partition, source_offset "
     "FROM {} ORDER BY order_id, effect"
 )
-_PARKED = 'SELECT topic, "partition", "offset" FROM parked'
 
 
 class Contents(NamedTuple):
@@ -27,13 +25,11 @@ class Contents(NamedTuple):
         id: its identity, which travels with the group's committed offsets.
         effects: rows by order id.
         shadows: shadow decisions by order id.
-        parked: places of the records that wait behind a dead letter of their order.
     """
 
     id: str
     effects: Mapping[int, tuple[Effect, ...]]
     shadows: Mapping[int, Effect]
-    parked: AbstractSet[PackedPosition]
 
 
 def read(name: StoreAddress) -> Contents | None:
@@ -47,10 +43,7 @@ def read(name: StoreAddress) -> Contents | None:
             return None
         row = next(store.rows("SELECT id FROM store"), None)
         shadows = {order: rows[0] for order, rows in _rows(store, "shadow_decisions").items()}
-        # A store that no member of this version has opened lacks the table.
-        rows = store.rows(_PARKED) if store.has("parked") else ()
-        parked = {place(topic, partition, offset) for topic, partition, offset in rows}
-        return Contents("" if row is None else str(row[0]), _rows(store, "effects"), shadows, parked)
+        return Contents("" if row is None else str(row[0]), _rows(store, "effects"), shadows)
 
 
 def _rows(store: Snapshot, table: str) -> dict[int, tuple[Effect, ...]]:

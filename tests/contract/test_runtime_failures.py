@@ -216,7 +216,7 @@ class Member:
             identity=store.identity("cluster", 0),
             outlet=world,  # type: ignore[arg-type]  # the world stands in for it
             lanes=self._lanes,
-            troubles=FailureTracker(store, CODEC, parks=reaction.parks, longest_wait_ms=patience.longest_ms),
+            troubles=FailureTracker(store, longest_wait_ms=patience.longest_ms),
         )
         tools.troubles.begin([*PARTITIONS])
         self._at = dict(world.committed)
@@ -259,10 +259,10 @@ class Inlet:
 
 
 @contextmanager
-def lived(history: list[Written], steps: list[Step], *, parks: bool) -> Iterator[tuple[World, Watched]]:
+def lived(history: list[Written], steps: list[Step]) -> Iterator[tuple[World, Watched]]:
     """A whole life: the history with its crashes, then everything that an operator decides, to the end."""
     world = World()
-    reaction = replace(named("warehouse"), react=world.react, parks=parks, replaces=None)
+    reaction = replace(named("warehouse"), react=world.react, replaces=None)
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         path = Path(folder) / "store.sqlite3"
         shutil.copyfile(template(), path)
@@ -310,54 +310,35 @@ def results(world: World) -> list[str]:
     return [answer.address for answer in answers if isinstance(answer, ProductDispatched)]
 
 
-@given(histories, steps, st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_every_effect_is_made_once_and_answered_once_whatever_fails_and_dies(
-    history: list[Written],
-    steps: list[Step],
-    parks: bool,  # noqa: FBT001 - drawn
-) -> None:
-    with lived(history, steps, parks=parks) as (world, store):
-        assert sorted(name for _, name in world.made) == names(history)
-        assert sorted(results(world)) == names(history)
-        for order_id in (1, 2, 3):
-            assert store.setbacks.parked(order_id) == []
-        assert store.setbacks.held([1, 2, 3]) == {}
-
-
 @given(histories, steps)
 @settings(max_examples=60, deadline=None)
-def test_who_parks_keeps_the_order_of_an_order_even_past_a_dead_letter(
+def test_every_effect_is_made_once_and_answered_once_whatever_fails_and_dies(
     history: list[Written], steps: list[Step]
 ) -> None:
-    only = [record._replace(topic=ORDERS) for record in history]
-    with lived(only, steps, parks=True) as (world, _):
-        for order_id in (1, 2, 3):
-            made = [name for order, name in world.made if order == order_id]
-            assert made == names(only, order_id)
+    with lived(history, steps) as (world, _):
+        assert sorted(name for _, name in world.made) == names(history)
+        assert sorted(results(world)) == names(history)
 
 
 @given(histories, steps)
 @settings(max_examples=40, deadline=None)
-def test_who_does_not_park_keeps_the_order_but_for_what_was_redriven(
+def test_the_order_of_an_order_is_kept_but_for_what_was_redriven(
     history: list[Written], steps: list[Step]
 ) -> None:
     only = [record._replace(topic=ORDERS) for record in history]
-    with lived(only, steps, parks=False) as (world, _):
+    with lived(only, steps) as (world, _):
         late = {f"record {number:02}" for number, record in enumerate(only) if record.fails >= ATTEMPTS}
         for order_id in (1, 2, 3):
             made = [name for order, name in world.made if order == order_id and name not in late]
             assert made == [name for name in names(only, order_id) if name not in late]
 
 
-@given(histories, steps, st.booleans())
+@given(histories, steps)
 @settings(max_examples=40, deadline=None)
 def test_attempts_are_bounded_and_only_a_crash_can_repeat_one(
-    history: list[Written],
-    steps: list[Step],
-    parks: bool,  # noqa: FBT001 - drawn
+    history: list[Written], steps: list[Step]
 ) -> None:
-    with lived(history, steps, parks=parks) as (world, _):
+    with lived(history, steps) as (world, _):
         deaths = Counter(letter.value for letter in world.letters())
         for number, record in enumerate(history):
             name = f"record {number:02}"
@@ -369,7 +350,7 @@ def test_attempts_are_bounded_and_only_a_crash_can_repeat_one(
 
 
 def test_a_count_survives_the_process_that_made_it() -> None:
-    with lived([Written(1, ORDERS, ATTEMPTS, poison=False)], [Step(1, 0, 3)], parks=False) as (world, _):
+    with lived([Written(1, ORDERS, ATTEMPTS, poison=False)], [Step(1, 0, 3)]) as (world, _):
         assert (world.crashes, world.failed["record 00"]) == (1, ATTEMPTS)
         [letter] = world.letters()
         assert dict(letter.headers)["attempts"] == str(ATTEMPTS).encode()

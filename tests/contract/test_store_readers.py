@@ -4,15 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from consumers.runtime.records import Alarm, ConsumerRecord
-from consumers.runtime.stores.failure_tables import FailureChanges
+from consumers.runtime.records import Alarm
 from consumers.runtime.stores.store import StoreWrite
 from databases.address import StoreAddress
 from operations import effects
 from operations.status.collect import Reader, StoreState, _stores
 from operations.verify import stores
 from operations.verify.evidence import digest
-from schemas.errors import DependencyUnavailable, Position
+from schemas.errors import DependencyUnavailable
 from schemas.topics import ORDERS
 from tests.contract.test_store_contract import effect, result
 from tests.support.stores.stores import opened
@@ -26,27 +25,16 @@ def state(name: StoreAddress) -> StoreState:
     return found
 
 
-def record(offset: int) -> ConsumerRecord:
-    return ConsumerRecord(Position(ORDERS, 0, offset), ORDERS, 0, b"k", b"v", [])
-
-
-def test_status_tells_size_effects_results_parked_orders_and_the_groups_alarms(name: StoreAddress) -> None:
+def test_status_tells_size_effects_results_and_the_groups_alarms(name: StoreAddress) -> None:
     with opened(name) as store:
         empty = state(name)
-        assert (empty.effects, empty.results, empty.parked, empty.alarms) == (0, 0, 0, ())
-        behind = {order: Position(ORDERS, 0, order) for order in (7, 8)}
-        waiting = [(7, record(10)), (8, record(11)), (7, record(12))]
+        assert (empty.effects, empty.results, empty.alarms) == (0, 0, ())
         store.write(
-            StoreWrite(
-                at=1,
-                effects=[effect(n) for n in range(5_000)],
-                results=[result(0), result(1)],
-                notes=FailureChanges(held=behind, parked=waiting),
-            )
+            StoreWrite(at=1, effects=[effect(n) for n in range(5_000)], results=[result(0), result(1)])
         )
         store.setbacks.sound(Alarm("outage", "smtp", 1_000, "no \x00 answer"))
         found = state(name)
-    assert (found.group, found.effects, found.results, found.parked) == ("warehouse", 5_000, 1, 2)
+    assert (found.group, found.effects, found.results) == ("warehouse", 5_000, 1)
     assert found.size > empty.size > 0
     [alarm] = found.alarms
     assert (alarm.name, alarm.subject, alarm.since, alarm.text) == (
@@ -59,9 +47,8 @@ def test_status_tells_size_effects_results_parked_orders_and_the_groups_alarms(n
 
 def test_status_reads_a_store_that_no_newer_program_has_opened(name: StoreAddress) -> None:
     with opened(name) as store, store._writing() as connection:
-        for table in ("alarms", "parked"):
-            connection.exec_driver_sql(f"DROP TABLE {table}")
-    assert (state(name).parked, state(name).alarms) == (0, ())
+        connection.exec_driver_sql("DROP TABLE alarms")
+    assert state(name).alarms == ()
 
 
 def test_a_store_that_is_not_there_is_nothing(new: StoreAddress) -> None:

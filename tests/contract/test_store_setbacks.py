@@ -7,13 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumers.runtime.records import Alarm, Attempts, ConsumerRecord, EffectRow, FailedAttempt
+from consumers.runtime.records import Alarm, Attempts, EffectRow, FailedAttempt
 from consumers.runtime.stores.failure_tables import FailureChanges
 from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
 from databases.address import StoreAddress
 from schemas.errors import Position
 from schemas.topics import ORDERS
-from tests.support.consumers.records import record
 from tests.support.stores.stores import opened
 
 P0 = (ORDERS, 0)
@@ -54,29 +53,6 @@ def test_attempts_that_are_passed_are_forgotten_in_their_partition_alone(store: 
     }
 
 
-def test_orders_are_held_moved_and_freed_and_a_later_hold_survives_the_freeing(store: Store) -> None:
-    note(store, held={7: here(1), -(2**63): here(2)})
-    assert store.setbacks.held([7, 8, -(2**63)]) == {7: here(1), -(2**63): here(2)}
-    note(store, held={7: here(4)})
-    assert store.setbacks.held([7]) == {7: here(4)}
-    note(store, freed=[7], held={7: here(6)})
-    assert store.setbacks.held([7]) == {7: here(6)}
-    note(store, freed=[7])
-    assert store.setbacks.held([7]) == {}
-
-
-def test_parked_records_come_back_whole_in_their_order_and_once(store: Store) -> None:
-    headers = [("a", b"\x00\xff"), ("a", None), ("traceparent", b"x"), ("ü\x00", b"")]
-    first = record(here(9), key=b"k" * 8, value=bytes(range(256)), headers=headers)
-    second = record(here(2, number=3), value=None, headers=[])
-    note(store, parked=[(7, first), (8, second)])
-    note(store, parked=[(7, second._replace(position=here(3))), (7, first)])
-    assert store.setbacks.parked(7) == [first, second._replace(position=here(3))]
-    assert store.setbacks.parked(8) == [second]
-    note(store, unparked=[first.position])
-    assert [each.position for each in store.setbacks.parked(7)] == [here(3)]
-
-
 def test_an_alarm_keeps_its_time_while_it_lasts_and_is_removed_alone(store: Store) -> None:
     mail = Alarm("outage", "email", 5, "down")
     store.setbacks.sound(mail)
@@ -94,19 +70,11 @@ def test_notes_are_written_with_the_rest_of_their_batch_or_not_at_all(store: Sto
     row = EffectRow(7, "sale", "counted", None, None, "fact", "id", ORDERS, 0, 5, 1)
     store.write(StoreWrite(at=1, effects=[row]))
     with pytest.raises(EffectTaken):
-        store.write(
-            StoreWrite(at=1, effects=[row], notes=FailureChanges(setbacks=[setback(6, 1)], held={7: here(6)}))
-        )
-    assert (store.setbacks.tries([P0]), store.setbacks.held([7])) == ({}, {})
+        store.write(StoreWrite(at=1, effects=[row], notes=FailureChanges(setbacks=[setback(6, 1)])))
+    assert store.setbacks.tries([P0]) == {}
 
 
-@given(why=st.text(), name=st.text(), value=st.none() | st.binary())
+@given(why=st.text())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_words_and_headers_of_any_kind_are_kept(
-    store: Store, why: str, name: str, value: bytes | None
-) -> None:
+def test_words_of_any_kind_are_kept(store: Store, why: str) -> None:
     note(store, setbacks=[setback(5, 1, why=f"{why}\ud800\x00" * 90)])
-    kept = ConsumerRecord(here(1), ORDERS, 1, value, value, [(name, value)])
-    note(store, parked=[(7, kept)])
-    assert store.setbacks.parked(7) == [kept]
-    note(store, unparked=[here(1)])

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.consumers.harness import ConsumerHarness
 from tests.support.crash.forked import ran
-from tests.support.crash.points import DEATH, NOTIFICATION, PARKING, RELEASING, SALES, WAREHOUSE, Point
-from tests.support.crash.scenarios import DAYS, Day, Parked
+from tests.support.crash.points import DEATH, NOTIFICATION, SALES, WAREHOUSE, Point
+from tests.support.crash.scenarios import DAYS, Day
 from tests.support.kafka.leave_group import bury
 from tests.support.stores.postgres import STORE_KINDS
 
@@ -21,15 +21,15 @@ def names(points: tuple[Point, ...]) -> list[str]:
     return [point.name for point in points]
 
 
-def killed(shop: ConsumerHarness, point: Point, group: str, *, parks: bool = False) -> None:
+def killed(shop: ConsumerHarness, point: Point, group: str) -> None:
     for nth in [point.nth, 1][: 1 + point.again]:
-        died, told = ran(shop, "consume", group, "--until-idle", "0.5", point=point, nth=nth, parks=parks)
+        died, told = ran(shop, "consume", group, "--until-idle", "0.5", point=point, nth=nth)
         assert died == DEATH, f"the point was not reached: {told}"
         bury(shop.bootstrap, group)
 
 
-def finished(shop: ConsumerHarness, day: Day, *, parks: bool = False) -> None:
-    code, told = ran(shop, "consume", day.group, "--until-idle", "0", parks=parks)
+def finished(shop: ConsumerHarness, day: Day) -> None:
+    code, told = ran(shop, "consume", day.group, "--until-idle", "0")
     assert code == 0, told
     assert shop.lag(day.group, day.reads) == 0
 
@@ -62,21 +62,3 @@ def test_a_notifier_that_is_killed_there_loses_no_mail_and_hands_each_over_under
     shop: ConsumerHarness, point: Point
 ) -> None:
     killed_and_finished(shop, point, "notification")
-
-
-@both_stores
-@pytest.mark.parametrize("point", [*PARKING, *RELEASING], ids=names((*PARKING, *RELEASING)))
-def test_a_notifier_that_is_killed_there_keeps_what_waits_and_releases_it_once(
-    shop: ConsumerHarness, point: Point
-) -> None:
-    day = Parked()
-    day.write(shop)
-    if point in PARKING:
-        killed(shop, point, day.group, parks=True)
-    finished(shop, day, parks=True)
-    day.put_aside(shop)
-    day.release(shop)
-    if point in RELEASING:
-        killed(shop, point, day.group, parks=True)
-    finished(shop, day, parks=True)
-    day.check(shop)

@@ -12,7 +12,7 @@ from consumers.channels.mail import SmtpMail
 from consumers.registry import named
 from consumers.runtime.reaction import Context, Delivery
 from consumers.runtime.retry_policy import RetryPolicy
-from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, Position
+from schemas.errors import DeliveryDeferred, DependencyUnavailable, Position
 from schemas.topics import ORDERS
 from tests.support.consumers.harness import ConsumerHarness
 from tests.support.kafka.log import until
@@ -158,29 +158,6 @@ def test_a_receiver_that_puts_everything_off_is_down_and_fills_no_dead_letters(s
     running.stop()
     assert shop.read("notification.orders.dlq") == []
     assert len(mail.keys) == 100
-
-
-def test_a_delivery_that_is_refused_holds_later_ones_of_its_order_where_they_park(
-    shop: ConsumerHarness,
-) -> None:
-    refused = {"notification/7/email"}
-
-    def hook(key: str) -> None:
-        if key in refused:
-            raise DeliveryRejected("no such mailbox", Position(ORDERS, 0, 0))
-
-    mail = Box(hook)
-    by = replace(named("notification"), parks=True)
-    for _ in range(2):
-        shop.fact(7, email="c@customers.example")
-    assert shop.handled(by, channels={"email": mail, "text": Box()}).dead == 1
-    assert len(shop.rows("notification", "SELECT * FROM parked")) == 1
-    refused.clear()
-    [letter] = shop.read("notification.orders.dlq")
-    shop.raw("notification.orders.retry", letter.key, letter.value, letter.headers)
-    assert shop.handled(by, channels={"email": mail, "text": Box()}).dead == 0
-    assert mail.keys == ["notification/7/email"]
-    assert shop.rows("notification", "SELECT * FROM parked") == []
 
 
 def test_a_reaction_slower_than_a_poll_may_take_is_asked_once_and_keeps_its_membership(

@@ -252,47 +252,12 @@ def test_a_reaction_that_breaks_its_contract_stops_its_group_at_once_and_passes_
     assert shop.rows("sales", "SELECT * FROM attempts") == []
 
 
-# -- parking -----------------------------------------------------------------------------------------------
-
-
 def marker(shop: ConsumerHarness, order_id: int) -> None:
     ruling = [("redrive-id", b"r"), ("redrive-of", b"sales.orders.dlq:0:0"), ("discard-by", b"ann@host")]
     shop.raw("sales.orders.retry", encode_key(order_id), None, [*ruling, ("discard-why", b"a joke")])
 
 
-@pytest.mark.parametrize("store_kind", STORE_KINDS)
-@pytest.mark.parametrize("how", ["redriven", "discarded"])
-def test_an_order_is_parked_behind_its_dead_letter_and_released_by_what_is_decided(
-    shop: ConsumerHarness, how: str
-) -> None:
-    calls = Calls(order_7=5)
-    by = calls.reaction(parks=True)
-    for at in (1, 2):
-        shop.fact(7, placed_at=at)
-        shop.fact(8, placed_at=at)
-    shop.handled(by, patience=QUICK)
-    assert calls.of(7) == [1] * 5
-    assert shop.rows("sales", "SELECT order_id FROM held") == [(7,)]
-    shop.fact(7, placed_at=3)
-    shop.handled(by, patience=QUICK)
-    assert shop.rows("sales", "SELECT order_id FROM parked ORDER BY number") == [(7,), (7,)]
-    assert shop.lag("sales", [ORDERS]) == 0, "their offsets pass"
-    if how == "redriven":
-        redrive(shop, "sales", "orders")
-    else:
-        marker(shop, 7)
-    pulse = shop.handled(by, patience=QUICK)
-    assert calls.of(7)[5:] == ([1, 2, 3] if how == "redriven" else [2, 3])
-    assert pulse.discarded == (how == "discarded")
-    made = shop.rows("sales", "SELECT DISTINCT source_topic FROM effects WHERE order_id = 7")
-    assert made == [("sales.orders.retry",)]
-    assert shop.rows("sales", "SELECT * FROM held") == shop.rows("sales", "SELECT * FROM parked") == []
-    shop.fact(7, placed_at=4)
-    shop.handled(by)
-    assert calls.of(7)[-1] == 4
-
-
-def test_a_marker_is_passed_over_where_nobody_parks(shop: ConsumerHarness) -> None:
+def test_a_marker_is_passed_over(shop: ConsumerHarness) -> None:
     marker(shop, 7)
     pulse = shop.handled("sales")
     assert (pulse.discarded, pulse.dead, pulse.effects) == (1, 0, 0)

@@ -1,10 +1,9 @@
 """The reconciliation while operators decide about dead letters, against real groups."""
 
-from dataclasses import replace
 from typing import Any
 
 from clients.config import Cluster
-from consumers.registry import all_topics, named
+from consumers.registry import all_topics
 from operations.dead_letters.listing import Filter
 from operations.dead_letters.redrive import Redrive, RedriveRequest
 from operations.verify import reading
@@ -14,9 +13,6 @@ from operations.verify.reconciliation import Reconciliation
 from schemas.codec import Codec
 from tests.support.consumers.dead_letters import put_aside
 from tests.support.consumers.harness import ConsumerHarness
-from tests.support.kafka.log import HOME
-
-PARKING = replace(named("warehouse"), parks=True)
 
 
 def verdict(shop: ConsumerHarness) -> Reconciliation:
@@ -55,32 +51,3 @@ def test_a_discarded_order_counts_as_such_before_and_after_its_group_has_seen_it
     assert (verdict(shop).discarded, verdict(shop).dead) == (1, 1)
     shop.handled("warehouse")
     assert (verdict(shop).discarded, verdict(shop).dead) == (1, 1)
-
-
-def test_what_is_parked_is_dead_with_the_letter_in_front_of_it_and_released_with_it(
-    shop: ConsumerHarness,
-) -> None:
-    shop.fact(1, mode_epoch=0)
-    shop.handled(PARKING)
-    shop.command(1)
-    shop.command(2)
-    shop.handled(PARKING)
-    found = verdict(shop)
-    assert (found.accepted, found.dead, found.dispatched) == (2, 1, 1)
-    decide(shop, "discarded")
-    shop.handled(PARKING)
-    found = verdict(shop)
-    assert (found.dead, found.discarded, found.dispatched, found.different) == (0, 0, 2, ())
-    assert {order_id for order_id, _ in shop.results()} == {1, 2}
-
-
-def test_a_redriven_letter_and_what_was_parked_behind_it_make_one_dispatch(shop: ConsumerHarness) -> None:
-    shop.fact(1, mode_epoch=0)
-    shop.handled(PARKING)
-    shop.command(1, HOME)
-    shop.handled(PARKING)
-    assert decide(shop, "redriven") == 1
-    shop.handled(PARKING, act_on_foreign=True)
-    found = verdict(shop)
-    assert (found.dead, found.dispatched) == (0, 1)
-    assert shop.results() == [(1, "ProductDispatched")]

@@ -98,21 +98,6 @@ def test_an_order_with_a_discarded_and_an_undecided_record_is_dead() -> None:
     assert (verdict.dead, verdict.discarded) == (1, 0)
 
 
-def test_what_was_released_behind_a_redriven_record_has_its_place_and_is_no_phantom() -> None:
-    world, where = put_aside()
-    first = world.facts[7][0]
-    second = first._replace(place=first.place + (1 << 24), address=77)
-    world.facts[7] = (first, second)
-    for each in ("warehouse", "notification", "sales"):
-        world.passed[each][log_of(second.place)] = offset_of(second.place) + 1
-    world.discard("warehouse", where)
-    world.retried.add(AGAIN)
-    come_to(world, AGAIN)
-    world.effects["warehouse"][7] = (Effect("dispatch", "dispatched", 77, AGAIN),)
-    verdict = world.judged()
-    assert (verdict.phantom, verdict.different, verdict.dispatched) == ((), (), 1)
-
-
 def test_an_unreadable_record_that_was_decided_is_not_lost() -> None:
     where = place(DISPATCH_PRODUCTS, 3, 5)
     world = draft([])

@@ -161,7 +161,7 @@ class DeliveryPool:
         report = DeliveryResults()
         for errand in errands:
             name = errand.delivery.channel
-            here = errand.behind or errand.record
+            here = errand.record
             if self._halt.is_set() or not ours(here.position) or not self._admitted(name):
                 report.left.append(errand)
                 continue

@@ -1,4 +1,4 @@
-"""What a store keeps of failures: attempts, orders behind dead letters and what waits there, alarms.
+"""What a store keeps of failures: attempts and alarms.
 
 Promises: the same on SQLite and PostgreSQL; writing the same notes twice changes nothing, and a count of
 attempts never goes down, so that no restart and no other member begins anew.
@@ -6,20 +6,18 @@ attempts never goes down, so that no restart and no other member begins anew.
 I/O: database, on connections that the store hands out.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, case, delete, func, select
+from sqlalchemy import Connection, and_, case, delete, select
 
-from consumers.runtime.records import Alarm, Attempts, ConsumerRecord, FailedAttempt, Partition, Plan
-from consumers.runtime.stores.result_rows import headers_of, headers_text
-from consumers.runtime.stores.tables import alarms, attempts, held, parked
+from consumers.runtime.records import Alarm, Attempts, FailedAttempt, Partition, Plan
+from consumers.runtime.stores.tables import alarms, attempts
 from consumers.runtime.stores.upsert import upsert
 from schemas.errors import Position
 
 _MAX_TEXT = 1_000
-_LOOKUP = 500
 
 Connected = Callable[[], AbstractContextManager[Connection]]
 
@@ -30,25 +28,15 @@ class FailureChanges(NamedTuple):
     Attributes:
         setbacks: records that failed and are tried again.
         passed: per partition, the offset below which attempts need not be remembered.
-        held: orders behind a dead letter, each with its position.
-        parked: records that wait behind one, each with its order, in order.
-        unparked: positions of parked records that are settled.
-        freed: orders that are held no more.
     """
 
     setbacks: Sequence[FailedAttempt] = ()
     passed: Mapping[Partition, int] = {}
-    held: Mapping[int, Position] = {}
-    parked: Sequence[tuple[int, ConsumerRecord]] = ()
-    unparked: Sequence[Position] = ()
-    freed: Sequence[int] = ()
 
 
 def notes_of(plan: Plan, passed: Mapping[Partition, int]) -> FailureChanges | None:
     """A plan's notes; None if it has none, as nearly every plan."""
-    if not (plan.setbacks or passed or plan.held or plan.parked or plan.unparked or plan.freed):
-        return None
-    return FailureChanges(plan.setbacks, passed, plan.held, plan.parked, plan.unparked, plan.freed)
+    return FailureChanges(plan.setbacks, passed) if plan.setbacks or passed else None
 
 
 class FailureTables:
@@ -73,35 +61,6 @@ class FailureTables:
                 if (topic, number) in partitions
             }
 
-    def held(self, order_ids: Iterable[int]) -> dict[int, Position]:
-        """Those of these orders that are behind a dead letter, with its position."""
-        ids = sorted(set(order_ids))
-        found: dict[int, Position] = {}
-        with self._reading() as connection:
-            for start in range(0, len(ids), _LOOKUP):
-                wanted = held.c.order_id.in_(ids[start : start + _LOOKUP])
-                for row in connection.execute(select(held).where(wanted)):
-                    found[row.order_id] = Position(row.topic, row.partition, row.offset)
-        return found
-
-    def parked(self, order_id: int) -> list[ConsumerRecord]:
-        """What waits behind an order's dead letter, in order."""
-        with self._reading() as connection:
-            rows = connection.execute(
-                select(parked).where(parked.c.order_id == order_id).order_by(parked.c.number)
-            ).all()
-        return [
-            ConsumerRecord(
-                Position(row.topic, row.partition, row.offset),
-                row.source,
-                row.timestamp,
-                row.key,
-                row.value,
-                headers_of(row.headers),
-            )
-            for row in rows
-        ]
-
     def alarms(self) -> list[Alarm]:
         """The group's alarms."""
         with self._reading() as connection:
@@ -124,7 +83,7 @@ class FailureTables:
             connection.execute(delete(alarms).where(alarms.c.name == name, alarms.c.subject == subject))
 
 
-def write(connection: Connection, notes: FailureChanges, at: int) -> None:
+def write(connection: Connection, notes: FailureChanges) -> None:
     """Write notes within a transaction; keys are sorted, so that no two members deadlock."""
     if notes.setbacks:
         rows = [
@@ -140,43 +99,6 @@ def write(connection: Connection, notes: FailureChanges, at: int) -> None:
     for (topic, number), below in sorted(notes.passed.items()):
         here = and_(attempts.c.topic == topic, attempts.c.partition == number)
         connection.execute(delete(attempts).where(here, attempts.c.offset < below))
-    if notes.freed:
-        # First: a later record of the same batch may hold the order anew.
-        connection.execute(delete(held).where(held.c.order_id.in_(sorted(notes.freed))))
-    if notes.held:
-        rows = [{"order_id": order, **_where(where), "at": at} for order, where in sorted(notes.held.items())]
-        connection.execute(_HOLD, rows)
-    if notes.parked:
-        _park(connection, notes.parked, at)
-    for where in sorted(notes.unparked):
-        columns = parked.c
-        connection.execute(
-            delete(parked).where(
-                columns.topic == where.topic,
-                columns.partition == where.partition,
-                columns.offset == where.offset,
-            )
-        )
-
-
-def _park(connection: Connection, records: Sequence[tuple[int, ConsumerRecord]], at: int) -> None:
-    last: int | None = connection.execute(select(func.max(parked.c.number))).scalar()
-    rows = [
-        {
-            **_where(record.position),
-            "order_id": order_id,
-            "number": number,
-            "source": record.source,
-            "timestamp": record.timestamp,
-            "key": record.key,
-            "value": record.value,
-            "headers": headers_text(record.headers or []),
-            "at": at,
-        }
-        for number, (order_id, record) in enumerate(records, (last or 0) + 1)
-    ]
-    # A batch that comes again parks the same records: they keep their place.
-    connection.execute(upsert(parked).on_conflict_do_nothing(), rows)
 
 
 def _where(where: Position) -> dict[str, Any]:
@@ -201,14 +123,4 @@ def _counting() -> Any:
     )
 
 
-def _holding() -> Any:
-    statement = upsert(held)
-    new = statement.excluded
-    return statement.on_conflict_do_update(
-        index_elements=["order_id"],
-        set_={"topic": new.topic, "partition": new.partition, "offset": new.offset, "at": new["at"]},
-    )
-
-
 _COUNT = _counting()
-_HOLD = _holding()

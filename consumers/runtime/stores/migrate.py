@@ -22,9 +22,9 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from databases.address import StoreAddress
-from schemas.errors import CommandEventError, DependencyUnavailable, InvalidSetting
+from schemas.errors import CommandEventError, DependencyUnavailable, InvalidSetting, SafetyRefusal
 
-HEAD = "0002"
+HEAD = "0003"
 _DEADLINE_S = 60
 _LOCK_WAIT_S = 30
 _LOOK_S = 0.05
@@ -40,6 +40,7 @@ def ensure(name: StoreAddress) -> None:
         DependencyUnavailable: the database does not answer, or the migration did not finish; the message
             carries its last words.
         InvalidSetting: the store's address cannot be read.
+        SafetyRefusal: the migration would lose something that the store holds; the store is as it was.
     """
     if name.path is not None:
         _make_folder(name.path.parent)
@@ -59,8 +60,10 @@ def ensure(name: StoreAddress) -> None:
             f"migrating {name} took longer than {_DEADLINE_S} s; is the store locked?"
         ) from error
     if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise DependencyUnavailable(f"migrating {name} failed: {name.masked(last[0])}")
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        if done.returncode == SafetyRefusal.exit_code:
+            raise SafetyRefusal(f"the store {name} is not migrated: {name.masked(last)}")
+        raise DependencyUnavailable(f"migrating {name} failed: {name.masked(last)}")
 
 
 def _make_folder(folder: Path) -> None:
@@ -172,6 +175,9 @@ def _main() -> None:
         upgrade(name)
     except DBAPIError as error:
         sys.exit(name.masked(error.orig))
+    except SafetyRefusal as error:
+        print(error, file=sys.stderr)  # noqa: T201 - to the process that started this one
+        sys.exit(error.exit_code)
     except CommandEventError as error:
         sys.exit(str(error))
 

@@ -1,4 +1,4 @@
-"""Records as the store keeps them: results until Kafka is known to have them, and headers of any record.
+"""Result records as the store keeps them until Kafka is known to have them.
 
 Pure. One text per batch and partition: JSON, because the records of a thousand orders then cost one call;
 binary values are kept as Latin-1 text, byte for byte. A header's value may be text, bytes or nothing: bytes
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clients.records import ProducerRecord
-from schemas.envelope import Headers
 from schemas.errors import Position
 
 if TYPE_CHECKING:
@@ -61,16 +60,6 @@ def unpack(rows: Iterable[Stored], wanted: Iterable[Position]) -> list[tuple[Pos
         left -= set(fresh)
         found |= fresh
     return [(where, out) for where, records in sorted(found.items()) for out in records]
-
-
-def headers_text(headers: Headers) -> str:
-    """Any record's headers as text."""
-    return json.dumps([*headers], default=_listed)
-
-
-def headers_of(text: str) -> list[tuple[str, str | bytes | None]]:
-    """The headers again."""
-    return _pairs(json.loads(text))
 
 
 def _pairs(headers: Iterable[tuple[str, Any]]) -> list[tuple[str, str | bytes | None]]:

@@ -208,7 +208,7 @@ class Store:
         if batch.withdrawn:
             store.each(connection, statements.WITHDRAW, _keys(batch.withdrawn))
         if batch.notes is not None:
-            failure_tables.write(connection, batch.notes, batch.at)
+            failure_tables.write(connection, batch.notes)
         for (topic, partition), position in sorted(batch.positions.items()):
             upto = batch.results_upto.get((topic, partition), 0)
             connection.execute(

@@ -3,15 +3,14 @@
 `effects` is the guard: one row per effect key, never cleaned (design §7, point 2). `results` is bookkeeping:
 one row per batch and partition holds the result records as they were sent (see `stored_results`); rows below
 `progress.results_upto` are known to be committed in Kafka and are removed. `attempts` counts what failed and
-is tried again, `held` and `parked` keep orders behind a dead-lettered record of theirs, `alarms` is what
-`cev status` shows of this group.
+is tried again, `alarms` is what `cev status` shows of this group.
 
 I/O: none of its own; it names SQLAlchemy's types.
 """
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Dialect, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Dialect, Integer, MetaData, Table, Text
 from sqlalchemy.types import TypeDecorator
 
 from databases.text import kept, restored
@@ -94,34 +93,6 @@ attempts = Table(
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
     Column("count", Integer, nullable=False),
     Column("error", AnyText, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-held = Table(
-    "held",
-    metadata,
-    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("topic", Text, nullable=False),
-    Column("partition", Integer, nullable=False),
-    Column("offset", BigInteger, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-parked = Table(
-    "parked",
-    metadata,
-    Column("topic", Text, primary_key=True),
-    Column("partition", Integer, primary_key=True, autoincrement=False),
-    Column("offset", BigInteger, primary_key=True, autoincrement=False),
-    Column("order_id", BigInteger, nullable=False, index=True),
-    Column("number", BigInteger, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("timestamp", BigInteger, nullable=False),
-    Column("key", LargeBinary),
-    Column("value", LargeBinary),
-    Column("headers", AnyText),
     Column("at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -10,10 +10,8 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from consumers import registry
 from tests.support.consumers.harness import ConsumerHarness
 from tests.support.crash.points import Point
 from tests.support.crash.scenarios import QUICK
@@ -28,7 +26,6 @@ def ran(
     *words: str,
     point: Point | None = None,
     nth: int | None = None,
-    parks: bool = False,
 ) -> tuple[int, str]:
     """Run the command line to its end, as `ConsumerHarness.ran` does.
 
@@ -37,7 +34,6 @@ def ran(
         words: of the command line.
         point: where the process is killed.
         nth: the how-manieth time it gets there; None leaves it to the point.
-        parks: whether its reactions park records behind dead letters.
 
     Returns:
         Exit code and stderr.
@@ -48,7 +44,7 @@ def ran(
     known = {"CEV_DATA_DIR": str(shop.data_dir), "CEV_BOOTSTRAP_SERVERS": shop.bootstrap, **QUICK}
     if shop.database_url is not None:
         known["CEV_DATABASE_URL"] = shop.database_url
-    child = _SERVER.Process(target=_run, args=(words, known, said, point, nth, parks))
+    child = _SERVER.Process(target=_run, args=(words, known, said, point, nth))
     child.start()
     child.join(2 * PATIENCE_S)
     if child.exitcode is None:
@@ -58,13 +54,12 @@ def ran(
     return child.exitcode, said.read_text("utf-8")
 
 
-def _run(  # noqa: PLR0917 - called through the fork alone, by position
+def _run(
     words: tuple[str, ...],
     environment: Mapping[str, str],
     said: Path,
     point: Point | None,
     nth: int | None,
-    parks: bool,  # noqa: FBT001 - the same
 ) -> None:
     file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for number in (1, 2):
@@ -77,7 +72,5 @@ def _run(  # noqa: PLR0917 - called through the fork alone, by position
 
     if point is not None:
         point.arm(nth)
-    if parks:
-        registry.REACTIONS = tuple(replace(each, parks=True) for each in registry.REACTIONS)
     sys.argv = ["cev", *words]
     main()

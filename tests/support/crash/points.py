@@ -146,39 +146,13 @@ def _deliveries() -> list[Point]:
     ]
 
 
-def _parking() -> list[Point]:
-    """A record waits behind the dead letter of its order."""
-    return [
-        Point("parking: one order is held, nothing is parked", "store.insert held:after"),
-        Point("parking: written, not committed", "store.commit(insert parked):before", again=True),
-        Point("parking: committed, Kafka knows nothing", "store.commit(insert parked):after", again=True),
-    ]
-
-
-def _releasing() -> list[Point]:
-    """A redriven record, and in its name what waited behind."""
-    return [
-        Point("release: the redriven mail is handed over", "mail.deliver:after", again=True),
-        Point(
-            "release: the redriven mail is done, nothing is released", "store.commit(update effects):after"
-        ),
-        Point("release: a parked text is handed over", "text.deliver:after", 2, again=True),
-        Point("release: one parked record is gone, not committed", "store.delete parked:after", 2),
-        Point("release: all is written, not committed", "store.commit(delete parked):before", again=True),
-        Point("release: committed, Kafka knows nothing", "store.commit(delete parked):after"),
-        Point("release: nobody is held, Kafka knows nothing", "store.commit(delete held):after"),
-    ]
-
-
 WAREHOUSE = (*_first_start(), *_batch(), *_end())
 SALES = tuple(_plain())
 NOTIFICATION = tuple(_deliveries())
-PARKING = tuple(_parking())
-RELEASING = tuple(_releasing())
 CATALOGUE = {
     "warehouse": WAREHOUSE,
     "sales": SALES,
-    "notification": (*NOTIFICATION, *PARKING, *RELEASING),
+    "notification": NOTIFICATION,
 }
 
 

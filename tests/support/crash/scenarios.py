@@ -11,14 +11,12 @@ from collections import Counter
 
 from confluent_kafka import Producer
 
-from schemas.codec import Codec
 from schemas.errors import Position
-from schemas.facts import Item, OrderPlaced
+from schemas.facts import Item
 from schemas.framing import decode_key, encode_key
 from schemas.times import now_ms, rfc3339
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
 from tests.support.consumers.harness import ConsumerHarness
-from tests.support.kafka.log import HOME
 
 AWAY = "2 Roadford Avenue"
 PLAIN = range(30)
@@ -119,56 +117,11 @@ class Notification:
         assert letters(shop, self.group, ORDERS) == {_NO_ADDRESS: 1}
 
 
-class Parked:
-    """Mails behind dead letters, for a `notification` that parks: put aside, then redriven."""
-
-    group = "notification"
-    reads = (ORDERS,)
-    held = range(4)
-    free = range(4, 8)
-
-    def write(self, shop: ConsumerHarness) -> None:
-        """Orders whose first record is unreadable, each with good ones behind it; and others."""
-        for order_id in self.held:
-            shop.raw(ORDERS, encode_key(order_id), b"no avro at all")
-        for order_id in (*self.held, *self.free, *self.held):
-            shop.fact(order_id, email=_recipient(order_id), phone=f"+4930{order_id}")
-
-    def put_aside(self, shop: ConsumerHarness) -> None:
-        """Nothing of a held order is done, its records wait, and their offsets have passed."""
-        assert {n for (n,) in shop.rows(self.group, "SELECT order_id FROM effects")} == {*self.free}
-        parked = Counter(n for (n,) in shop.rows(self.group, "SELECT order_id FROM parked"))
-        assert parked == dict.fromkeys(self.held, 2)
-        assert letters(shop, self.group, ORDERS) == dict.fromkeys(self.held, 1)
-
-    def release(self, shop: ConsumerHarness) -> None:
-        """What an operator redrives: a mended record, which owes a mail alone; the text is owed behind it."""
-        for order_id in self.held:
-            mended = OrderPlaced(order_id, HOME, placed_at=now_ms(), email=_recipient(order_id), mode_epoch=1)
-            value = Codec().encode(ORDERS, mended)
-            headers = [("redrive-id", b"r"), ("redrive-of", f"{self.group}.orders.dlq:0:{order_id}".encode())]
-            shop.raw(f"{self.group}.{ORDERS}.retry", encode_key(order_id), value, headers)
-
-    def check(self, shop: ConsumerHarness) -> None:
-        """Everything is done once, in the name of what released it, and nothing waits."""
-        rows = shop.rows(self.group, "SELECT order_id, effect, outcome, source_topic FROM effects")
-        assert {row[:2]: row[2:] for row in rows} == {
-            (n, effect): ("done", ORDERS if n in self.free else f"{self.group}.{ORDERS}.retry")
-            for n in (*self.held, *self.free)
-            for effect in ("email", "text")
-        }
-        assert shop.rows(self.group, "SELECT order_id FROM held") == []
-        assert shop.rows(self.group, "SELECT order_id FROM parked") == []
-        assert letters(shop, self.group, ORDERS) == dict.fromkeys(self.held, 1)
-        files = [each.name for each in (shop.data_dir / "maildir" / "new").iterdir()]
-        assert sorted(files) == sorted(f"{self.group}.{n}.email" for n in (*self.held, *self.free))
-
-
 def _recipient(order_id: int) -> str:
     return f"c{order_id}@customers.example"
 
 
-Day = Warehouse | Sales | Notification | Parked
+Day = Warehouse | Sales | Notification
 QUICK = {"CEV_KAFKA__FETCH_WAIT_MAX_MS": "20"}
 """A broker holds an empty fetch for half a second by default; here processes come and go all day."""
 DAYS: dict[str, Day] = {day.group: day for day in (Warehouse(), Sales(), Notification())}
