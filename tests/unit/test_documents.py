@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.main import build
+from tests.support.architecture import ROOMS
 from tests.support.documents import documents
 from tests.support.documents.documents import ANYTHING, Block, Command
 
@@ -143,6 +144,10 @@ def test_what_prose_names_is_found_outside_of_blocks() -> None:
     assert [target for _, target in documents.links(PAGE)] == ["#a-second-part", "picture.svg"]
     assert documents.made(PAGE) == [(1, "test")]
     assert [words for _, words in documents.named(PAGE)] == ["cev order place", "cev up"]
+    assert documents.modules('a `cli/main.py`\nand x.pyc\n```mermaid\na["decide.py<br>1"]\n```') == [
+        (1, "cli/main.py"),
+        (4, "decide.py"),
+    ]
     assert documents.anchors(PAGE) == {"a-page-with-make-test--more", "a-second-part"}
 
 
@@ -159,6 +164,15 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
         assert file.exists(), f"{document.name}:{line}: there is no {target}"
         known = documents.anchors(file.read_text("utf-8")) if anchor else {""}
         assert anchor in known, f"{document.name}:{line}: {file.name} has no heading for #{anchor}"
+
+
+@pytest.mark.parametrize("document", OURS, ids=lambda path: path.name)
+def test_every_module_that_a_document_names_exists(document: Path) -> None:
+    """Pictures shorten a path by the room that it stands in: `kafka/consumer.py` in consumers/runtime."""
+    ours = [f"/{path.relative_to(ROOT)}" for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    for line, name in documents.modules(document.read_text("utf-8")):
+        known = any(path.endswith(f"/{name}") for path in ours) or (ROOT / name).is_file()
+        assert known, f"{document.name}:{line}: there is no {name}"
 
 
 @pytest.mark.parametrize("document", OURS, ids=lambda path: path.name)

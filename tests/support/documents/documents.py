@@ -19,6 +19,7 @@ ANYTHING = "…"
 _FENCE = re.compile(r"^```(\w*)\s*$")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`([^`]+)`")
+_MODULE = re.compile(r"[`\"]((?:\w+/)*\w+\.py)[`<\"]")
 _PROMPT = "$ "
 _OWN_PORT = re.compile(r"\bcev up\b(?!.*--port)")
 
@@ -141,6 +142,15 @@ def is_for_the_reader(text: str) -> bool:
 def links(text: str) -> list[tuple[int, str]]:
     """Every link's line and target, outside of blocks."""
     return [(number, found[1]) for number, line in _prose(text) for found in _LINK.finditer(line)]
+
+
+def modules(text: str) -> list[tuple[int, str]]:
+    """Line and path of every Python file that the document names in backticks, or in a picture."""
+    return [
+        (number, match[1])
+        for number, line in enumerate(text.splitlines(), 1)
+        for match in _MODULE.finditer(line)
+    ]
 
 
 def made(text: str) -> list[tuple[int, str]]:
