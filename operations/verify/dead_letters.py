@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from clients.log_reader import LogRecord
-from operations.verify.evidence import PackedPosition, place
+from operations.verify.evidence import PackedPosition, pack
 from schemas import dead_letters, decisions, topics
 from schemas.topics import retries
 
@@ -25,8 +25,8 @@ class DeadLetterStates(NamedTuple):
     Attributes:
         dead: somebody must decide about one of these.
         discarded: one was discarded.
-        redriven: one was sent again; the last place on the retry topic where it lies.
-        retried: places of everything on the retry topics, whoever wrote it.
+        redriven: one was sent again; the last position on the retry topic where it lies.
+        retried: positions of everything on the retry topics, whoever wrote it.
     """
 
     dead: AbstractSet[PackedPosition]
@@ -54,7 +54,7 @@ def read(group: str, sources: Iterable[str], read_topics: ReadTopics) -> DeadLet
         dead_letter_topic = topics.dead_letters(group, source)
         decided: set[tuple[int, int]] = set()
         for record in read_topics((retries(group, source),)):
-            position = place(*record.position)
+            position = pack(*record.position)
             retried.add(position)
             letter = decisions.decides(record.headers, dead_letter_topic)
             if letter is None:
@@ -74,4 +74,4 @@ def read(group: str, sources: Iterable[str], read_topics: ReadTopics) -> DeadLet
 
 def _origin(record: LogRecord) -> PackedPosition | None:
     origin = dead_letters.parse(record.headers).origin
-    return place(*origin) if origin is not None else None
+    return pack(*origin) if origin is not None else None

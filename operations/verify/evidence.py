@@ -1,8 +1,8 @@
 """What the reconciliation compares, in a compact form. Pure.
 
-An order costs about 2 kB over all dictionaries and the lists of the verdict (measured: 100,000 facts with two
-effects and a result each, 300 MB for the whole process, 10 s on two busy cores). Contents are kept as 64-bit
-digests: two different texts look equal once in 10^19.
+An order costs about 2 kB over all dictionaries and the lists of the reconciliation (measured: 100,000 facts
+with two effects and a result each, 300 MB for the whole process, 10 s on two busy cores). Contents are kept
+as 64-bit digests: two different texts look equal once in 10^19.
 
 The contract that is taken for granted here, because stores and topics carry it: an effect's `input` is the
 address (warehouse), the recipient (notification); a sale's `detail` has `currency` and `lines` of product,
@@ -36,22 +36,22 @@ _LONG_TEXT = 1_000
 _KEPT = 500
 
 PackedPosition = int
-"""Topic, partition and offset in one number: `offset << 24 | partition << 8 | topic`; see `place`."""
+"""Topic, partition and offset in one number: `offset << 24 | partition << 8 | topic`; see `pack`."""
 
-Log = int
-"""Topic and partition in one number: the low 24 bits of a place."""
+PackedPartition = int
+"""Topic and partition in one number: the low 24 bits of a packed position."""
 
 
-class Seen(NamedTuple):
+class OrderRecord(NamedTuple):
     """One record about an order, on either topic; contents are digests, 0 for none.
 
     Attributes:
-        place: where it lies.
+        position: where it lies.
         address, email, phone, sale: digests; a command has an address only.
         decides: whether the warehouse acts on it; a shadow fact is only looked at (design §6).
     """
 
-    place: PackedPosition
+    position: PackedPosition
     address: int
     email: int = 0
     phone: int = 0
@@ -59,16 +59,16 @@ class Seen(NamedTuple):
     decides: bool = True
 
 
-class Effect(NamedTuple):
-    """One row of a store: its name and outcome, the digest of its input, the place of its record."""
+class StoredEffect(NamedTuple):
+    """One row of a store: its name and outcome, the digest of its input, the position of its record."""
 
     name: str
     outcome: str
     content: int
-    place: PackedPosition
+    position: PackedPosition
 
 
-class Answer(NamedTuple):
+class OrderResults(NamedTuple):
     """The result facts of one order: their outcomes, one letter each, and the last dispatch's address."""
 
     outcomes: str
@@ -81,56 +81,56 @@ class Evidence:
 
     Attributes:
         commands, facts: readable records by order id.
-        unreadable: places of records that cannot be decoded.
+        unreadable: positions of records that cannot be decoded.
         results: result facts by order id.
         dead: per group, the first origins of its undecided dead letters.
         discarded: per group, the first origins of dead letters that an operator discarded.
         redriven: per group, first origins of dead letters that were sent again, and where they lie now.
-        retried: every place on a retry topic.
+        retried: every position on a retry topic that holds a record.
         passed: per group, its committed offset on each log.
         starts: the lowest offset that each log still has.
         effects: per group, rows by order id.
         shadows: the warehouse's shadow decisions by order id.
     """
 
-    commands: Mapping[int, tuple[Seen, ...]]
-    facts: Mapping[int, tuple[Seen, ...]]
+    commands: Mapping[int, tuple[OrderRecord, ...]]
+    facts: Mapping[int, tuple[OrderRecord, ...]]
     unreadable: AbstractSet[PackedPosition]
-    results: Mapping[int, Answer]
+    results: Mapping[int, OrderResults]
     dead: Mapping[str, AbstractSet[PackedPosition]]
     discarded: Mapping[str, AbstractSet[PackedPosition]]
     redriven: Mapping[str, Mapping[PackedPosition, PackedPosition]]
     retried: AbstractSet[PackedPosition]
-    passed: Mapping[str, Mapping[Log, int]]
-    starts: Mapping[Log, int]
-    effects: Mapping[str, Mapping[int, tuple[Effect, ...]]]
-    shadows: Mapping[int, Effect]
+    passed: Mapping[str, Mapping[PackedPartition, int]]
+    starts: Mapping[PackedPartition, int]
+    effects: Mapping[str, Mapping[int, tuple[StoredEffect, ...]]]
+    shadows: Mapping[int, StoredEffect]
 
 
-def place(topic: str, partition: int, offset: int) -> PackedPosition:
+def pack(topic: str, partition: int, offset: int) -> PackedPosition:
     """Pack a position; a topic that nobody here reads gets a code of its own that matches nothing."""
     return offset << 24 | partition << 8 | _CODES.get(topic, _UNKNOWN)
 
 
-def log_of(where: PackedPosition) -> Log:
-    """The topic and partition of a place."""
-    return where & 0xFFFFFF
+def partition_of(position: PackedPosition) -> PackedPartition:
+    """The topic and partition of a position."""
+    return position & 0xFFFFFF
 
 
-def offset_of(where: PackedPosition) -> int:
-    """The offset of a place."""
-    return where >> 24
+def offset_of(position: PackedPosition) -> int:
+    """The offset of a position."""
+    return position >> 24
 
 
-def topic_of(where: PackedPosition) -> str:
-    """The topic of a place; empty if it is one that nobody here reads."""
-    code = where & 0xFF
+def topic_of(position: PackedPosition) -> str:
+    """The topic of a position; empty if it is one that nobody here reads."""
+    code = position & 0xFF
     return _LOGS[code] if code < len(_LOGS) else ""
 
 
-def text_of(where: PackedPosition) -> str:
-    """A place as an operator writes it: TOPIC:PARTITION:OFFSET."""
-    return f"{topic_of(where) or '?'}:{where >> 8 & 0xFFFF}:{offset_of(where)}"
+def text_of(position: PackedPosition) -> str:
+    """A position as an operator writes it: TOPIC:PARTITION:OFFSET."""
+    return f"{topic_of(position) or '?'}:{position >> 8 & 0xFFFF}:{offset_of(position)}"
 
 
 def digest(text: str | None) -> int:

@@ -1,10 +1,10 @@
-"""Gathering the evidence, in an order that makes a running system look no worse than it is.
+"""Gathering the evidence, in an order that lets no running system look worse than it is.
 
     committed offsets -> results -> stores -> dead letters -> commands and facts -> where logs begin
 
-What a group has passed at the first step was durable before it, so every later step must show it. What a
-later step shows (an effect) must have its cause in the step after it (its record): each reads to ends that
-are asked for after the step before.
+What a group has committed at the first step was durable before it, so every later step must show it. What one
+step shows (an effect) must have its cause in the step after it (its record): each step reads to log ends that
+it asks for after the step before.
 
 I/O: Kafka (reads topics and committed offsets), and stores through stores.py.
 """
@@ -23,17 +23,17 @@ from operations.verify.evidence import (
     READS,
     RETRIES,
     SOURCES,
-    Answer,
     Evidence,
-    Log,
+    OrderRecord,
+    OrderResults,
+    PackedPartition,
     PackedPosition,
-    Seen,
     digest,
     digest_items,
-    log_of,
-    place,
+    pack,
+    partition_of,
 )
-from operations.verify.reconcile import LETTERS
+from operations.verify.reconcile import OUTCOME_CODES
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import ForeignStore, OperationFailed, TopicMissing, UndecodableMessage
@@ -41,8 +41,8 @@ from schemas.facts import DispatchRejected, OrderPlaced, ProductDispatched
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message, retries
 
 Report = Callable[[str], None]
-_LOOK_S = 0.25
-_EVERY = 10_000
+_POLL_INTERVAL_S = 0.25
+_REPORT_EVERY = 10_000
 
 
 def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
@@ -54,23 +54,29 @@ def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
     admin = Admin(cluster)
     # What an operator has sent again is on its way as well.
     partitions = _partitions(admin, (*SOURCES, *RETRIES))
-    edges = admin.watermarks(partitions)
-    ends = {each: edge.stable for each, edge in edges.items() if edge.stable > edge.low}
-    reads = {group: (*topics, *(retries(group, each) for each in topics)) for group, topics in READS.items()}
+    watermarks = admin.watermarks(partitions)
+    ends = {partition: marks.stable for partition, marks in watermarks.items() if marks.stable > marks.low}
+    reads = {
+        group: (*topics, *(retries(group, topic) for topic in topics)) for group, topics in READS.items()
+    }
     deadline = time.monotonic() + seconds
     while True:
         committed = groups.committed(admin, READS, partitions)
         behind = [
             group
             for group, topics in reads.items()
-            if any(_at(committed[group], each) < end for each, end in ends.items() if each[0] in topics)
+            if any(
+                _offset_at(committed[group], partition) < end
+                for partition, end in ends.items()
+                if partition[0] in topics
+            )
         ]
         if not behind:
             return True
         if time.monotonic() >= deadline:
             return False
         report(f"waiting for {', '.join(behind)}")
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_INTERVAL_S)
 
 
 def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress], report: Report) -> Evidence:
@@ -90,32 +96,34 @@ def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress]
     """
     admin = Admin(cluster)
     committed = groups.committed(admin, READS, _partitions(admin, (*SOURCES, *RETRIES)))
-    results = _results(_entries(admin, (DISPATCH_RESULTS,), report), codec)
+    results = _results(_read_topics(admin, (DISPATCH_RESULTS,), report), codec)
     report("reading the stores")
     contents = {group: stores.read(stores_of[group]) for group in READS}
     for group, store in contents.items():
         _check_store(group, store, committed[group], stores_of[group])
-    fates = {
-        group: dead_letters.read(group, topics, lambda names: _entries(admin, names, report))
+    dead_letter_states = {
+        group: dead_letters.read(group, topics, lambda names: _read_topics(admin, names, report))
         for group, topics in READS.items()
     }
     unreadable: set[PackedPosition] = set()
-    commands = _seen(_entries(admin, (DISPATCH_PRODUCTS,), report), codec, unreadable)
-    facts = _seen(_entries(admin, (ORDERS,), report), codec, unreadable)
+    commands = _order_records(_read_topics(admin, (DISPATCH_PRODUCTS,), report), codec, unreadable)
+    facts = _order_records(_read_topics(admin, (ORDERS,), report), codec, unreadable)
     warehouse = contents["warehouse"]
+    starts = admin.watermarks(_partitions(admin, (*SOURCES, *RETRIES)))
     return Evidence(
         commands=commands,
         facts=facts,
         unreadable=unreadable,
         results=results,
-        dead={group: each.dead for group, each in fates.items()},
-        discarded={group: each.discarded for group, each in fates.items()},
-        redriven={group: each.redriven for group, each in fates.items()},
-        retried=frozenset().union(*(each.retried for each in fates.values())),
-        passed={group: _logs({p: c.offset for p, c in found.items()}) for group, found in committed.items()},
-        starts=_logs(
-            {p: e.low for p, e in admin.watermarks(_partitions(admin, (*SOURCES, *RETRIES))).items()}
-        ),
+        dead={group: states.dead for group, states in dead_letter_states.items()},
+        discarded={group: states.discarded for group, states in dead_letter_states.items()},
+        redriven={group: states.redriven for group, states in dead_letter_states.items()},
+        retried=frozenset().union(*(states.retried for states in dead_letter_states.values())),
+        passed={
+            group: _packed({partition: offset.offset for partition, offset in offsets.items()})
+            for group, offsets in committed.items()
+        },
+        starts=_packed({partition: marks.low for partition, marks in starts.items()}),
         effects={group: store.effects if store else {} for group, store in contents.items()},
         shadows=warehouse.shadows if warehouse else {},
     )
@@ -127,69 +135,69 @@ def _check_store(
     committed: Mapping[Partition, CommittedOffset],
     name: StoreAddress,
 ) -> None:
-    for (topic, number), each in committed.items():
+    for (topic, number), offset in committed.items():
         if store is None:
             raise OperationFailed(
-                f"group {group} has committed offset {each.offset} of {topic}:{number}, but there is no "
+                f"group {group} has committed offset {offset.offset} of {topic}:{number}, but there is no "
                 f"store {name}: run verify with the data directory or database of that group "
                 "(CEV_DATA_DIR, CEV_DATABASE_URL)"
             )
-        if each.metadata and each.metadata != store.id:
+        if offset.metadata and offset.metadata != store.id:
             raise ForeignStore(
-                f"group {group} commits with the store {each.metadata}, {name} is {store.id or 'empty'}: "
+                f"group {group} commits with the store {offset.metadata}, {name} is {store.id or 'empty'}: "
                 "run verify with the data directory or database of that group "
                 "(CEV_DATA_DIR, CEV_DATABASE_URL)"
             )
 
 
 def _partitions(admin: Admin, names: tuple[str, ...]) -> list[Partition]:
-    found = admin.topics()
+    topics = admin.topics()
     for name in names:
-        if name not in found:
+        if name not in topics:
             raise TopicMissing(
                 f"the cluster at {admin.cluster.bootstrap} has no topic {name}; "
                 "`cev topics create` creates it"
             )
-    return partitions_of(found, names)
+    return partitions_of(topics, names)
 
 
-def _entries(admin: Admin, names: tuple[str, ...], report: Report) -> Iterator[LogRecord]:
+def _read_topics(admin: Admin, names: tuple[str, ...], report: Report) -> Iterator[LogRecord]:
     report(f"reading {', '.join(names)}")
-    edges = admin.watermarks(_partitions(admin, names))
-    for count, entry in enumerate(scan(admin.cluster, edges), 1):
-        if count % _EVERY == 0:
+    watermarks = admin.watermarks(_partitions(admin, names))
+    for count, record in enumerate(scan(admin.cluster, watermarks), 1):
+        if count % _REPORT_EVERY == 0:
             report(f"reading {', '.join(names)}: {count:,}")
-        yield entry
+        yield record
 
 
-def _decoded(entry: LogRecord, codec: Codec) -> Message | None:
+def _decoded(record: LogRecord, codec: Codec) -> Message | None:
     try:
-        return codec.decode(entry.position.topic, entry.key, entry.value, entry.position)
+        return codec.decode(record.position.topic, record.key, record.value, record.position)
     except UndecodableMessage:
         return None
 
 
-def _seen(
-    entries: Iterator[LogRecord], codec: Codec, unreadable: set[PackedPosition]
-) -> dict[int, tuple[Seen, ...]]:
-    found: dict[int, tuple[Seen, ...]] = {}
-    for entry in entries:
-        where = place(*entry.position)
-        message = _decoded(entry, codec)
+def _order_records(
+    records: Iterator[LogRecord], codec: Codec, unreadable: set[PackedPosition]
+) -> dict[int, tuple[OrderRecord, ...]]:
+    by_order: dict[int, tuple[OrderRecord, ...]] = {}
+    for record in records:
+        position = pack(*record.position)
+        message = _decoded(record, codec)
         if isinstance(message, OrderPlaced):
-            seen = _fact(message, where)
+            order_record = _fact(message, position)
         elif isinstance(message, DispatchProduct):
-            seen = Seen(where, digest(message.address))
+            order_record = OrderRecord(position, digest(message.address))
         else:
-            unreadable.add(where)
+            unreadable.add(position)
             continue
-        found[message.order_id] = (*found.get(message.order_id, ()), seen)
-    return found
+        by_order[message.order_id] = (*by_order.get(message.order_id, ()), order_record)
+    return by_order
 
 
-def _fact(message: OrderPlaced, where: PackedPosition) -> Seen:
-    return Seen(
-        where,
+def _fact(message: OrderPlaced, position: PackedPosition) -> OrderRecord:
+    return OrderRecord(
+        position,
         digest(message.address),
         digest(message.email or None),
         digest(message.phone or None),
@@ -198,25 +206,26 @@ def _fact(message: OrderPlaced, where: PackedPosition) -> Seen:
     )
 
 
-def _results(entries: Iterator[LogRecord], codec: Codec) -> dict[int, Answer]:
-    found: dict[int, Answer] = {}
-    for entry in entries:
-        message = _decoded(entry, codec)
+def _results(records: Iterator[LogRecord], codec: Codec) -> dict[int, OrderResults]:
+    by_order: dict[int, OrderResults] = {}
+    for record in records:
+        message = _decoded(record, codec)
         if message is None or isinstance(message, DispatchProduct | OrderPlaced):
             continue
         if isinstance(message, ProductDispatched):
-            letter, address = LETTERS["dispatched"], digest(message.address)
+            code, address = OUTCOME_CODES["dispatched"], digest(message.address)
         else:
-            letter, address = LETTERS["rejected" if isinstance(message, DispatchRejected) else "expired"], 0
-        before = found.get(message.order_id)  # type: ignore[union-attr]  # this topic carries results only
-        found[message.order_id] = Answer((before.outcomes if before else "") + letter, address)  # type: ignore[union-attr]  # the same
-    return found
+            outcome = "rejected" if isinstance(message, DispatchRejected) else "expired"
+            code, address = OUTCOME_CODES[outcome], 0
+        before = by_order.get(message.order_id)  # type: ignore[union-attr]  # this topic carries results only
+        by_order[message.order_id] = OrderResults((before.outcomes if before else "") + code, address)  # type: ignore[union-attr]  # the same
+    return by_order
 
 
-def _logs(offsets: Mapping[Partition, int]) -> dict[Log, int]:
-    return {log_of(place(topic, number, 0)): offset for (topic, number), offset in offsets.items()}
+def _packed(offsets: Mapping[Partition, int]) -> dict[PackedPartition, int]:
+    return {partition_of(pack(topic, number, 0)): offset for (topic, number), offset in offsets.items()}
 
 
-def _at(committed: Mapping[Partition, CommittedOffset], partition: Partition) -> int:
-    found = committed.get(partition)
-    return found.offset if found is not None else -1
+def _offset_at(committed: Mapping[Partition, CommittedOffset], partition: Partition) -> int:
+    offset = committed.get(partition)
+    return offset.offset if offset is not None else -1

@@ -1,4 +1,4 @@
-"""What the reconciliation found, collected by `judge` and counted here. Pure."""
+"""The findings of the reconciliation, collected by `reconcile` and counted here. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -50,10 +50,10 @@ class Reconciliation(NamedTuple):
 
 @dataclass(slots=True)
 class Findings:
-    """Order ids by what is wrong with them, filled while judging.
+    """Order ids by what is wrong with them, filled while reconciling.
 
     Attributes:
-        vanished: places of unreadable records without a dead letter.
+        vanished: positions of unreadable records without a dead letter.
         dead, discarded: per group.
         notified, counted, no_contact: as in `Reconciliation`.
     """
@@ -83,10 +83,10 @@ class Findings:
             self.discarded[group].add(order_id)
 
 
-def conclude(evidence: Evidence, found: Findings) -> Reconciliation:
-    """Findings and counts as a verdict."""
+def conclude(evidence: Evidence, findings: Findings) -> Reconciliation:
+    """Count the findings."""
     outcomes = [rows[0].outcome for rows in evidence.effects["warehouse"].values()]
-    lost = (*_texts(found.lost), *(text_of(place) for place in sorted(found.vanished)))
+    lost = (*_texts(findings.lost), *(text_of(position) for position in sorted(findings.vanished)))
     return Reconciliation(
         accepted=len(evidence.commands.keys() | evidence.facts.keys()),
         commands=len(evidence.commands),
@@ -94,21 +94,21 @@ def conclude(evidence: Evidence, found: Findings) -> Reconciliation:
         dispatched=outcomes.count("dispatched"),
         rejected=outcomes.count("rejected"),
         expired=outcomes.count("expired"),
-        dead=len(found.dead["warehouse"]),
-        discarded=len(found.discarded["warehouse"]),
-        notified=found.notified,
-        counted=found.counted,
-        aged=len(found.aged),
-        no_contact=found.no_contact,
+        dead=len(findings.dead["warehouse"]),
+        discarded=len(findings.discarded["warehouse"]),
+        notified=findings.notified,
+        counted=findings.counted,
+        aged=len(findings.aged),
+        no_contact=findings.no_contact,
         unreadable=len(evidence.unreadable),
-        dead_by_group={group: len(orders) for group, orders in found.dead.items()},
-        discarded_by_group={group: len(orders) for group, orders in found.discarded.items()},
+        dead_by_group={group: len(orders) for group, orders in findings.dead.items()},
+        discarded_by_group={group: len(orders) for group, orders in findings.discarded.items()},
         lost=lost,
-        duplicated=_texts(found.duplicated),
-        phantom=_texts(found.phantom),
-        different=_texts(found.different),
-        unseen=_texts(found.unseen - found.lost),
-        ok=not (lost or found.duplicated or found.phantom or found.different),
+        duplicated=_texts(findings.duplicated),
+        phantom=_texts(findings.phantom),
+        different=_texts(findings.different),
+        unseen=_texts(findings.unseen - findings.lost),
+        ok=not (lost or findings.duplicated or findings.phantom or findings.different),
     )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from databases.address import StoreAddress
 from databases.snapshot import Snapshot, reading
 from databases.text import restored
-from operations.verify.evidence import Effect, digest, digest_lines, place
+from operations.verify.evidence import StoredEffect, digest, digest_lines, pack
 
 _ROWS = (
     "SELECT order_id, effect, outcome, input, detail, source_topic, source_partition, source_offset "
@@ -28,8 +28,8 @@ class Contents(NamedTuple):
     """
 
     id: str
-    effects: Mapping[int, tuple[Effect, ...]]
-    shadows: Mapping[int, Effect]
+    effects: Mapping[int, tuple[StoredEffect, ...]]
+    shadows: Mapping[int, StoredEffect]
 
 
 def read(name: StoreAddress) -> Contents | None:
@@ -46,19 +46,19 @@ def read(name: StoreAddress) -> Contents | None:
         return Contents("" if row is None else str(row[0]), _rows(store, "effects"), shadows)
 
 
-def _rows(store: Snapshot, table: str) -> dict[int, tuple[Effect, ...]]:
-    found: dict[int, tuple[Effect, ...]] = {}
+def _rows(store: Snapshot, table: str) -> dict[int, tuple[StoredEffect, ...]]:
+    by_order: dict[int, tuple[StoredEffect, ...]] = {}
     names: dict[str, str] = {}
     for order_id, name, outcome, text, detail, topic, partition, offset in store.rows(_ROWS.format(table)):
-        effect = Effect(
+        effect = StoredEffect(
             # One text object for all rows: there are only a few different ones.
             names.setdefault(name, name),
             names.setdefault(outcome, outcome),
             _sale(detail) if name == "sale" else digest(None if text is None else restored(text)),
-            place(topic, partition, offset),
+            pack(topic, partition, offset),
         )
-        found[order_id] = (*found.get(order_id, ()), effect)
-    return found
+        by_order[order_id] = (*by_order.get(order_id, ()), effect)
+    return by_order
 
 
 def _sale(detail: str | None) -> int:

@@ -5,8 +5,16 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from operations.verify.evidence import Answer, Effect, Evidence, Seen, log_of, offset_of, place
-from operations.verify.reconcile import LETTERS, reconcile
+from operations.verify.evidence import (
+    Evidence,
+    OrderRecord,
+    OrderResults,
+    StoredEffect,
+    offset_of,
+    pack,
+    partition_of,
+)
+from operations.verify.reconcile import OUTCOME_CODES, reconcile
 from operations.verify.reconciliation import Reconciliation
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 
@@ -33,18 +41,18 @@ class Order(NamedTuple):
 class Draft:
     """Evidence in the making: what `Evidence` holds, to be changed by faults."""
 
-    commands: dict[int, tuple[Seen, ...]] = field(default_factory=dict)
-    facts: dict[int, tuple[Seen, ...]] = field(default_factory=dict)
+    commands: dict[int, tuple[OrderRecord, ...]] = field(default_factory=dict)
+    facts: dict[int, tuple[OrderRecord, ...]] = field(default_factory=dict)
     unreadable: set[int] = field(default_factory=set)
-    results: dict[int, Answer] = field(default_factory=dict)
+    results: dict[int, OrderResults] = field(default_factory=dict)
     dead: dict[str, set[int]] = field(default_factory=lambda: _per_group(set))
     discarded: dict[str, set[int]] = field(default_factory=lambda: _per_group(set))
     redriven: dict[str, dict[int, int]] = field(default_factory=lambda: _per_group(dict))
     retried: set[int] = field(default_factory=set)
     passed: dict[str, dict[int, int]] = field(default_factory=lambda: _per_group(dict))
     starts: dict[int, int] = field(default_factory=dict)
-    effects: dict[str, dict[int, tuple[Effect, ...]]] = field(default_factory=lambda: _per_group(dict))
-    shadows: dict[int, Effect] = field(default_factory=dict)
+    effects: dict[str, dict[int, tuple[StoredEffect, ...]]] = field(default_factory=lambda: _per_group(dict))
+    shadows: dict[int, StoredEffect] = field(default_factory=dict)
 
     def judged(self) -> Reconciliation:
         return reconcile(Evidence(**vars(self)))
@@ -60,12 +68,12 @@ class Draft:
         self.dead[group].discard(origin)
         self.discarded[group].add(origin)
 
-    def reach(self, group: str, stage: str, where: int) -> bool:
+    def reach(self, group: str, stage: str, position: int) -> bool:
         """Let a group come to a record; whether it made an effect of it."""
         if stage != AHEAD:
-            self.passed[group][log_of(where)] = offset_of(where) + 1
+            self.passed[group][partition_of(position)] = offset_of(position) + 1
         if stage == DEAD:
-            self.dead[group].add(where)
+            self.dead[group].add(position)
         return stage == PASSED
 
 
@@ -77,37 +85,37 @@ def draft(orders: list[Order]) -> Draft:
     """A consistent world: what was drawn, done right. Every record has a partition of its own."""
     world = Draft()
     for number, order in enumerate(orders):
-        command = place(DISPATCH_PRODUCTS, number, order.offset)
-        fact = place(ORDERS, number, order.offset)
+        command = pack(DISPATCH_PRODUCTS, number, order.offset)
+        fact = pack(ORDERS, number, order.offset)
         if order.kind != "event":
-            world.commands[order.order_id] = (Seen(command, order.address),)
+            world.commands[order.order_id] = (OrderRecord(command, order.address),)
         if order.kind != "command":
             contents = (order.address, order.email, order.phone, order.sale)
-            world.facts[order.order_id] = (Seen(fact, *contents, order.kind == "event"),)
+            world.facts[order.order_id] = (OrderRecord(fact, *contents, order.kind == "event"),)
             _react(world, order, fact)
         deciding = fact if order.kind == "event" else command
         if world.reach("warehouse", order.warehouse, deciding):
             world.effects["warehouse"][order.order_id] = (
-                Effect("dispatch", order.outcome, order.address, deciding),
+                StoredEffect("dispatch", order.outcome, order.address, deciding),
             )
             answered = order.address if order.outcome == "dispatched" else 0
-            world.results[order.order_id] = Answer(LETTERS[order.outcome], answered)
+            world.results[order.order_id] = OrderResults(OUTCOME_CODES[order.outcome], answered)
         if order.kind == "shadow" and world.reach("warehouse", order.warehouse, fact):
-            world.shadows[order.order_id] = Effect("dispatch", order.outcome, order.address, fact)
+            world.shadows[order.order_id] = StoredEffect("dispatch", order.outcome, order.address, fact)
     return world
 
 
 def _react(world: Draft, order: Order, fact: int) -> None:
     if world.reach("notification", order.notification, fact):
         rows = [
-            Effect(name, "done", content, fact)
+            StoredEffect(name, "done", content, fact)
             for name, content in (("email", order.email), ("text", order.phone))
             if content
         ]
         if rows:
             world.effects["notification"][order.order_id] = tuple(rows)
     if world.reach("sales", order.sales, fact):
-        world.effects["sales"][order.order_id] = (Effect("sale", "counted", order.sale, fact),)
+        world.effects["sales"][order.order_id] = (StoredEffect("sale", "counted", order.sale, fact),)
 
 
 digests = st.integers(min_value=1, max_value=2**64 - 1)
@@ -121,7 +129,7 @@ drawn = st.builds(
     email=st.just(0) | digests,
     phone=st.just(0) | digests,
     sale=digests,
-    outcome=st.sampled_from(sorted(LETTERS)),
+    outcome=st.sampled_from(sorted(OUTCOME_CODES)),
     warehouse=stages,
     notification=stages,
     sales=stages,

@@ -2,21 +2,21 @@
 
 from hypothesis import given
 
-from operations.verify.evidence import Effect, Seen, log_of, offset_of, place
+from operations.verify.evidence import OrderRecord, StoredEffect, offset_of, pack, partition_of
 from schemas.topics import DISPATCH_PRODUCTS
 from tests.support.drafts import AHEAD, COMMAND, DEAD, EVENT, ONE, Draft, Order, draft, several
 
-AGAIN = place("warehouse.orders.retry", 2, 8)
+AGAIN = pack("warehouse.orders.retry", 2, 8)
 
 
 def put_aside() -> tuple[Draft, int]:
     """An order whose fact is a dead letter of the warehouse, and where the fact lies."""
     world = draft([EVENT._replace(warehouse=DEAD)])
-    return world, world.facts[7][0].place
+    return world, world.facts[7][0].position
 
 
 def come_to(world: Draft, where: int) -> None:
-    world.passed["warehouse"][log_of(where)] = offset_of(where) + 1
+    world.passed["warehouse"][partition_of(where)] = offset_of(where) + 1
 
 
 def test_a_discarded_order_counts_as_discarded_and_not_as_dead_or_lost() -> None:
@@ -40,7 +40,7 @@ def test_a_redriven_order_that_was_handled_is_judged_by_its_outcome() -> None:
     world.redrive("warehouse", where, AGAIN)
     come_to(world, AGAIN)
     assert world.judged().lost == ("7",)
-    world.effects["warehouse"][7] = (Effect("dispatch", "rejected", EVENT.address, AGAIN),)
+    world.effects["warehouse"][7] = (StoredEffect("dispatch", "rejected", EVENT.address, AGAIN),)
     assert world.judged().lost == ("7",), "it owes a result fact as any other"
     sent = draft([EVENT._replace(outcome="rejected")])
     world.results = sent.results
@@ -63,13 +63,13 @@ def test_a_redriven_order_with_other_content_is_different() -> None:
     world, where = put_aside()
     world.redrive("warehouse", where, AGAIN)
     come_to(world, AGAIN)
-    world.effects["warehouse"][7] = (Effect("dispatch", "dispatched", 99, AGAIN),)
+    world.effects["warehouse"][7] = (StoredEffect("dispatch", "dispatched", 99, AGAIN),)
     assert "7" in world.judged().different
 
 
 def test_what_one_group_discards_another_still_owes() -> None:
     world = draft([EVENT._replace(sales=DEAD, notification=DEAD)])
-    world.discard("sales", world.facts[7][0].place)
+    world.discard("sales", world.facts[7][0].position)
     verdict = world.judged()
     assert verdict.discarded_by_group["sales"] == 1
     assert verdict.dead_by_group == {"warehouse": 0, "notification": 1, "sales": 0}
@@ -78,11 +78,11 @@ def test_what_one_group_discards_another_still_owes() -> None:
 def test_a_discarded_conflict_is_no_difference_any_more() -> None:
     world = draft([COMMAND])
     [command] = world.commands[7]
-    second = Seen(command.place + (1 << 24), 99)
+    second = OrderRecord(command.position + (1 << 24), 99)
     world.commands[7] = (command, second)
-    world.reach("warehouse", DEAD, second.place)
+    world.reach("warehouse", DEAD, second.position)
     assert world.judged().different == ("7",)
-    world.discard("warehouse", second.place)
+    world.discard("warehouse", second.position)
     verdict = world.judged()
     assert (verdict.ok, verdict.dispatched, verdict.discarded) == (True, 1, 0)
 
@@ -90,16 +90,16 @@ def test_a_discarded_conflict_is_no_difference_any_more() -> None:
 def test_an_order_with_a_discarded_and_an_undecided_record_is_dead() -> None:
     world = draft([COMMAND._replace(warehouse=DEAD)])
     [command] = world.commands[7]
-    second = Seen(command.place + (1 << 24), command.address)
+    second = OrderRecord(command.position + (1 << 24), command.address)
     world.commands[7] = (command, second)
-    world.reach("warehouse", DEAD, second.place)
-    world.discard("warehouse", command.place)
+    world.reach("warehouse", DEAD, second.position)
+    world.discard("warehouse", command.position)
     verdict = world.judged()
     assert (verdict.dead, verdict.discarded) == (1, 0)
 
 
 def test_an_unreadable_record_that_was_decided_is_not_lost() -> None:
-    where = place(DISPATCH_PRODUCTS, 3, 5)
+    where = pack(DISPATCH_PRODUCTS, 3, 5)
     world = draft([])
     world.unreadable.add(where)
     come_to(world, where)
@@ -107,7 +107,7 @@ def test_an_unreadable_record_that_was_decided_is_not_lost() -> None:
     world.discard("warehouse", where)
     assert world.judged().ok
     world.discarded["warehouse"].clear()
-    world.redrive("warehouse", where, place("warehouse.dispatch_products.retry", 3, 0))
+    world.redrive("warehouse", where, pack("warehouse.dispatch_products.retry", 3, 0))
     assert world.judged().ok
 
 
@@ -118,7 +118,7 @@ def test_a_shadow_fact_whose_dead_command_was_cleaned_is_aged() -> None:
     world.results.clear()
     world.shadows.clear()
     assert world.judged().lost == ("7",)
-    world.starts[log_of(command.place)] = offset_of(command.place) + 1
+    world.starts[partition_of(command.position)] = offset_of(command.position) + 1
     verdict = world.judged()
     assert (verdict.aged, verdict.lost, verdict.ok) == (1, (), True)
     assert verdict.facts == 1

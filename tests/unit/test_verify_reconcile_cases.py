@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.verify.evidence import Seen, log_of, offset_of, place, text_of
+from operations.verify.evidence import OrderRecord, offset_of, pack, partition_of, text_of
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 from tests.support.drafts import AHEAD, COMMAND, DEAD, EVENT, ONE, Draft, Order, draft, no_effect, no_result
 
@@ -53,11 +53,11 @@ def test_a_shadow_fact_whose_command_is_missing_is_lost_once_it_was_passed() -> 
 
 
 def test_a_record_that_cannot_be_read_is_lost_by_its_position_unless_it_is_a_dead_letter() -> None:
-    where = place(DISPATCH_PRODUCTS, 3, 5)
+    where = pack(DISPATCH_PRODUCTS, 3, 5)
     world = draft([])
     world.unreadable.add(where)
     assert world.judged().ok
-    world.passed["warehouse"][log_of(where)] = 6
+    world.passed["warehouse"][partition_of(where)] = 6
     assert world.judged().lost == ("dispatch_products:3:5",)
     world.dead["warehouse"].add(where)
     verdict = world.judged()
@@ -65,11 +65,11 @@ def test_a_record_that_cannot_be_read_is_lost_by_its_position_unless_it_is_a_dea
 
 
 def test_an_unreadable_fact_owes_a_dead_letter_of_every_group() -> None:
-    where = place(ORDERS, 0, 0)
+    where = pack(ORDERS, 0, 0)
     world = draft([])
     world.unreadable.add(where)
     for group in world.passed:
-        world.passed[group][log_of(where)] = 1
+        world.passed[group][partition_of(where)] = 1
         world.dead[group].add(where)
     assert world.judged().ok
     world.dead["sales"].clear()
@@ -78,7 +78,7 @@ def test_an_unreadable_fact_owes_a_dead_letter_of_every_group() -> None:
 
 def test_an_effect_of_a_record_that_only_the_consumer_could_read_is_no_phantom() -> None:
     world = draft([EVENT])
-    world.unreadable.add(world.facts.pop(7)[0].place)
+    world.unreadable.add(world.facts.pop(7)[0].position)
     verdict = world.judged()
     assert (verdict.phantom, verdict.lost) == ((), ())
 
@@ -86,7 +86,7 @@ def test_an_effect_of_a_record_that_only_the_consumer_could_read_is_no_phantom()
 def test_an_effect_whose_record_was_cleaned_is_aged_and_not_a_phantom() -> None:
     world = draft([COMMAND])
     [command] = world.commands.pop(7)
-    world.starts[log_of(command.place)] = offset_of(command.place) + 1
+    world.starts[partition_of(command.position)] = offset_of(command.position) + 1
     verdict = world.judged()
     assert (verdict.ok, verdict.accepted, verdict.aged, verdict.dispatched) == (True, 0, 1, 1)
 
@@ -94,24 +94,24 @@ def test_an_effect_whose_record_was_cleaned_is_aged_and_not_a_phantom() -> None:
 def test_what_one_group_discarded_is_still_compared_for_the_others() -> None:
     world = draft([EVENT])
     (first,) = world.facts[7]
-    second = first._replace(place=first.place + (1 << 24), address=123)
+    second = first._replace(position=first.position + (1 << 24), address=123)
     world.facts[7] = (first, second)
     for group in ("warehouse", "notification", "sales"):
-        world.passed[group][log_of(second.place)] = offset_of(second.place) + 1
-    world.dead["warehouse"].add(second.place)
-    world.discarded["sales"].add(second.place)
+        world.passed[group][partition_of(second.position)] = offset_of(second.position) + 1
+    world.dead["warehouse"].add(second.position)
+    world.discarded["sales"].add(second.position)
     assert world.judged().different == ("7",)
     world.dead["warehouse"].clear()
-    world.discarded["warehouse"].add(second.place)
+    world.discarded["warehouse"].add(second.position)
     assert world.judged().ok
 
 
 def test_a_conflict_that_is_a_dead_letter_is_different_and_not_lost() -> None:
     world = draft([COMMAND])
     [command] = world.commands[7]
-    second = Seen(command.place + (1 << 24), 99)
+    second = OrderRecord(command.position + (1 << 24), 99)
     world.commands[7] = (command, second)
-    world.reach("warehouse", DEAD, second.place)
+    world.reach("warehouse", DEAD, second.position)
     verdict = world.judged()
     assert (verdict.different, verdict.lost, verdict.dead) == (("7",), (), 0)
     world.dead["warehouse"].clear()
@@ -121,9 +121,9 @@ def test_a_conflict_that_is_a_dead_letter_is_different_and_not_lost() -> None:
 def test_the_same_order_told_again_is_a_known_duplicate() -> None:
     world = draft([COMMAND])
     [command] = world.commands[7]
-    again = command._replace(place=command.place + (1 << 24))
+    again = command._replace(position=command.position + (1 << 24))
     world.commands[7] = (command, again)
-    world.passed["warehouse"][log_of(again.place)] = offset_of(again.place) + 1
+    world.passed["warehouse"][partition_of(again.position)] = offset_of(again.position) + 1
     verdict = world.judged()
     assert (verdict.ok, verdict.accepted, verdict.commands, verdict.dispatched) == (True, 1, 1, 1)
 
@@ -131,14 +131,14 @@ def test_the_same_order_told_again_is_a_known_duplicate() -> None:
 def test_a_record_that_was_sent_again_is_no_phantom() -> None:
     world = draft([EVENT])
     [effect] = world.effects["warehouse"][7]
-    again = place("warehouse.orders.retry", 2, 4)
-    world.effects["warehouse"][7] = (effect._replace(place=again),)
-    world.redrive("warehouse", effect.place, again)
-    world.passed["warehouse"][log_of(again)] = 5
+    again = pack("warehouse.orders.retry", 2, 4)
+    world.effects["warehouse"][7] = (effect._replace(position=again),)
+    world.redrive("warehouse", effect.position, again)
+    world.passed["warehouse"][partition_of(again)] = 5
     assert world.judged().ok
     world.retried.clear()
     assert world.judged().phantom == ("7",)
-    world.starts[log_of(again)] = 5
+    world.starts[partition_of(again)] = 5
     assert world.judged().ok
 
 
@@ -148,7 +148,7 @@ def test_a_record_that_was_sent_again_is_no_phantom() -> None:
     st.integers(0, 2**48),
 )
 def test_a_place_keeps_topic_partition_and_offset(topic: str, partition: int, offset: int) -> None:
-    assert text_of(place(topic, partition, offset)) == f"{topic}:{partition}:{offset}"
+    assert text_of(pack(topic, partition, offset)) == f"{topic}:{partition}:{offset}"
 
 
 def test_orders_are_listed_by_number() -> None:
