@@ -127,7 +127,7 @@ def consuming(cluster: Cluster, orders: int, reaction: str, topic: str) -> Round
         _produce(producer, topic, codec.encode(topic, _message(topic, number)), number)
     producer.flush()
     raw = _raw_loop(cluster, topic, orders)
-    stopping, pulse = threading.Event(), MemberStatus(reaction)
+    stopping, status = threading.Event(), MemberStatus(reaction)
     with tempfile.TemporaryDirectory(prefix="cev-bench-") as folder:
         member = Member(
             replace(named(reaction)),
@@ -135,16 +135,16 @@ def consuming(cluster: Cluster, orders: int, reaction: str, topic: str) -> Round
             codec=Codec(),
             store=StoreAddress(f"sqlite:///{folder}/store.sqlite3", reaction),
             channels={},
-            options=MemberConfig(),
-            pulse=pulse,
+            config=MemberConfig(),
+            status=status,
             stopping=stopping,
         )
         thread = threading.Thread(target=member.run)
         thread.start()
-        while not pulse.joined or not pulse.effects:
+        while not status.joined or not status.effects:
             stopping.wait(0.005)
-        first, began = pulse.effects, time.perf_counter()
-        while pulse.effects < orders:
+        first, began = status.effects, time.perf_counter()
+        while status.effects < orders:
             stopping.wait(0.005)
         ours = (orders - first) / (time.perf_counter() - began)
         stopping.set()

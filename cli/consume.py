@@ -25,7 +25,7 @@ from consumers.channels.text import HttpText, JsonLinesText
 from consumers.registry import REACTIONS, named
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import Channel
-from consumers.runtime.health import serve
+from consumers.runtime.health_server import serve
 from consumers.runtime.member import Member
 from consumers.runtime.reaction import Reaction, Start
 from consumers.runtime.runner import Runner
@@ -64,45 +64,45 @@ def consume(
     claim(here.data_dir)
     stopping = Event()
     stop_on_signals(stopping)
-    options = MemberConfig(
+    config = MemberConfig(
         workers=workers,
         start=start,
         clock_skew_ms=int(here.settings.clock_skew_s * 1000),
         notify_max_age_ms=int(here.settings.notify_max_age_h * 3_600_000),
         act_on_foreign=here.settings.foreign_facts == "act",
     )
-    members = [_member(each, here, options, stopping) for each in chosen]
-    pulses = [pulse for _, pulse in members]
+    members = [_member(each, here, config, stopping) for each in chosen]
+    statuses = [status for _, status in members]
     server = None
     if here.settings.health_port is not None:
-        server = serve(here.settings.health_port, pulses)
+        server = serve(here.settings.health_port, statuses)
         log.print(f"[dim]health on port {server.server_port}[/dim]")
     service = Runner(members, stopping)
     drained = service.run(
-        until_idle_s=until_idle, drain_s=here.settings.drain_s, watch=partial(_announce, pulses, set())
+        until_idle_s=until_idle, drain_s=here.settings.drain_s, watch=partial(_announce, statuses, set())
     )
     if server is not None:
         server.shutdown()
-    _finish(service, pulses, drained=drained, drain_s=here.settings.drain_s)
+    _finish(service, statuses, drained=drained, drain_s=here.settings.drain_s)
 
 
 def _member(
-    reaction: Reaction, here: AppContext, options: MemberConfig, stopping: Event
+    reaction: Reaction, here: AppContext, config: MemberConfig, stopping: Event
 ) -> tuple[Member, MemberStatus]:
     channels = {name: _channel(name, here.settings) for name in reaction.channels}
-    pulse = MemberStatus(reaction.name)
+    status = MemberStatus(reaction.name)
     member = Member(
         reaction,
         cluster=here.cluster,
         codec=here.codec,
         store=here.store(reaction.name),
         channels=channels,
-        options=options,
-        pulse=pulse,
+        config=config,
+        status=status,
         stopping=stopping,
     )
     _introduce(reaction, here, channels)
-    return member, pulse
+    return member, status
 
 
 def _channel(name: str, settings: Settings) -> Channel:
@@ -127,23 +127,27 @@ def _introduce(reaction: Reaction, here: AppContext, channels: Mapping[str, Chan
         log.print(f"  {name:<9} {cell(channel.describe)}", style="dim", soft_wrap=True)
 
 
-def _announce(pulses: list[MemberStatus], told: set[str]) -> None:
-    for pulse in pulses:
-        if pulse.joined and pulse.owned and pulse.group not in told:
-            told.add(pulse.group)
-            where = "for the first time" if pulse.fresh == len(pulse.starts) else "where it left off"
+def _announce(statuses: list[MemberStatus], told: set[str]) -> None:
+    for status in statuses:
+        if status.joined and status.owned and status.group not in told:
+            told.add(status.group)
+            where = (
+                "for the first time"
+                if status.first_starts == len(status.start_offsets)
+                else "where it left off"
+            )
             log.print(
-                f"[bold]{pulse.group}[/bold]  joined with {pulse.owned} partitions, {where}, "
-                f"at position {sum(pulse.starts.values())} (sum of offsets)",
+                f"[bold]{status.group}[/bold]  joined with {status.owned} partitions, {where}, "
+                f"at position {sum(status.start_offsets.values())} (sum of offsets)",
                 soft_wrap=True,
             )
 
 
-def _finish(service: Runner, pulses: list[MemberStatus], *, drained: bool, drain_s: float) -> None:
-    for pulse in pulses:
+def _finish(service: Runner, statuses: list[MemberStatus], *, drained: bool, drain_s: float) -> None:
+    for status in statuses:
         log.print(
-            f"[bold]{pulse.group}[/bold]  {pulse.effects} effects, {pulse.duplicates} duplicates, "
-            f"{pulse.dead} dead letters"
+            f"[bold]{status.group}[/bold]  {status.effects} effects, {status.duplicates} duplicates, "
+            f"{status.dead} dead letters"
         )
     code = 0
     for failure in service.failures():

@@ -19,7 +19,7 @@ from cli.output import log
 from cli.settings import Settings
 from cli.signals import stop_on_signals
 from cli.tables import cell
-from consumers.runtime import health
+from consumers.runtime.health_server import listen
 from producers.outbox.batch_publisher import BatchPublisher
 from producers.outbox.queue import OutboxQueue
 from producers.outbox.relay import Relay, RelayStatus
@@ -107,7 +107,7 @@ def answer(pulse: RelayStatus, path: str) -> tuple[int, dict[str, Any]]:
 def _serve(here: AppContext, pulse: RelayStatus) -> Callable[[], None] | None:
     if here.settings.health_port is None:
         return None
-    server = health.listen(here.settings.health_port, partial(answer, pulse))
+    server = listen(here.settings.health_port, partial(answer, pulse))
     log.print(f"[dim]health on port {server.server_port}[/dim]")
     return server.shutdown
 

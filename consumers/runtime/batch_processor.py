@@ -96,7 +96,7 @@ class BatchProcessor:
             reaction=tools.reaction,
             act_on_foreign=tools.options.act_on_foreign,
             render=self._answers.render,
-            patience=tools.options.patience,
+            patience=tools.options.retry_policy,
         )
         self._log = structlog.get_logger().bind(group=tools.reaction.name)
 
@@ -194,7 +194,7 @@ class BatchProcessor:
         after = delivery_outcome(
             report,
             attempts=self._troubles.attempts,
-            patience=self._options.patience,
+            patience=self._options.retry_policy,
             now=now_ms(),
         )
         settled = not plan.waiting and not after.unsettled
@@ -267,7 +267,7 @@ class BatchProcessor:
             self._inlet.commit(positions)
         self._sent.upto.update(positions)
         for partition, cut in haul.cuts.items():
-            self._inlet.pause_until(partition, cut.offset, self._options.look_again_s)
+            self._inlet.pause_until(partition, cut.offset, self._options.schema_retry_s)
         self._troubles.alarms.up(*SERVICES)
 
     def settle(self) -> None:

@@ -1,4 +1,4 @@
-"""Several reactions in one process: a thread each, none of which another one's end can touch.
+"""Several reactions in one process: a thread each, so that the end of one does not touch the others.
 
 I/O: threads.
 """
@@ -12,29 +12,32 @@ import structlog
 from consumers.runtime.member import Member
 from consumers.runtime.status import MemberStatus
 
-_LOOK_S = 0.1
+POLL_INTERVAL_S = 0.1
 
 
 class Runner:
     """Runs members until they are told to stop, or have nothing more to do.
 
     Args:
-        members: each with the pulse that it reports to.
+        members: each with the status that it reports to.
         stopping: the event that every member watches.
     """
 
     def __init__(self, members: Sequence[tuple[Member, MemberStatus]], stopping: Event) -> None:
         self._members = members
-        self._pulses = [pulse for _, pulse in members]
         self._stopping = stopping
-        self._threads = [Thread(target=_run, args=each, name=each[1].group, daemon=True) for each in members]
+        self._threads = [
+            Thread(target=_run, args=(member, status), name=status.group, daemon=True)
+            for member, status in members
+        ]
 
     def run(self, *, until_idle_s: float | None, drain_s: float, watch: Callable[[], None]) -> bool:
         """Run to the end.
 
         Args:
-            until_idle_s: stop once every group is at the end of its topics and nothing came for so long.
-            drain_s: time to finish what is in flight once `stopping` is set.
+            until_idle_s: stop once every group is at the end of its topics and no record came for so many
+                seconds; None runs until `stopping` is set.
+            drain_s: seconds to finish what is in flight once `stopping` is set.
             watch: called several times a second.
 
         Returns:
@@ -48,7 +51,7 @@ class Runner:
                 self._stopping.set()
             # Not `stopping.wait`: a signal handler that sets the event while this very thread holds the
             # event's lock would wait for itself.
-            time.sleep(_LOOK_S)
+            time.sleep(POLL_INTERVAL_S)
         self._stopping.set()
         deadline = time.monotonic() + drain_s
         for thread in self._threads:
@@ -58,19 +61,19 @@ class Runner:
 
     def failures(self) -> list[BaseException]:
         """Why members had to stop, in the order of the reactions."""
-        return [pulse.failure for pulse in self._pulses if pulse.failure is not None]
+        return [status.failure for _, status in self._members if status.failure is not None]
 
     def _idle(self, seconds: float) -> bool:
-        working = [(member, pulse) for member, pulse in self._members if pulse.failure is None]
-        # The dearer question is asked only where the members themselves see nothing more to do.
-        return all(pulse.idle(for_s=seconds) for _, pulse in working) and all(
-            member.caught_up() for member, _ in working
+        running = [(member, status) for member, status in self._members if status.failure is None]
+        # Kafka is asked only where the members themselves see nothing more to do: it costs a connection.
+        return all(status.idle(for_s=seconds) for _, status in running) and all(
+            member.caught_up() for member, _ in running
         )
 
 
-def _run(member: Member, pulse: MemberStatus) -> None:
+def _run(member: Member, status: MemberStatus) -> None:
     try:
         member.run()
     except BaseException as error:  # noqa: BLE001 - kept and reported: one broken group must not end the others
-        pulse.failure = error
-        structlog.get_logger().error("stopped", group=pulse.group, why=str(error) or repr(error))
+        status.failure = error
+        structlog.get_logger().error("stopped", group=status.group, why=str(error) or repr(error))

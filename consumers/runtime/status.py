@@ -1,6 +1,6 @@
-"""How a member is, as others may ask it: for health checks, start lines and `--until-idle`.
+"""A member's state, for health checks, start lines and `--until-idle`.
 
-Written by the member's thread, read by others; every field is replaced whole, so no lock is needed.
+Written by the member's thread and read by others; every field is replaced whole, so no lock is needed.
 """
 
 import time
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from consumers.runtime.records import Partition
 
 STUCK_S = 60.0
-"""Records are there and nothing was handled for this long: not ready."""
+"""A member with records to read that handled none for this long is not ready."""
 
 
 @dataclass(slots=True)
@@ -19,82 +19,80 @@ class MemberStatus:
 
     Attributes:
         group: its consumer group.
-        store, slot: id of its store and its slot there, once open.
+        store_id, slot: id of its store and its slot there, once open.
         joined: whether the group granted an assignment.
-        owned: number of partitions.
-        starts: offsets at which the last assigned partitions began.
-        fresh: how many of them began for the very first time.
-        handled_at: monotonic seconds of the last progress, or of the last look that found nothing to do.
-        busy_at: monotonic seconds of the last record.
-        ended: whether every partition was read to its end.
-        down: the outage it waits for, or None.
+        owned: number of assigned partitions.
+        start_offsets: offsets at which the last assigned partitions began.
+        first_starts: how many of them began for the very first time.
+        progress_at: monotonic seconds of the last progress, or of the last poll that found nothing to do.
+        record_at: monotonic seconds of the last record.
+        at_end: whether every partition was read to its end.
+        outage: the outage that it waits for, or None.
         failure: why it had to stop, or None.
         effects, dead, duplicates, discarded: counts of this run.
-        standing: partitions that stand still at records of an unknown schema.
+        paused: partitions that are paused at records of an unknown schema.
     """
 
     group: str
-    store: str = ""
+    store_id: str = ""
     slot: int = -1
     joined: bool = False
     owned: int = 0
-    starts: dict[Partition, int] = field(default_factory=dict)
-    fresh: int = 0
-    handled_at: float = field(default_factory=time.monotonic)
-    busy_at: float = field(default_factory=time.monotonic)
-    ended: bool = False
-    down: str | None = None
+    start_offsets: dict[Partition, int] = field(default_factory=dict)
+    first_starts: int = 0
+    progress_at: float = field(default_factory=time.monotonic)
+    record_at: float = field(default_factory=time.monotonic)
+    at_end: bool = False
+    outage: str | None = None
     failure: BaseException | None = None
     effects: int = 0
     dead: int = 0
     duplicates: int = 0
     discarded: int = 0
-    standing: tuple[Partition, ...] = ()
+    paused: tuple[Partition, ...] = ()
 
-    def opened(self, store: str, slot: int) -> None:
+    def opened(self, store_id: str, slot: int) -> None:
         """The store is open and a slot in it claimed."""
-        self.store, self.slot = store, slot
+        self.store_id, self.slot = store_id, slot
 
-    def assigned(self, starts: dict[Partition, int], *, first: int) -> None:
-        """Partitions were assigned."""
-        self.starts, self.fresh = {**self.starts, **starts}, self.fresh + first
+    def assigned(self, offsets: dict[Partition, int], *, first: int) -> None:
+        """Partitions were assigned, each with its start offset; so many of them for the very first time."""
+        self.start_offsets = {**self.start_offsets, **offsets}
+        self.first_starts += first
 
-    def took(self, *, owned: int) -> None:
-        """A batch is in hand, so we have joined; until it is done there is more to come."""
-        self.busy_at, self.ended = time.monotonic(), False
+    def batch_started(self, *, owned: int) -> None:
+        """A batch is in hand: the member has joined, and is not at the end until the batch is done."""
+        self.record_at, self.at_end = time.monotonic(), False
         self.joined, self.owned = True, owned
 
-    def looked(self, *, joined: bool, owned: int, took: int, ended: bool) -> None:
-        """One turn of the loop is done."""
+    def polled(self, *, joined: bool, owned: int, records: int, at_end: bool) -> None:
+        """A poll is over, and whatever it returned is handled."""
         now = time.monotonic()
-        if took:
-            self.busy_at = now
-        if took or ended:
-            self.handled_at = now
-        self.joined, self.owned, self.ended = joined, owned, ended and not took
+        if records:
+            self.record_at = now
+        if records or at_end:
+            self.progress_at = now
+        self.joined, self.owned, self.at_end = joined, owned, at_end and not records
 
-    def handled(self, *, effects: int, dead: int, duplicates: int, discarded: int = 0) -> None:
-        """A batch is done."""
+    def batch_done(self, *, effects: int, dead: int, duplicates: int, discarded: int = 0) -> None:
+        """A batch is committed."""
         self.effects += effects
         self.dead += dead
         self.duplicates += duplicates
         self.discarded += discarded
 
-    def stand_still(self, partitions: Collection[Partition]) -> None:
-        """These partitions stand still; none, as nearly always, says that all go on."""
-        if partitions or self.standing:
-            self.standing = tuple(sorted(partitions))
-
-    def outage(self, why: str | None) -> None:
-        """Something does not answer, or answers again."""
-        self.down = why
+    def set_paused(self, partitions: Collection[Partition]) -> None:
+        """Exactly these partitions are paused at records of an unknown schema."""
+        if partitions or self.paused:
+            self.paused = tuple(sorted(partitions))
 
     @property
     def ready(self) -> bool:
-        """Joined, no outage, nothing at a standstill, and progress wherever there is something to read."""
-        moving = time.monotonic() - self.handled_at < STUCK_S
-        return self.failure is None and self.joined and self.down is None and not self.standing and moving
+        """Joined, no outage, no partition paused, and progress wherever there is something to read."""
+        progressing = time.monotonic() - self.progress_at < STUCK_S
+        healthy = self.failure is None and self.outage is None and not self.paused
+        return self.joined and healthy and progressing
 
     def idle(self, for_s: float) -> bool:
-        """Whether everything was read to its end and nothing came for so many seconds."""
-        return self.joined and self.ended and time.monotonic() - self.busy_at >= for_s
+        """Whether everything was read to its end and no record came for so many seconds."""
+        return self.joined and self.at_end and time.monotonic() - self.record_at >= for_s

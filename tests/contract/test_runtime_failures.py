@@ -211,7 +211,7 @@ class Member:
         tools = Resources(
             reaction=reaction,
             codec=CODEC,
-            options=MemberConfig(patience=patience),
+            options=MemberConfig(retry_policy=patience),
             store=store,
             identity=store.identity("cluster", 0),
             outlet=world,  # type: ignore[arg-type]  # the world stands in for it

@@ -88,7 +88,7 @@ def test_a_member_that_is_killed_while_it_gives_up_partitions_loses_and_doubles_
     shop.until_outcomes("warehouse", 1)
     heir = shop.member("warehouse")
     assert child.wait(30) == DEATH
-    until(lambda: heir.pulse.failure or shop.lag("warehouse", day.reads) == 0, "the other one finishes")
+    until(lambda: heir.status.failure or shop.lag("warehouse", day.reads) == 0, "the other one finishes")
     heir.stop()
     day.check(shop)
 
@@ -98,13 +98,13 @@ def test_what_a_member_left_in_an_open_transaction_is_done_by_another_that_lives
 ) -> None:
     day = DAYS["warehouse"]
     heir = shop.member("warehouse")
-    until(lambda: heir.pulse.owned, "one member is there")
+    until(lambda: heir.status.owned, "one member is there")
     point = Point("the offsets are in the transaction", "producer.send_offsets_to_transaction:after")
     child = shop.cev("consume", "warehouse", code=point.killed())
-    until(lambda: shop.members("warehouse") == 2 and heir.pulse.owned < 24, "another one shares")
+    until(lambda: shop.members("warehouse") == 2 and heir.status.owned < 24, "another one shares")
     day.write(shop)
     shop.flush()
     assert child.wait(30) == DEATH
-    until(lambda: heir.pulse.failure or shop.lag("warehouse", day.reads) == 0, "the other one finishes")
+    until(lambda: heir.status.failure or shop.lag("warehouse", day.reads) == 0, "the other one finishes")
     heir.stop()
     day.check(shop)

@@ -60,18 +60,18 @@ class Shop(NamedTuple):
         members = []
         for reaction in REACTIONS:
             if reaction.name in names:
-                pulse = MemberStatus(reaction.name)
+                status = MemberStatus(reaction.name)
                 member = Member(
                     reaction,
                     cluster=self.cluster,
                     codec=Codec(),
                     store=StoreAddress.at(reaction.name, data_dir=self.folder),
                     channels={name: _channel(name, settings) for name in reaction.channels},
-                    options=MemberConfig(),
-                    pulse=pulse,
+                    config=MemberConfig(),
+                    status=status,
                     stopping=stopping,
                 )
-                members.append((member, pulse))
+                members.append((member, status))
         service = Runner(members, stopping)
         assert service.run(until_idle_s=1, drain_s=30, watch=lambda: None)
         assert service.failures() == []

@@ -19,7 +19,7 @@
   #660, #2040, #679)
       test_redrive, test_redrive_crash
 - alive, and no longer consuming (Faust #175, Quix #1124, parallel-consumer #484)
-      below: no longer consumes; test_consumers_pulse
+      below: no longer consumes; test_runtime_member_status
 - slower than a poll may take, so the next one does it again (aiokafka #848)
       test_runtime_outages: slower than a poll may take
 - order per key, side by side, at least once, together (watermill #374, FastStream)

@@ -156,8 +156,8 @@ def test_a_redriven_order_is_dispatched_unless_it_has_its_outcome(shop: Consumer
     shop.command(2)
     shop.handled("warehouse")
     run(shop)
-    pulse = shop.handled("warehouse", act_on_foreign=True)
-    assert (pulse.effects, pulse.duplicates, pulse.dead) == (1, 1, 0)
+    status = shop.handled("warehouse", act_on_foreign=True)
+    assert (status.effects, status.duplicates, status.dead) == (1, 1, 0)
     assert sorted(shop.results()) == [(1, "ProductDispatched"), (2, "ProductDispatched")]
 
 
@@ -303,7 +303,7 @@ def test_redriven_for_nobody_is_said(shop: ConsumerHarness) -> None:
     _, _, err = ended(shop.cev("dlq", "redrive", "--dry-run"))
     assert "warehouse has no live member that takes them" in err
     member = shop.member("warehouse")
-    until(lambda: member.pulse.ended, "the member has its partitions")
+    until(lambda: member.status.at_end, "the member has its partitions")
     _, _, err = ended(shop.cev("dlq", "redrive"))
     member.stop()
     assert "no live member" not in err

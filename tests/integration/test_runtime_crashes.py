@@ -196,7 +196,7 @@ def test_a_process_that_is_killed_while_it_reads_past_a_record_that_waits_does_e
     assert shop.results() == [], "nothing is committed past what waits"
     child.kill()
     child.wait(10)
-    shop.handled("warehouse", patience=RetryPolicy(first_ms=20, longest_ms=100))
+    shop.handled("warehouse", retry_policy=RetryPolicy(first_ms=20, longest_ms=100))
     assert shop.outcomes("warehouse") == dict.fromkeys([7, *range(100, 160)], "dispatched")
     assert Counter(shop.results()) == once(range(100, 160)) + once(range(7, 8))
 
@@ -215,7 +215,7 @@ def test_a_member_that_was_stopped_and_goes_on_commits_nothing_that_another_one_
     for order_id in range(10, 20):
         shop.fact(order_id)
     shop.flush()
-    until(lambda: heir.pulse.failure or shop.lag(group, reads) == 0, "another member finishes")
+    until(lambda: heir.status.failure or shop.lag(group, reads) == 0, "another member finishes")
     if group == "warehouse":
         # Behind an open transaction nothing can be read: here the broker has timed it out.
         until(lambda: len(shop.results()) == 20, "the results can be read")

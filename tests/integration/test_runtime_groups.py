@@ -29,32 +29,32 @@ def test_members_on_one_store_share_the_partitions_through_joins_and_leaves(shop
         shop.flush()
 
     load()
-    first = shop.member("warehouse", batch=20)
+    first = shop.member("warehouse", max_batch=20)
     load()
-    second = shop.member("warehouse", batch=20)
+    second = shop.member("warehouse", max_batch=20)
     load()
-    until(lambda: first.pulse.owned and second.pulse.owned, "both have partitions")
-    assert {first.pulse.slot, second.pulse.slot} == {0, 1}
+    until(lambda: first.status.owned and second.status.owned, "both have partitions")
+    assert {first.status.slot, second.status.slot} == {0, 1}
     load()
-    third = shop.member("warehouse", batch=20)
-    until(lambda: third.pulse.owned, "the third has partitions too")
+    third = shop.member("warehouse", max_batch=20)
+    until(lambda: third.status.owned, "the third has partitions too")
     load()
     first.stop()
     load()
-    until(lambda: second.pulse.owned + third.pulse.owned == 24, "the others take over")
+    until(lambda: second.status.owned + third.status.owned == 24, "the others take over")
     until(lambda: shop.lag("warehouse", READS) == 0, "everything is read")
     second.stop()
     third.stop()
     assert shop.outcomes("warehouse") == dict.fromkeys(range(written), "dispatched")
     assert Counter(shop.results()) == Counter({(n, "ProductDispatched"): 1 for n in range(written)})
-    assert first.pulse.effects + second.pulse.effects + third.pulse.effects == written
+    assert first.status.effects + second.status.effects + third.status.effects == written
 
 
 def test_a_member_with_nothing_to_do_is_joined_and_idle(shop: ConsumerHarness) -> None:
     for order_id in range(10):
         shop.fact(order_id)
-    pulse = shop.handled("sales")
-    assert (pulse.joined, pulse.ready, pulse.down) == (True, True, None)
+    status = shop.handled("sales")
+    assert (status.joined, status.ready, status.outage) == (True, True, None)
 
 
 def test_a_store_that_was_deleted_stops_the_group_with_4(shop: ConsumerHarness) -> None:
@@ -176,9 +176,9 @@ def test_the_classic_protocol_does_the_same(shop: ConsumerHarness) -> None:
     for order_id in range(100):
         shop.command(order_id)
         shop.fact(order_id)
-    one = shop.member("warehouse", cluster=classic, batch=10)
-    two = shop.member("warehouse", cluster=classic, batch=10)
-    until(lambda: one.pulse.owned and two.pulse.owned, "both have partitions", PATIENCE_S)
+    one = shop.member("warehouse", cluster=classic, max_batch=10)
+    two = shop.member("warehouse", cluster=classic, max_batch=10)
+    until(lambda: one.status.owned and two.status.owned, "both have partitions", PATIENCE_S)
     until(lambda: shop.lag("warehouse", READS) == 0, "everything is read")
     one.stop()
     two.stop()

@@ -76,8 +76,8 @@ def test_a_mail_server_that_is_down_under_load_dead_letters_nothing_and_doubles_
     orders(shop, range(150, 250))
     shop.flush()
     until(lambda: alarms(shop) == [("outage", "email")], "the alarm")
-    until(lambda: running.pulse.down, "the pulse says so")
-    assert "mail server" in str(running.pulse.down)
+    until(lambda: running.status.outage, "the status says so")
+    assert "mail server" in str(running.status.outage)
     assert shop.members("notification") == 1
     server.up()
     until(lambda: shop.lag("notification", [ORDERS]) == 0, "it resumes by itself")
@@ -128,8 +128,8 @@ def test_one_message_that_is_put_off_is_tried_again_and_at_last_given_up_without
 
     mail, texts = Box(hook), Box()
     orders(shop, range(8))
-    pulse = shop.handled("notification", channels={"email": mail, "text": texts}, patience=QUICK)
-    assert pulse.dead == 1
+    status = shop.handled("notification", channels={"email": mail, "text": texts}, retry_policy=QUICK)
+    assert status.dead == 1
     assert sorted(mail.keys) == sorted(f"notification/{n}/email" for n in range(8) if n != 4)
     assert Counter(texts.keys) == Counter(f"notification/{n}/text" for n in range(8))
     [letter] = shop.read("notification.orders.dlq")
@@ -148,7 +148,7 @@ def test_a_receiver_that_puts_everything_off_is_down_and_fills_no_dead_letters(s
 
     mail = Box(hook)
     orders(shop, range(100))
-    running = shop.member("notification", channels={"email": mail, "text": Box()}, patience=QUICK)
+    running = shop.member("notification", channels={"email": mail, "text": Box()}, retry_policy=QUICK)
     until(lambda: alarms(shop) == [("outage", "email")], "it counts as an outage")
     since = time.monotonic()
     until(lambda: time.monotonic() - since > 2, "much longer than five attempts take")
@@ -175,7 +175,7 @@ def test_a_reaction_slower_than_a_poll_may_take_is_asked_once_and_keeps_its_memb
         shop.fact(order_id)
     running = shop.member(replace(named("sales"), react=slow), cluster=impatient(shop))
     until(lambda: shop.lag("sales", [ORDERS]) == 0, "it is handled")
-    assert running.pulse.owned == 12
+    assert running.status.owned == 12
     running.stop()
     assert sorted(asked) == [6, 7, 8]
     assert len(shop.outcomes("sales")) == 3

@@ -21,7 +21,7 @@ def test_a_command_and_a_fact_are_each_dispatched_with_one_result(shop: Consumer
     for order_id in (-(2**63), -1, 0, 12_004, 2**63 - 1):
         shop.command(order_id)
     shop.fact(12_005)
-    pulse = shop.handled("warehouse")
+    status = shop.handled("warehouse")
     ids = [-(2**63), -1, 0, 12_004, 12_005, 2**63 - 1]
     assert shop.outcomes("warehouse") == dict.fromkeys(ids, "dispatched")
     assert sorted(shop.results()) == [(order_id, "ProductDispatched") for order_id in ids]
@@ -30,7 +30,7 @@ def test_a_command_and_a_fact_are_each_dispatched_with_one_result(shop: Consumer
         12_005: "fact",
         2**63 - 1: "command",
     }
-    assert (pulse.effects, pulse.dead, pulse.duplicates) == (6, 0, 0)
+    assert (status.effects, status.dead, status.duplicates) == (6, 0, 0)
 
 
 def test_a_result_carries_the_effect_key_and_names_its_cause(shop: ConsumerHarness) -> None:

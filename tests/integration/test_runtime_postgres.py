@@ -127,7 +127,7 @@ def test_a_server_that_is_restarted_in_the_middle_of_a_run_costs_nothing(
     shop: ConsumerHarness, own_server: Server
 ) -> None:
     running = [shop.member("warehouse") for _ in range(2)]
-    until(lambda: all(each.pulse.owned for each in running), "both have partitions")
+    until(lambda: all(each.status.owned for each in running), "both have partitions")
     stopping = threading.Event()
     placed: list[int] = []
 
@@ -143,7 +143,7 @@ def test_a_server_that_is_restarted_in_the_middle_of_a_run_costs_nothing(
             before = len(placed)
             until(lambda before=before: seen(shop) > before, "the group is at work")  # type: ignore[misc]  # a lambda's default has no type
             own_server.stop(how)
-            until(lambda: any(each.pulse.down for each in running), "the outage is noticed")
+            until(lambda: any(each.status.outage for each in running), "the outage is noticed")
             own_server.start()
     finally:
         stopping.set()
@@ -170,7 +170,7 @@ def test_a_member_whose_slot_was_taken_with_its_connection_begins_again_with_ano
     shop.fact(1)
     running = shop.member("sales")
     shop.until_outcomes("sales", 1)
-    assert running.pulse.slot == 0
+    assert running.status.slot == 0
     url, others = str(shop.database_url), "datname = current_database() AND pid <> pg_backend_pid()"
     with ExitStack() as stack:
 
@@ -192,7 +192,7 @@ def test_a_member_whose_slot_was_taken_with_its_connection_begins_again_with_ano
         shop.fact(2)
         shop.flush()
         shop.until_outcomes("sales", 2)
-        assert running.pulse.slot == 1
+        assert running.status.slot == 1
         running.stop()
 
 

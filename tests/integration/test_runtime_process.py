@@ -161,17 +161,17 @@ def test_a_mail_server_that_is_down_fills_no_dead_letters_and_loses_no_membershi
         channels={"email": mail, "text": text},
         cluster=replace(shop.cluster, kafka=impatient, group_protocol="classic"),
     )
-    until(lambda: running.pulse.down, "the outage is seen")
-    assert not running.pulse.ready
+    until(lambda: running.status.outage, "the outage is seen")
+    assert not running.status.ready
     down_since = time.monotonic()
     until(lambda: time.monotonic() - down_since > 7, "longer than a poll may take")
     assert shop.members("notification") == 1
-    assert running.pulse.owned == 12
+    assert running.status.owned == 12
     assert shop.read("notification.orders.dlq") == []
     assert shop.lag("notification", [ORDERS]) == 10, "nothing is committed that was not delivered"
     server.up()
     until(lambda: len(server.mails) == 10 and shop.lag("notification", [ORDERS]) == 0, "the mails arrive")
-    until(lambda: running.pulse.down is None, "the outage is over")
+    until(lambda: running.status.outage is None, "the outage is over")
     running.stop()
     server.down()
     assert sorted(server.ids()) == sorted(f"notification.{n}.email" for n in range(10))
@@ -209,12 +209,12 @@ def test_a_store_that_is_locked_for_long_is_an_outage_and_then_goes_on(
     shop.handled("warehouse")
     raw = sqlite3.connect(shop.store("warehouse"), isolation_level=None)
     running = shop.member("warehouse")
-    until(lambda: running.pulse.ended, "it has joined")
+    until(lambda: running.status.at_end, "it has joined")
     raw.execute("BEGIN IMMEDIATE")
     shop.command(2)
     shop.flush()
-    until(lambda: running.pulse.down, "the outage is seen")
-    assert "database is locked" in str(running.pulse.down)
+    until(lambda: running.status.outage, "the outage is seen")
+    assert "database is locked" in str(running.status.outage)
     raw.execute("ROLLBACK")
     raw.close()
     until(lambda: shop.lag("warehouse", [DISPATCH_PRODUCTS]) == 0, "it goes on")

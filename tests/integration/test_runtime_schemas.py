@@ -55,7 +55,7 @@ def test_a_schema_that_is_registered_late_is_handled_and_its_order_keeps_its_ord
     shop.fact(7)
     for order_id in range(10, 20):
         shop.fact(order_id)
-    running = shop.member("sales", codec=Codec(registry), patience=PATIENT)
+    running = shop.member("sales", codec=Codec(registry), retry_policy=PATIENT)
     until(lambda: len(shop.outcomes("sales")) == 10, "the others")
     until(lambda: shop.rows("sales", "SELECT * FROM attempts"), "it waits")
     assert 7 not in shop.outcomes("sales")
@@ -74,7 +74,7 @@ def test_a_schema_that_is_never_registered_ends_in_a_dead_letter_after_bounded_a
     for order_id in range(6):
         write(shop, order_id, partition=order_id)
     shop.fact(99)
-    assert shop.handled("sales", codec=Codec(registry), patience=QUICK).dead == 6
+    assert shop.handled("sales", codec=Codec(registry), retry_policy=QUICK).dead == 6
     assert letters(shop) == [b"schemas.errors.UnknownSchemaId"] * 6
     assert {seen.header("attempts") for seen in shop.read("sales.orders.dlq")} == {b"5"}
     assert registry.asked < 60
@@ -92,21 +92,21 @@ def test_ten_in_a_row_stop_the_partition_alone_raise_an_alarm_and_go_on_once_reg
     for order_id in range(2, 20):
         value = Codec().encode(ORDERS, OrderPlaced(order_id, HOME, placed_at=now_ms(), mode_epoch=1))
         shop.raw(ORDERS, encode_key(order_id), value, partition=1 + order_id % 5)
-    running = shop.member("sales", codec=Codec(registry), patience=QUICK, look_again_s=0.2)
+    running = shop.member("sales", codec=Codec(registry), retry_policy=QUICK, schema_retry_s=0.2)
     until(lambda: len(shop.outcomes("sales")) == 19, "everything that can be read")
     until(lambda: shop.lag("sales", [ORDERS]) == 30, "the partition stands still at the first of them")
     [(name, subject, text)] = alarms(shop)
     assert (name, subject) == ("unknown-schema", "orders:0")
     assert str(SCHEMA) in text
-    until(lambda: running.pulse.standing == ((ORDERS, 0),), "the pulse says so")
-    assert not running.pulse.ready
+    until(lambda: running.status.paused == ((ORDERS, 0),), "the status says so")
+    assert not running.status.ready
     asked = registry.asked
     until(lambda: registry.asked > asked + 2, "it is looked at now and then")
     assert letters(shop) == []
     assert shop.lag("sales", [ORDERS]) == 30
     register(registry)
     until(lambda: shop.lag("sales", [ORDERS]) == 0, "it goes on by itself")
-    until(lambda: running.pulse.ready, "ready again")
+    until(lambda: running.status.ready, "ready again")
     running.stop()
     assert len(shop.outcomes("sales")) == 49
     assert (alarms(shop), letters(shop)) == ([], [])
@@ -117,8 +117,8 @@ def test_a_run_is_counted_over_batches_and_what_is_committed_by_then_stays_dead(
 ) -> None:
     for order_id in range(25):
         shop.raw(ORDERS, encode_key(order_id), STRANGE, partition=0)
-    running = shop.member("sales", batch=3, look_again_s=600)
-    until(lambda: running.pulse.standing, "it stands still")
+    running = shop.member("sales", max_batch=3, schema_retry_s=600)
+    until(lambda: running.status.paused, "it stands still")
     dead = len(letters(shop))
     assert dead <= 9
     assert shop.lag("sales", [ORDERS]) == 25 - dead
@@ -131,8 +131,8 @@ def test_a_fingerprint_of_a_later_release_waits_for_the_upgrade_through_restarts
     for order_id in range(12):
         shop.raw(ORDERS, encode_key(order_id), STRANGE, partition=0)
     for _ in range(2):
-        running = shop.member("sales", look_again_s=600)
-        until(lambda running=running: running.pulse.standing, "it stands still")  # type: ignore[misc]  # bound in this turn
+        running = shop.member("sales", schema_retry_s=600)
+        until(lambda running=running: running.status.paused, "it stands still")  # type: ignore[misc]  # bound in this turn
         running.stop()
         assert (letters(shop), len(alarms(shop))) == ([], 1)
     [low] = [edge[0] for (_, number), edge in shop.edges(ORDERS).items() if number == 0]
@@ -154,8 +154,8 @@ def test_a_flood_of_one_unknown_schema_asks_the_registry_once_a_look(
     registry = FakeRegistry()
     for order_id in range(lines):
         write(shop, order_id, partition=0)
-    running = shop.member("sales", codec=Codec(registry), patience=QUICK, look_again_s=600)
-    until(lambda: running.pulse.standing, "it stands still")
+    running = shop.member("sales", codec=Codec(registry), retry_policy=QUICK, schema_retry_s=600)
+    until(lambda: running.status.paused, "it stands still")
     running.stop()
     assert registry.asked < 30
     assert letters(shop) == []

@@ -70,10 +70,10 @@ def test_a_reaction_that_fails_for_a_while_recovers_and_keeps_the_order_of_its_o
     for at in (1, 2, 3):
         shop.fact(7, placed_at=at)
         shop.fact(8, placed_at=at)
-    pulse = shop.handled(calls.reaction(), patience=QUICK)
+    status = shop.handled(calls.reaction(), retry_policy=QUICK)
     assert calls.of(7) == [1, 1, 1, 2, 3]
     assert calls.of(8) == [1, 2, 3], "what was settled is not asked again"
-    assert (pulse.effects, pulse.dead) == (6, 0)
+    assert (status.effects, status.dead) == (6, 0)
     assert letters(shop) == []
 
 
@@ -84,7 +84,7 @@ def test_out_of_attempts_is_a_dead_letter_that_says_how_many_and_the_order_goes_
     calls = Calls(order_7=5)
     for at in (1, 2, 3):
         shop.fact(7, placed_at=at)
-    assert shop.handled(calls.reaction(), patience=QUICK).dead == 1
+    assert shop.handled(calls.reaction(), retry_policy=QUICK).dead == 1
     assert calls.of(7) == [1, 1, 1, 1, 1, 2, 3]
     [letter] = letters(shop)
     assert letter["attempts"] == b"5"
@@ -92,8 +92,8 @@ def test_out_of_attempts_is_a_dead_letter_that_says_how_many_and_the_order_goes_
     assert b"TimeoutError: not now" in letter["kafka_dlt-exception-message"]
     assert sorted(shop.rows("sales", "SELECT effect FROM effects")) == [("sale 2",), ("sale 3",)]
     shop.fact(9)
-    shop.handled(calls.reaction(), patience=QUICK)
-    shop.handled(calls.reaction(), patience=QUICK)
+    shop.handled(calls.reaction(), retry_policy=QUICK)
+    shop.handled(calls.reaction(), retry_policy=QUICK)
     assert shop.rows("sales", "SELECT * FROM attempts") == [], "what is passed is forgotten"
 
 
@@ -102,7 +102,7 @@ def test_a_record_that_waits_holds_up_nobody_but_its_order_and_nothing_is_commit
 ) -> None:
     calls = Calls(order_7=1)
     shop.fact(7, placed_at=1)
-    running = shop.member(calls.reaction(), patience=SLOW)
+    running = shop.member(calls.reaction(), retry_policy=SLOW)
     until(lambda: calls.of(7), "it is tried")
     for order_id in range(20):
         shop.fact(order_id, placed_at=2)
@@ -116,21 +116,21 @@ def test_a_record_that_waits_holds_up_nobody_but_its_order_and_nothing_is_commit
     running.stop()
     assert time.monotonic() - before < 0.75 * PATIENCE_S, "a drain does not wait for what waits"
     assert shop.lag("sales", [ORDERS]) == 21
-    pulse = shop.handled(calls.reaction(), patience=QUICK)
+    status = shop.handled(calls.reaction(), retry_policy=QUICK)
     assert calls.of(7) == [1, 1, 2], "and waits no longer than its next member lets it"
-    assert pulse.effects == 2, "what was done is not done again"
+    assert status.effects == 2, "what was done is not done again"
 
 
 def test_what_is_read_past_a_record_that_waits_is_bounded(shop: ConsumerHarness) -> None:
     calls = Calls(order_7=1)
     shop.fact(7)
-    running = shop.member(calls.reaction(), patience=SLOW, batch=2)
+    running = shop.member(calls.reaction(), retry_policy=SLOW, max_batch=2)
     until(lambda: calls.of(7), "it is tried")
     for order_id in range(100, 200):
         shop.fact(order_id)
     shop.flush()
-    [(member, _)] = running.service._members
-    until(lambda: member._inlet.pauses._all, "it reads no more")
+    [(member, _)] = running.runner._members
+    until(lambda: member._session and member._session._consumer.pauses._all, "it reads no more")
     assert 10 * 2 - 1 <= len(shop.outcomes("sales")) <= 11 * 2 + 1
     running.stop()
 
@@ -139,7 +139,7 @@ def test_records_that_keep_failing_do_not_keep_a_batch_from_its_commit(shop: Con
     fails: dict[str, int] = {f"order_{n}": 4 for n in range(10_000)}
     calls = Calls(**fails)
     patience = RetryPolicy(first_ms=300, longest_ms=300, chance=lambda: 1.0)
-    running = shop.member(calls.reaction(), patience=patience)
+    running = shop.member(calls.reaction(), retry_policy=patience)
     first = shop.edges(ORDERS)
     written = iter(range(10_000))
 
@@ -180,9 +180,9 @@ def test_two_members_do_not_multiply_attempts(shop: ConsumerHarness) -> None:
     for order_id in range(30):
         shop.fact(order_id, placed_at=1)
     patience = RetryPolicy(first_ms=500, longest_ms=500)
-    first = shop.member(calls.reaction(), patience=patience)
+    first = shop.member(calls.reaction(), retry_policy=patience)
     until(lambda: calls.of(7), "the first one tried")
-    second = shop.member(calls.reaction(), patience=patience)
+    second = shop.member(calls.reaction(), retry_policy=patience)
     until(lambda: letters(shop), "it is given up")
     until(lambda: shop.lag("sales", [ORDERS]) == 0, "everything is passed")
     first.stop()
@@ -197,13 +197,13 @@ def test_a_redriven_record_counts_on_keeps_its_first_origin_and_can_still_come_t
 ) -> None:
     calls = Calls(order_7=10)
     shop.fact(7, placed_at=1)
-    shop.handled(calls.reaction(), patience=QUICK)
+    shop.handled(calls.reaction(), retry_policy=QUICK)
     for total in (b"5", b"10"):
         letter = max(shop.read("sales.orders.dlq"), key=lambda seen: int(seen.header("attempts") or 0))
         assert letter.header("attempts") == total
         assert letter.header("kafka_dlt-original-topic") == ORDERS.encode()
         shop.raw("sales.orders.retry", letter.key, letter.value, [*letter.headers, ("redrive-id", b"r")])
-        shop.handled(calls.reaction(), patience=QUICK)
+        shop.handled(calls.reaction(), retry_policy=QUICK)
     assert len(shop.read("sales.orders.dlq")) == 2
     assert shop.rows("sales", "SELECT effect, source_topic FROM effects") == [
         ("sale 1", "sales.orders.retry")
@@ -229,7 +229,7 @@ def test_a_redriven_command_dispatches_once_whatever_the_mode(shop: ConsumerHarn
     shop.command(7)
     shop.command(8)
     by = replace(warehouse, react=react)
-    assert shop.handled(by, patience=replace(QUICK, attempts=1)).dead == 2
+    assert shop.handled(by, retry_policy=replace(QUICK, attempts=1)).dead == 2
     down.clear()
     shop.fact(8)
     redrive(shop, "warehouse", "dispatch_products")
@@ -259,6 +259,6 @@ def marker(shop: ConsumerHarness, order_id: int) -> None:
 
 def test_a_marker_is_passed_over(shop: ConsumerHarness) -> None:
     marker(shop, 7)
-    pulse = shop.handled("sales")
-    assert (pulse.discarded, pulse.dead, pulse.effects) == (1, 0, 0)
+    status = shop.handled("sales")
+    assert (status.discarded, status.dead, status.effects) == (1, 0, 0)
     assert shop.read("sales.orders.dlq") == []

@@ -93,17 +93,17 @@ def test_a_member_that_stands_still_inside_a_write_delays_the_others_and_costs_n
     # The server ends the zombie's write after twice the zombie's own wait: the heir has given up before.
     monkeypatch.setattr(store_module, "LOCK_WAIT_S", 2.0)
     heir = shop.member("warehouse")
-    until(lambda: heir.pulse.owned, "one member is there")
+    until(lambda: heir.status.owned, "one member is there")
     point = Point("inside a write", "store.insert effects:after")
     zombie = shop.cev("consume", "warehouse", code=point.stopped())
-    until(lambda: shop.members("warehouse") == 2 and heir.pulse.owned < 24, "another one shares")
+    until(lambda: shop.members("warehouse") == 2 and heir.status.owned < 24, "another one shares")
     day.write(shop)
     shop.flush()
     until(lambda: stopped(zombie), "it stops inside its transaction")
-    until(lambda: heir.pulse.down, "the others fail within their lock timeout")
-    assert heir.pulse.failure is None
+    until(lambda: heir.status.outage, "the others fail within their lock timeout")
+    assert heir.status.failure is None
     zombie.send_signal(ending)
-    until(lambda: heir.pulse.failure or shop.lag("warehouse", day.reads) == 0, "they go on")
+    until(lambda: heir.status.failure or shop.lag("warehouse", day.reads) == 0, "they go on")
     if ending == signal.SIGCONT:
         zombie.send_signal(signal.SIGTERM)
         _, told = zombie.communicate(timeout=60)

@@ -40,27 +40,27 @@ _MAIN = "from cli.main import main; main()"
 class Running:
     """A member on threads of this process."""
 
-    service: Runner
-    pulse: MemberStatus
+    runner: Runner
+    status: MemberStatus
     stopping: Event
     thread: Thread
 
     def stop(self) -> None:
         """Drain and leave; a member that failed or does not end fails the test."""
         self.end()
-        if self.pulse.failure is not None:
-            raise AssertionError("the member had failed") from self.pulse.failure
+        if self.status.failure is not None:
+            raise AssertionError("the member had failed") from self.status.failure
 
     def end(self) -> BaseException | None:
         """Drain and leave; why it had failed, if it had."""
         self.stopping.set()
         self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
-        return self.pulse.failure
+        return self.status.failure
 
     def failed(self) -> BaseException:
         """Wait until it fails by itself."""
-        failure: BaseException = until(lambda: self.pulse.failure, "the member fails")
+        failure: BaseException = until(lambda: self.status.failure, "the member fails")
         self.end()
         return failure
 
@@ -98,42 +98,42 @@ class ConsumerHarness(Log):
         channels: Mapping[str, Channel] | None = None,
         cluster: Cluster | None = None,
         codec: Codec | None = None,
-        **options: Any,
+        **config: Any,
     ) -> Running:
         """Start a member in this process."""
         self.flush()
         chosen = named(reaction) if isinstance(reaction, str) else reaction
         self._migrated(chosen.name)
-        pulse, stopping = MemberStatus(chosen.name), Event()
+        status, stopping = MemberStatus(chosen.name), Event()
         member = Member(
             chosen,
             cluster=cluster or self.cluster,
             codec=codec or Codec(),
             store=self.name(chosen.name),
             channels=channels or {},
-            options=MemberConfig(**options),
-            pulse=pulse,
+            config=MemberConfig(**config),
+            status=status,
             stopping=stopping,
         )
-        service = Runner([(member, pulse)], stopping)
+        runner = Runner([(member, status)], stopping)
         arguments = {"until_idle_s": None, "drain_s": PATIENCE_S, "watch": lambda: None}
-        thread = Thread(target=service.run, kwargs=arguments, daemon=True)
+        thread = Thread(target=runner.run, kwargs=arguments, daemon=True)
         thread.start()
-        running = Running(service, pulse, stopping, thread)
+        running = Running(runner, status, stopping, thread)
         self._members.append(running)
         return running
 
     def handled(self, reaction: Reaction | str, **more: Any) -> MemberStatus:
         """Run a member until it has read everything and committed the ends; what it says about itself."""
         running = self.member(reaction, **more)
-        name = running.pulse.group
+        name = running.status.group
         topics = (named(reaction) if isinstance(reaction, str) else reaction).reads
         until(
-            lambda: running.pulse.failure or (running.pulse.ended and self.lag(name, topics) == 0),
+            lambda: running.status.failure or (running.status.at_end and self.lag(name, topics) == 0),
             f"{name} reaches the end",
         )
         running.stop()
-        return running.pulse
+        return running.status
 
     def cev(self, *words: str, code: str | None = None, **environment: str) -> "subprocess.Popen[str]":
         """Start the command line in a process of its own; `code` runs in it first."""

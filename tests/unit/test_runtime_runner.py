@@ -1,4 +1,4 @@
-"""When a service ends: asked of members that do what the test says."""
+"""When a runner ends: asked of members that do what the test says."""
 
 from threading import Event
 from typing import TYPE_CHECKING, cast
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 class Idle:
     """A member that has read all it owns, in a group that comes to its end after some questions."""
 
-    def __init__(self, pulse: MemberStatus, stopping: Event, answers: list[bool]) -> None:
-        self._pulse = pulse
+    def __init__(self, status: MemberStatus, stopping: Event, answers: list[bool]) -> None:
+        self._pulse = status
         self._stopping = stopping
         self._answers = answers
         self.asked = 0
 
     def run(self) -> None:
-        self._pulse.looked(joined=True, owned=0, took=0, ended=True)
+        self._pulse.polled(joined=True, owned=0, records=0, at_end=True)
         self._stopping.wait(20)
 
     def caught_up(self) -> bool:
@@ -29,22 +29,22 @@ class Idle:
 
 
 def test_it_goes_on_while_the_group_is_not_at_its_end_although_this_member_is() -> None:
-    pulse, stopping = MemberStatus("sales"), Event()
-    member = Idle(pulse, stopping, [False, False, True])
-    service = Runner([(cast("Member", member), pulse)], stopping)
-    assert service.run(until_idle_s=0, drain_s=5, watch=lambda: None)
+    status, stopping = MemberStatus("sales"), Event()
+    member = Idle(status, stopping, [False, False, True])
+    runner = Runner([(cast("Member", member), status)], stopping)
+    assert runner.run(until_idle_s=0, drain_s=5, watch=lambda: None)
     assert member.asked == 3
 
 
 def test_without_until_idle_nobody_asks_and_it_runs_until_it_is_told() -> None:
-    pulse, stopping = MemberStatus("sales"), Event()
-    member = Idle(pulse, stopping, [])
+    status, stopping = MemberStatus("sales"), Event()
+    member = Idle(status, stopping, [])
     turns = iter(range(3))
 
     def watch() -> None:
         if next(turns, None) is None:
             stopping.set()
 
-    service = Runner([(cast("Member", member), pulse)], stopping)
-    assert service.run(until_idle_s=None, drain_s=5, watch=watch)
+    runner = Runner([(cast("Member", member), status)], stopping)
+    assert runner.run(until_idle_s=None, drain_s=5, watch=watch)
     assert member.asked == 0

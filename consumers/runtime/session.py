@@ -1,0 +1,199 @@
+"""A member in its group: polls, carries batches through, waits out what is down.
+
+I/O: Kafka, the store and the channels, through what it is given.
+"""
+
+import time
+from collections.abc import Mapping
+from threading import Event
+
+import structlog
+
+from clients.config import Cluster
+from clients.errors import StaleBatch
+from consumers.runtime.assignment import PartitionAssigner
+from consumers.runtime.batch import Batch
+from consumers.runtime.batch_processor import BatchProcessor, Resources, Unsettled
+from consumers.runtime.kafka.consumer import GroupConsumer
+from consumers.runtime.kafka.polled import PolledRecords
+from consumers.runtime.outages import OutageReporter
+from consumers.runtime.retry_policy import OUTAGE_BACKOFF
+from consumers.runtime.status import MemberStatus
+from schemas.errors import Unreachable
+from schemas.times import now_ms
+
+POLL_S = 0.2
+MAX_DELIVERY_BATCH = 100
+"""Most records of a batch with deliveries: a crash among them delivers no more than these once again."""
+_AHEAD = 10
+"""So many batches become one at most, where records wait for their next attempt and others are read on."""
+_REJOIN_S = 2.0
+
+
+class Session:
+    """What a member does from one claim of a slot in the store to the next.
+
+    Args:
+        resources: what the member works with, opened.
+        cluster: the Kafka cluster of the group.
+        sources: subscribed topics, each with the catalogue topic whose records it carries.
+        status: where the member reports its state.
+        stopping: set by others to end the session after the batch at hand.
+    """
+
+    def __init__(
+        self,
+        resources: Resources,
+        cluster: Cluster,
+        sources: Mapping[str, str],
+        status: MemberStatus,
+        stopping: Event,
+    ) -> None:
+        self._resources = resources
+        self._config = resources.options
+        self._cluster = cluster
+        self._sources = sources
+        self._status = status
+        self._stopping = stopping
+        max_batch = self._config.max_batch
+        self._limit = min(max_batch, MAX_DELIVERY_BATCH) if resources.reaction.channels else max_batch
+        self._log = structlog.get_logger().bind(group=resources.reaction.name)
+        self._outages = OutageReporter(status, resources.troubles.alarms, self._log)
+        self._consumer, self._processor = self._join()
+
+    def run(self) -> None:
+        """Poll and process until told to stop.
+
+        Raises:
+            CommandEventError: why the group had to stop.
+            SlotTaken: the slot was lost with the store's connection.
+        """
+        while not self._stopping.is_set():
+            try:
+                self._poll_once()
+            except Unreachable as error:
+                # An assignment that could not begin is given back: leave, wait, join again.
+                self._outages.service_down(error, "joining again")
+                self._consumer.close()
+                self._stopping.wait(_REJOIN_S)
+                self._consumer, self._processor = self._join()
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _join(self) -> tuple[GroupConsumer, BatchProcessor]:
+        resources = self._resources
+        start = self._config.start or resources.reaction.start
+        assigner = PartitionAssigner(resources.store, start, self._status, resources.troubles)
+        consumer = GroupConsumer(
+            self._cluster, resources.reaction.name, self._sources, assigner.assign, resources.identity.id
+        )
+        processor = BatchProcessor(resources, consumer, assigner.results_upto)
+        consumer.subscribe()
+        return consumer, processor
+
+    def _poll_once(self) -> None:
+        polled = self._consumer.poll(self._limit, POLL_S)
+        if len(polled):
+            self._status.batch_started(owned=len(self._consumer.owned))
+            self._process_batch(polled)
+        else:
+            self._commit_idle(polled.outage)
+        self._status.polled(
+            joined=self._consumer.joined,
+            owned=len(self._consumer.owned),
+            records=len(polled.records),
+            at_end=polled.at_end,
+        )
+        self._status.set_paused(self._consumer.pauses.until)
+
+    def _process_batch(self, polled: PolledRecords) -> None:
+        batch = Batch.of(polled)
+        closes_at = time.monotonic() + self._config.retry_policy.total_ms / 1000
+        outages = 0
+        while len(batch.reading):
+            try:
+                unsettled = self._processor.run(batch)
+            except StaleBatch as stale:
+                self._log.warning("batch dropped: the group moved on", why=str(stale))
+                self._consumer.seek_back(batch.reading.first_offsets(), batch.reading.generation)
+                return
+            except Unreachable as error:
+                unsettled = self._outage(error, OUTAGE_BACKOFF.wait_ms(outages))
+                outages += 1
+            else:
+                outages = 0
+                if unsettled is None:
+                    self._batch_done(batch)
+                    break
+                self._outages.waiting(unsettled.outage, unsettled.at - now_ms())
+            if not self._wait(unsettled, batch if self._reads_on(unsettled, batch, closes_at) else None):
+                return
+            self._drop_revoked(batch)
+        self._outages.over()
+
+    def _batch_done(self, batch: Batch) -> None:
+        self._status.batch_done(
+            effects=batch.effects,
+            dead=len(batch.dead),
+            duplicates=batch.duplicates,
+            discarded=batch.discarded,
+        )
+
+    def _reads_on(self, unsettled: Unsettled, batch: Batch, closes_at: float) -> bool:
+        """Whether a batch takes on more while it waits, so that records that failed hold up nobody else.
+
+        Not in an outage, which the next records would run into as well; and within bounds, for nothing of a
+        batch is committed before all of it is settled.
+        """
+        room = len(batch.reading) < self._limit * _AHEAD and time.monotonic() < closes_at
+        return unsettled.outage is None and room and not batch.cuts
+
+    def _drop_revoked(self, batch: Batch) -> None:
+        if self._consumer.generation != batch.reading.generation:
+            batch.narrow(self._consumer.owned_since(batch.reading.generation))
+
+    def _commit_idle(self, outage: str | None) -> None:
+        try:
+            self._processor.settle()
+        except Unreachable as error:
+            outage = str(error)
+            self._wait(self._outage(error, OUTAGE_BACKOFF.first_ms))
+        self._status.outage = outage
+
+    def _outage(self, error: Unreachable, wait_ms: int) -> Unsettled:
+        self._outages.service_down(error, "waiting", ms=wait_ms)
+        return Unsettled(at=now_ms() + wait_ms, outage=error)
+
+    def _wait(self, unsettled: Unsettled, growing: Batch | None = None) -> bool:
+        """Let time pass as a member of the group.
+
+        Args:
+            unsettled: until when.
+            growing: takes on what is read meanwhile, which ends the wait; None reads nothing.
+
+        Returns:
+            False if told to stop meanwhile, which ends the wait at once.
+        """
+        # This machine's clock may be set back meanwhile; `FailureTracker` bounds what another one wrote.
+        until = time.monotonic() + min(unsettled.at - now_ms(), self._config.max_wait_ms) / 1000
+        while not self._stopping.is_set():
+            step = max(0.0, min(until - time.monotonic(), POLL_S))
+            if growing is None:
+                self._consumer.poll_paused(step)
+            elif self._read_on(growing, step):
+                return True
+            if time.monotonic() >= until:
+                return True
+        return False
+
+    def _read_on(self, batch: Batch, timeout_s: float) -> bool:
+        """Whether there was something to read."""
+        more = self._consumer.poll(self._limit, timeout_s)
+        self._drop_revoked(batch)
+        if not len(more):
+            return False
+        batch.take_on(more)
+        self._status.polled(joined=True, owned=len(self._consumer.owned), records=len(more), at_end=False)
+        return True
