@@ -64,13 +64,7 @@ class StoreAddress:
 
     def masked(self, text: object) -> str:
         """What a database said, on one line and without the password."""
-        line = " ".join(str(text).split())
-        parts = urlsplit(self.url)
-        raw = parts.netloc.rpartition("@")[0].partition(":")[2]
-        secrets = {raw, unquote(raw), *(value for key, value in parse_qsl(parts.query) if key in _SECRETS)}
-        for secret in sorted(secrets - {""}, key=len, reverse=True):
-            line = line.replace(secret, _MASK)
-        return line
+        return masked(self.url, text)
 
     def __str__(self) -> str:
         """The file's path, or where the schema is: never a password."""
@@ -80,6 +74,17 @@ class StoreAddress:
         user, _, host = parts.netloc.rpartition("@")
         who = f"{user.partition(':')[0]}@" if user else ""
         return f"{parts.scheme}://{who}{host}{parts.path} schema {self.schema}"
+
+
+def masked(url: str, text: object) -> str:
+    """What a database said, on one line and without the passwords of the address that it was reached by."""
+    line = " ".join(str(text).split())
+    parts = urlsplit(url)
+    raw = parts.netloc.rpartition("@")[0].partition(":")[2]
+    secrets = {raw, unquote(raw), *(value for key, value in parse_qsl(parts.query) if key in _SECRETS)}
+    for secret in sorted(secrets - {""}, key=len, reverse=True):
+        line = line.replace(secret, _MASK)
+    return line
 
 
 def postgres(url: str) -> str:

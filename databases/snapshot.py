@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from databases.address import StoreAddress
-from schemas.errors import DependencyUnavailable, InvalidSetting
+from schemas.errors import DependencyUnavailable
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -118,20 +118,19 @@ def _in_file(name: StoreAddress, path: Path) -> Iterator[Snapshot | None]:
 def _in_schema(name: StoreAddress) -> Iterator[Snapshot]:
     import psycopg  # noqa: PLC0415 - a driver that SQLite does without
 
+    from databases.connect import connect_postgres, quoted_schema  # noqa: PLC0415 - it loads SQLAlchemy
+
     settings: dict[str, Any] = {} if "connect_timeout" in name.asked else {"connect_timeout": _LOCK_WAIT_S}
     try:
-        raw = psycopg.connect(name.url, client_encoding="UTF8", application_name="cev", **settings)
-    except psycopg.ProgrammingError as error:
-        raise InvalidSetting(f"database_url: {name.masked(error)}") from None
+        raw = connect_postgres(name, application_name="cev", **settings)
     except psycopg.Error as error:
         raise _unreadable(name, error) from error
     try:
         raw.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         raw.read_only = True
-        path = psycopg.sql.Identifier(name.schema).as_string(raw)
         raw.execute(
             "SELECT set_config('search_path', %s, true), set_config('lock_timeout', %s, true)",
-            (path, f"{_LOCK_WAIT_S}s"),
+            (quoted_schema(name, raw), f"{_LOCK_WAIT_S}s"),
         )
         yield _Schema(name, raw)
     except psycopg.Error as error:

@@ -8,21 +8,21 @@ so (`NotLeading`) before anything of its transaction counts.
 I/O: database; one lock file beside an SQLite database.
 """
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO, Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from databases.address import masked
+from databases.connect import lock_file, reading
 from producers.outbox import statements
 from producers.outbox.batch_publisher import Batch, Row
 from producers.outbox.record_codec import UnreadableRow, unpack
-from producers.outbox.tables import READING, RELAY_TABLE, engine_of, masked, shown, sqlite_file
+from producers.outbox.tables import RELAY_TABLE, engine_of, shown, sqlite_file
 from schemas.errors import DependencyUnavailable, Fenced, OperationFailed
 from schemas.times import now_ms
 
@@ -57,7 +57,7 @@ class OutboxQueue:
 
     def __init__(self, url: str) -> None:
         self._engine = engine_of(url)
-        self._masked = masked(url)
+        self._url = url
         self._connection: Connection | None = None
         self._lock: IO[str] | None = None
         self._leader = ""
@@ -208,7 +208,7 @@ class OutboxQueue:
     def _locked(self, connection: Connection) -> bool:
         path = sqlite_file(self._engine)
         if path is not None:
-            self._lock = _locked_file(path.with_name(f"{path.name}.relay.lock"))
+            self._lock = lock_file(path.with_name(f"{path.name}.relay.lock"))
             return self._lock is not None
         with connection.begin():
             outbox_id = str(connection.execute(statements.IDENTITY).scalar_one())
@@ -225,14 +225,8 @@ class OutboxQueue:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._guarded():
-            connection = self._connected()
-            connection.info[READING] = True
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                connection.info.pop(READING, None)
+        with self._guarded(), reading(self._connected()) as connection:
+            yield connection
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -242,7 +236,7 @@ class OutboxQueue:
             self.close()
             why = error.orig if isinstance(error, DBAPIError) else error
             raise DependencyUnavailable(
-                f"the outbox in {self.where} does not answer: {self._masked(why)}"
+                f"the outbox in {self.where} does not answer: {masked(self._url, why)}"
             ) from error
 
 
@@ -271,13 +265,3 @@ def _fitting(sizes: Sequence[Any]) -> list[int]:
             break
         chosen.append(row_id)
     return chosen
-
-
-def _locked_file(path: Path) -> IO[str] | None:
-    lock = path.open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock

@@ -13,33 +13,27 @@ column counts up by one, without a cache; SQLite: one writer at a time).
 I/O: database (creates tables).
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
-from databases.address import StoreAddress, postgres
+from databases.address import postgres
+from databases.connect import limit_waits, liveness, sqlite_engine
 from schemas.errors import DependencyUnavailable, InvalidSetting
 
 TABLE: Final = "cev_outbox"
 RELAY_TABLE: Final = "cev_outbox_relay"
-READING: Final = "cev_reading"
-"""Set in a connection's `info` while it only reads: then it takes no lock that a writer would wait for."""
-_LIVENESS = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""Parameters of libpq that an address may overrule: a server's host that is gone is noticed."""
 _SERVERS = ("postgresql", "postgres", "postgresql+psycopg")
 LOCK_WAIT_S: Final = 5
 """How long a statement may wait for somebody else's lock."""
+_KEEP_ALIVES = """
+SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+       set_config('tcp_keepalives_count', '3', false)
+"""
 
 _WAITING = "CREATE INDEX IF NOT EXISTS cev_outbox_waiting ON cev_outbox (id) WHERE published_at IS NULL"
 _REFUSED = """\
@@ -128,16 +122,10 @@ def engine_of(url: str) -> Engine:
     """
     address = _address(url)
     if address.get_backend_name() == "sqlite":
-        engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": LOCK_WAIT_S})
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin)
-    else:
-        engine = create_engine(
-            address,
-            poolclass=NullPool,
-            connect_args={key: value for key, value in _LIVENESS.items() if key not in address.query},
-        )
-        event.listen(engine, "connect", _set_up_postgres)
+        return sqlite_engine(address, lock_wait_s=LOCK_WAIT_S)
+    alive = liveness(address.query, idle_s=10, interval_s=5)
+    engine = create_engine(address, poolclass=NullPool, connect_args=alive)
+    event.listen(engine, "connect", _set_up_postgres)
     return engine
 
 
@@ -161,11 +149,6 @@ def shown(engine: Engine) -> str:
     return address.render_as_string(hide_password=True)
 
 
-def masked(url: str) -> Callable[[object], str]:
-    """What a database says, on one line and without the address's password."""
-    return StoreAddress(url, "outbox").masked
-
-
 def _address(url: str) -> URL:
     scheme = url.strip().partition("://")[0]
     if scheme in _SERVERS:
@@ -182,27 +165,8 @@ def _address(url: str) -> URL:
     raise InvalidSetting("outbox_url names neither PostgreSQL (postgresql://…) nor a file (sqlite:///…)")
 
 
-def _set_up_sqlite(raw: Any, _record: object) -> None:
-    # The driver's own BEGIN is deferred: it would fail instead of waiting where somebody else writes.
-    raw.isolation_level = None
-    raw.execute("PRAGMA synchronous=FULL")
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN" if connection.info.get(READING) else "BEGIN IMMEDIATE")
-
-
 def _set_up_postgres(raw: Any, _record: object) -> None:
-    # Set here and not in the address: poolers refuse start-up options. The keep-alives let the server see
-    # within half a minute that a relay's host is gone, and with it its lock.
-    with raw.cursor() as cursor:
-        for setting in (
-            f"lock_timeout = '{LOCK_WAIT_S}s'",
-            "statement_timeout = '60s'",
-            "idle_in_transaction_session_timeout = '60s'",
-            "tcp_keepalives_idle = 10",
-            "tcp_keepalives_interval = 5",
-            "tcp_keepalives_count = 3",
-        ):
-            cursor.execute(f"SET {setting}")
+    limit_waits(raw, lock_wait_s=LOCK_WAIT_S, idle_s=60, statement_s=60)
+    # With these the server sees within half a minute that a relay's host is gone, and frees its lock.
+    raw.execute(_KEEP_ALIVES)
     raw.commit()

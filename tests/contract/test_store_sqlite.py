@@ -83,7 +83,7 @@ def test_a_migration_waits_for_who_writes_to_a_file_that_is_not_a_wal_file_yet(
     name.path.parent.mkdir()
     with other_writer(name) as other:
         other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr("consumers.runtime.stores.migrate.time.sleep", lambda _: other.commit())
+        monkeypatch.setattr("databases.connect.time.sleep", lambda _: other.commit())
         migrate.upgrade(name)
     with other_writer(name) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -8,26 +8,24 @@ is on a command line, such as a password, is for everyone to read.
 """
 
 import json
-import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from databases.address import StoreAddress
+from databases.connect import RawPostgres, connect_schema, lock_key, sqlite_engine
 from schemas.errors import CommandEventError, DependencyUnavailable, InvalidSetting, SafetyRefusal
 
 HEAD = "0003"
 _DEADLINE_S = 60
 _LOCK_WAIT_S = 30
-_LOOK_S = 0.05
 
 
 def ensure(name: StoreAddress) -> None:
@@ -100,22 +98,18 @@ def upgrade(name: StoreAddress) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    engine = _engine(name)
-    alone = _in_schema(engine, name) if name.path is None else _in_file(engine)
-    with alone as connection:
+    with _in_schema(name) if name.path is None else _in_file(name) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    engine.dispose()
 
 
 def _engine(name: StoreAddress) -> Engine:
     if name.path is not None:
         return create_engine(name.url, poolclass=NullPool, connect_args={"timeout": _LOCK_WAIT_S})
-    from consumers.runtime.stores import postgres  # noqa: PLC0415 - a driver that SQLite does without
 
-    def connect() -> postgres.Raw:
+    def connect() -> RawPostgres:
         # Changing a large table takes as long as it takes.
-        raw = postgres.connect(name, lock_wait_s=_LOCK_WAIT_S, statement_s=0)
+        raw = connect_schema(name, lock_wait_s=_LOCK_WAIT_S, statement_s=0)
         raw.autocommit = False
         return raw
 
@@ -123,41 +117,16 @@ def _engine(name: StoreAddress) -> Engine:
 
 
 @contextmanager
-def _in_file(engine: Engine) -> Iterator[Connection]:
-    with engine.connect() as setup:
-        raw = setup.connection.dbapi_connection
-        assert raw is not None  # noqa: S101 - a pooled connection always has one while checked out
-        raw.isolation_level = None
-        _write_ahead(setup)
-    event.listen(engine, "connect", lambda raw, _record: setattr(raw, "isolation_level", None))
-    # A deferred BEGIN that reads and then writes fails at once when two members migrate together.
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    with engine.begin() as connection:
+def _in_file(name: StoreAddress) -> Iterator[Connection]:
+    with sqlite_engine(name.url, lock_wait_s=_LOCK_WAIT_S, write_ahead=True).begin() as connection:
         yield connection
 
 
-def _write_ahead(connection: Connection) -> None:
-    """Make the file a WAL file; while another one writes, SQLite refuses this at once instead of waiting."""
-    until = time.monotonic() + _LOCK_WAIT_S
-    while True:
-        try:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-        except OperationalError as error:
-            busy = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() >= until:
-                raise
-            time.sleep(_LOOK_S)
-        else:
-            return
-
-
 @contextmanager
-def _in_schema(engine: Engine, name: StoreAddress) -> Iterator[Connection]:
-    from consumers.runtime.stores.postgres import lock_key  # noqa: PLC0415 - as above
-
-    with engine.begin() as connection:
+def _in_schema(name: StoreAddress) -> Iterator[Connection]:
+    with _engine(name).begin() as connection:
         run = connection.exec_driver_sql
-        run("SELECT pg_advisory_xact_lock(%s)", (lock_key(name, "migrate"),))
+        run("SELECT pg_advisory_xact_lock(%s)", (lock_key(f"cev/{name.schema}/migrate"),))
         encoding = run("SHOW server_encoding").scalar()
         if encoding != "UTF8":
             raise InvalidSetting(f"the database of {name} is encoded as {encoding}; a store needs UTF8")

@@ -13,80 +13,22 @@ I/O: database.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any
 
 import psycopg
-from psycopg import sql as quoted
 from sqlalchemy import BigInteger, Connection, Integer, create_engine
 from sqlalchemy.pool import QueuePool
 
 from consumers.runtime.stores import statements, tables
 from consumers.runtime.stores.database import SlotTaken
 from databases.address import StoreAddress
-from schemas.errors import InvalidSetting
+from databases.connect import RawPostgres, connect_schema, lock_key
 
-Raw: TypeAlias = "psycopg.Connection[Any]"
-_STATEMENT_S = 30
-_LIVENESS = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""Parameters of libpq that an address may overrule."""
-
-_SET_UP = """
-SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false),
-       set_config('idle_in_transaction_session_timeout', %s, false),
-       set_config('statement_timeout', %s, false),
-       set_config('default_transaction_isolation', 'read committed', false),
-       set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false)
-"""
 _TRY = "SELECT pg_try_advisory_lock(%s)"
 _TAKE = "SELECT pg_advisory_lock(%s)"
 _NULL = "NULL"
 _KINDS: dict[type, str] = {BigInteger: "bigint", Integer: "int"}
 """What is no number is text; binary columns are not inserted in bulk."""
-
-
-def connect(name: StoreAddress, *, lock_wait_s: float, statement_s: float = _STATEMENT_S) -> Raw:
-    """A connection that means the store's schema when it names a table; in autocommit.
-
-    Args:
-        name: which store.
-        lock_wait_s: how long it waits for another member's lock; one that does nothing inside a transaction
-            for twice as long loses it.
-        statement_s: how long one statement may take.
-
-    Raises:
-        InvalidSetting: the address cannot be read.
-        psycopg.OperationalError: nobody answers, or it does not let us in.
-    """
-    settings: dict[str, Any] = {key: value for key, value in _LIVENESS.items() if key not in name.asked}
-    if "application_name" not in name.asked:
-        settings["application_name"] = f"cev {name.group}"
-    try:
-        raw = psycopg.connect(name.url, autocommit=True, client_encoding="UTF8", **settings)
-    except psycopg.ProgrammingError as error:
-        raise InvalidSetting(f"database_url: {name.masked(error)}") from None
-    try:
-        path = quoted.Identifier(name.schema).as_string(raw)
-        lock, idle, statement = (
-            f"{int(1000 * seconds)}ms" for seconds in (lock_wait_s, 2 * lock_wait_s, statement_s)
-        )
-        raw.execute(_SET_UP, (path, lock, idle, statement))
-    except BaseException:
-        raw.close()
-        raise
-    return raw
-
-
-def lock_key(name: StoreAddress, what: str) -> int:
-    """The number of an advisory lock of this store; such numbers are shared by the whole database."""
-    digest = blake2b(f"cev/{name.schema}/{what}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
 
 
 class Postgres:
@@ -152,10 +94,10 @@ class Postgres:
         self.engine.dispose()
 
     def _key(self, slot: int) -> int:
-        return lock_key(self._name, f"slot-{slot}")
+        return lock_key(f"cev/{self._name.schema}/slot-{slot}")
 
-    def _connect(self) -> Raw:
-        raw = connect(self._name, lock_wait_s=self._lock_wait_s)
+    def _connect(self) -> RawPostgres:
+        raw = connect_schema(self._name, lock_wait_s=self._lock_wait_s)
         try:
             if self._slot is not None:
                 self._take_again(raw, self._slot)
@@ -165,7 +107,7 @@ class Postgres:
         raw.autocommit = False
         return raw
 
-    def _take_again(self, raw: Raw, slot: int) -> None:
+    def _take_again(self, raw: RawPostgres, slot: int) -> None:
         try:
             # The server may be a moment behind in ending the session that held it.
             raw.execute(_TAKE, (self._key(slot),))

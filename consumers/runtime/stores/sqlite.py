@@ -3,16 +3,16 @@
 I/O: database, and lock files.
 """
 
-import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection
 from sqlalchemy.pool import StaticPool
 
 from consumers.runtime.stores import statements
+from databases.connect import lock_file, sqlite_engine
 
 _LOOKUP = 500
 
@@ -30,13 +30,9 @@ class Sqlite:
         self._path = path
         self._slots = slots
         self._slot: IO[str] | None = None
-        self.engine = create_engine(
-            f"sqlite:///{path}",
-            poolclass=StaticPool,
-            connect_args={"timeout": lock_wait_s, "check_same_thread": False},
+        self.engine = sqlite_engine(
+            f"sqlite:///{path}", lock_wait_s=lock_wait_s, poolclass=StaticPool, write_ahead=True
         )
-        event.listen(self.engine, "connect", _set_up)
-        event.listen(self.engine, "begin", _begin)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -70,14 +66,9 @@ class Sqlite:
     def claim_slot(self) -> int | None:
         """See `Database`; the lock is the kernel's, so it dies with the process."""
         for slot in range(self._slots):
-            lock = self._path.with_name(f"{self._path.name}.slot-{slot}").open("w")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.close()
-                continue
-            self._slot = lock
-            return slot
+            self._slot = lock_file(self._path.with_name(f"{self._path.name}.slot-{slot}"))
+            if self._slot is not None:
+                return slot
         return None
 
     def close(self) -> None:
@@ -85,15 +76,3 @@ class Sqlite:
         self.engine.dispose()
         if self._slot is not None:
             self._slot.close()
-
-
-def _set_up(raw: Any, _record: object) -> None:
-    # The driver's own BEGIN is deferred: it would fail instead of waiting when two members write.
-    raw.isolation_level = None
-    raw.execute("PRAGMA journal_mode=WAL")
-    raw.execute("PRAGMA synchronous=FULL")
-
-
-def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
