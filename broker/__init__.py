@@ -1,4 +1,4 @@
-"""The cluster: an embedded Apache Kafka as child processes, finding one that runs, and client configuration.
+"""The embedded broker: an Apache Kafka (and a schema registry) as child processes, and finding one that runs.
 
-This room imports no other room; every other room may import `clients.config`.
+This room imports no other room.
 """

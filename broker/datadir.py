@@ -3,7 +3,7 @@
 I/O: the data directory; flock on its lock file.
 
 Promise: a directory that was not empty before us is neither filled nor erased: the marker file says which are
-ours. Two processes never change one world at the same time.
+ours. Two processes never change one cluster at the same time.
 Not here: what is in it.
 """
 
@@ -15,8 +15,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from broker.deadline import Deadline, wait_until
 from broker.errors import BusyError, DataDirError
+from broker.waiting import TimeLimit, wait_until
 
 MARKER = ".command-event"
 _MARKER_TEXT = "This directory belongs to command-event. `cev down --delete-data` erases all of it.\n"
@@ -75,7 +75,7 @@ def empty_folder(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, deadline: Deadline) -> Iterator[None]:
+def locked(path: Path, deadline: TimeLimit) -> Iterator[None]:
     """Hold the lock file `path` while the block runs; it dies with the process.
 
     Raises: BusyError when another process held it until the deadline.
@@ -121,8 +121,8 @@ def readable_errors(data_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or data_dir
+        path = error.filename or data_dir
         advice = (
             "free some space" if error.errno == errno.ENOSPC else "choose another directory, or mend this one"
         )
-        raise DataDirError(f"{where}: {error.strerror or error}; {advice}") from error
+        raise DataDirError(f"{path}: {error.strerror or error}; {advice}") from error

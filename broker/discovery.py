@@ -4,9 +4,9 @@ I/O: reads the data directory's state (through embedded.py).
 
     explicit settings, merged by the caller -> a running `cev up` of the data directory -> NoClusterError
 
-Promise: no silent fallback. A registry is taken from the running world only together with that world's
+Promise: no silent fallback. A registry is taken from the running cluster only together with that cluster's
 brokers: schema ids of one cluster's registry mean nothing on another. Nothing is connected to.
-Not here: reading settings (cli/), client configuration (client.py).
+Not here: reading settings (cli/), client configuration (clients/config.py).
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from broker.embedded import Running, running
 from broker.errors import NoClusterError
 
 
-class Found(NamedTuple):
+class ClusterAddress(NamedTuple):
     """Where to connect.
 
     `bootstrap` is a list of addresses as clients take it; `registry` a URL, or None for single-object
@@ -28,7 +28,7 @@ class Found(NamedTuple):
     source: Literal["settings", "cev up"]
 
 
-def find(data_dir: Path, *, bootstrap_servers: str | None, registry_url: str | None) -> Found:
+def find(data_dir: Path, *, bootstrap_servers: str | None, registry_url: str | None) -> ClusterAddress:
     """The cluster of explicit settings, else the running one of `data_dir`. Blank text counts as not given.
 
     Raises: NoClusterError (exit 3), whose line says how to start one.
@@ -37,20 +37,20 @@ def find(data_dir: Path, *, bootstrap_servers: str | None, registry_url: str | N
 
 
 def choose(
-    world: Running | None, data_dir: Path, *, bootstrap_servers: str | None, registry_url: str | None
-) -> Found:
-    """The decision of `find`, without looking: `world` is what runs in `data_dir`. Pure."""
+    cluster: Running | None, data_dir: Path, *, bootstrap_servers: str | None, registry_url: str | None
+) -> ClusterAddress:
+    """The decision of `find`, without looking: `cluster` is what runs in `data_dir`. Pure."""
     bootstrap = (bootstrap_servers or "").strip()
     url = (registry_url or "").strip() or None
     if bootstrap:
-        same = world is not None and _addresses(bootstrap) == _addresses(world.bootstrap)
-        return Found(bootstrap, url or (world.registry if world and same else None), "settings")
-    if world is None:
+        same = cluster is not None and _addresses(bootstrap) == _addresses(cluster.bootstrap)
+        return ClusterAddress(bootstrap, url or (cluster.registry if cluster and same else None), "settings")
+    if cluster is None:
         raise NoClusterError(
             f"no broker runs in {data_dir} and no address was given: start one with `cev up`, "
             "or name yours with --bootstrap-servers or CEV_BOOTSTRAP_SERVERS"
         )
-    return Found(world.bootstrap, url or world.registry, "cev up")
+    return ClusterAddress(cluster.bootstrap, url or cluster.registry, "cev up")
 
 
 def _addresses(bootstrap: str) -> set[str]:

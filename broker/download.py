@@ -24,9 +24,9 @@ import platformdirs
 
 from broker.artifacts import Artifact, Manifest, faults, is_sound
 from broker.datadir import locked, readable_errors
-from broker.deadline import Deadline
 from broker.errors import DownloadError, TamperedError
-from broker.progress import Progress, Report
+from broker.progress import Report, Step
+from broker.waiting import TimeLimit
 
 _AT_A_TIME = 4
 _TRIES = 2
@@ -48,7 +48,7 @@ def provide(manifest: Manifest, cache: Path, report: Report, *, fetch: Fetch | N
     Raises: DownloadError, TamperedError, BusyError; DataDirError where the cache cannot be written.
     """
     if faults(manifest.artifacts, cache):
-        with readable_errors(cache), locked(cache / ".lock", Deadline.after(_DOWNLOAD_DEADLINE_S)):
+        with readable_errors(cache), locked(cache / ".lock", TimeLimit.after(_DOWNLOAD_DEADLINE_S)):
             # Another process may have fetched them while we waited.
             wrong = faults(manifest.artifacts, cache)
             _fetch_all(manifest.name, wrong, cache, report, fetch or fetch_with_jgo)
@@ -58,7 +58,7 @@ def provide(manifest: Manifest, cache: Path, report: Report, *, fetch: Fetch | N
 def _fetch_all(name: str, wanted: list[Artifact], cache: Path, report: Report, fetch: Fetch) -> None:
     meter = _Meter(name, wanted, report)
     with _staging(cache) as staging, ThreadPoolExecutor(_AT_A_TIME) as pool:
-        futures = [pool.submit(_fetch_one, each, cache, staging, meter, fetch) for each in wanted]
+        futures = [pool.submit(_fetch_one, artifact, cache, staging, meter, fetch) for artifact in wanted]
         try:
             for future in futures:
                 future.result()
@@ -108,7 +108,7 @@ class _Meter:
         self._done_files = 0
         self._done = 0
         self._stopped = False
-        self._deadline = Deadline.after(_DOWNLOAD_DEADLINE_S)
+        self._deadline = TimeLimit.after(_DOWNLOAD_DEADLINE_S)
 
     def add(self, count: int) -> None:
         """Count bytes, from any thread."""
@@ -132,7 +132,7 @@ class _Meter:
 
     def _tell(self) -> None:
         text = f"downloading {self._name}, {self._done_files} of {self._files} files"
-        self._report(Progress("download", text, self._done, self._total))
+        self._report(Step("download", text, self._done, self._total))
 
 
 def fetch_with_jgo(artifact: Artifact, folder: Path, count: Callable[[int], None]) -> Path:

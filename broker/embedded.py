@@ -5,9 +5,9 @@ I/O: the data directory, the cache, processes, Kafka (all through the modules be
     up      claim the directory -> lock -> keep what runs -> jars, ports, storage -> start -> wait for answers
     down    lock -> SIGTERM, in time SIGKILL, for exactly the recorded processes -> erase if asked to
 
-Promises: `up` on a running world changes nothing and says the same again; a broker of it that died is started
-again. When `up` fails, whatever it started is ended. Every wait has a deadline. `running` looks at this
-moment's processes and needs neither lock nor network.
+Promises: `up` on a running cluster changes nothing and reports the same again; a broker of it that died is
+started again. When `up` fails, whatever it started is ended. Every wait has a deadline. `running` looks at
+this moment's processes and needs neither lock nor network.
 Not here: topics, questions to the user, printing.
 """
 
@@ -17,13 +17,13 @@ from pathlib import Path
 
 from broker import datadir, kafka, process, state
 from broker import registry as schema_registry
-from broker.deadline import Deadline
 from broker.download import default_cache
-from broker.errors import UnknownWorldError
+from broker.errors import ImpossibleRequestError
 from broker.launch import GRACE_S, LaunchRequest, brokers_in, launch
 from broker.progress import Report, silent
 from broker.properties import MAX_BROKERS
 from broker.state import State
+from broker.waiting import TimeLimit
 
 START_DEADLINE_S = 120.0
 DOWN_DEADLINE_S = 60.0
@@ -33,12 +33,13 @@ _ERASING_GRACE_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """A running world.
+    """A running cluster.
 
-    `bootstrap` is "127.0.0.1:9092[,...]"; `registry` the URL with /apis/ccompat/v7, None for a world that has
-    none; `log` the broker's log file, or the folder of all logs where there are several brokers; `brokers`
-    how many the cluster has. The address of a broker or registry that died is still named: who needs it is
-    told that it does not answer, and nobody falls back to something else in silence. `up` starts it again.
+    `bootstrap` is "127.0.0.1:9092[,...]"; `registry` the URL with /apis/ccompat/v7, None for a cluster that
+    has none; `log` the broker's log file, or the folder of all logs where there are several brokers;
+    `brokers` how many the cluster has. The address of a broker or registry that died is still given: a client
+    that needs it learns that it does not answer, and nothing falls back to another one in silence. `up`
+    starts it again.
     """
 
     bootstrap: str
@@ -49,14 +50,14 @@ class Running:
 
 
 def running(data_dir: Path) -> Running | None:
-    """The world of this data directory if it was seen ready and one of its brokers is alive, else None.
+    """The cluster of this data directory if it was seen ready and one of its brokers is alive, else None.
 
     A recorded pid that now belongs to another process does not count.
     """
-    found = state.load_state(data_dir)
-    if found is None or not found.ready:
+    recorded = state.load_state(data_dir)
+    if recorded is None or not recorded.ready:
         return None
-    return _describe(data_dir.resolve(), found) if brokers_in(found.alive()) else None
+    return _describe(data_dir.resolve(), recorded) if brokers_in(recorded.alive()) else None
 
 
 def up(
@@ -69,31 +70,31 @@ def up(
     deadline_s: float = START_DEADLINE_S,
     cache: Path | None = None,
 ) -> Running:
-    """Start the world of `data_dir`, or find it running; return when every process of it answers.
+    """Start the cluster of `data_dir`, or find it running; return when every process of it answers.
 
     Args:
         data_dir: where its data, settings and logs are; made if missing.
         brokers: 1 to 9; None is what the directory holds, or 1. It never changes while the data lives.
-        registry: add a schema registry. A world that has had one keeps it, because its records carry that
+        registry: add a schema registry. A cluster that has had one keeps it, because its records carry that
             registry's ids.
-        port: the first broker's port, the others follow; 0 is any free ones. A running world keeps its own.
-        report: told of every step.
+        port: the first broker's port, the others follow; 0 is any free ones. A running cluster keeps its own.
+        report: called with every step.
         deadline_s: seconds for everything but downloads, which end when they stall.
         cache: where the Java side is kept, by default below the user's cache folder.
 
     Raises: a BrokerError, after which nothing runs that did not run before.
     """
     if brokers is not None and not 1 <= brokers <= MAX_BROKERS:
-        raise UnknownWorldError(f"{brokers} brokers are not possible: choose 1 to {MAX_BROKERS}")
+        raise ImpossibleRequestError(f"{brokers} brokers are not possible: choose 1 to {MAX_BROKERS}")
     datadir.claim(data_dir)
     data_dir = data_dir.resolve()
-    wish = LaunchRequest(data_dir, brokers, registry, port, report, cache or default_cache(), deadline_s)
+    request = LaunchRequest(data_dir, brokers, registry, port, report, cache or default_cache(), deadline_s)
     with datadir.readable_errors(data_dir), _locked(data_dir, deadline_s):
-        return _describe(data_dir, launch(wish))
+        return _describe(data_dir, launch(request))
 
 
 def down(data_dir: Path, *, delete_data: bool = False) -> bool:
-    """End the world of `data_dir` gracefully, and erase the whole directory if asked to.
+    """End the cluster of `data_dir` gracefully, and erase the whole directory if asked to.
 
     Returns: False when nothing was running.
     Raises: StopError, BusyError; DataDirError for a directory that is not ours to erase.
@@ -106,8 +107,8 @@ def down(data_dir: Path, *, delete_data: bool = False) -> bool:
                 datadir.erase(data_dir)
             return False
         with _locked(data_dir, DOWN_DEADLINE_S):
-            found = state.load_state(data_dir)
-            alive = found.alive() if found else {}
+            recorded = state.load_state(data_dir)
+            alive = recorded.alive() if recorded else {}
             process.stop(alive.values(), deadline_s=_ERASING_GRACE_S if delete_data else GRACE_S)
             state.save_state(data_dir, None)
             if delete_data:
@@ -116,15 +117,15 @@ def down(data_dir: Path, *, delete_data: bool = False) -> bool:
 
 
 def _locked(data_dir: Path, deadline_s: float) -> AbstractContextManager[None]:
-    return datadir.locked(state.folder(data_dir) / "lock", Deadline.after(deadline_s))
+    return datadir.locked(state.folder(data_dir) / "lock", TimeLimit.after(deadline_s))
 
 
-def _describe(data_dir: Path, found: State) -> Running:
-    brokers = len(found.ports.brokers)
-    world = state.load_world(data_dir)
+def _describe(data_dir: Path, recorded: State) -> Running:
+    brokers = len(recorded.ports.brokers)
+    identity = state.load_identity(data_dir)
     return Running(
-        bootstrap=found.ports.bootstrap(),
-        registry=schema_registry.url_of(found.ports.registry) if world and world.registry else None,
+        bootstrap=recorded.ports.bootstrap(),
+        registry=schema_registry.url_of(recorded.ports.registry) if identity and identity.registry else None,
         log=state.log_of(data_dir, kafka.name_of(1)) if brokers == 1 else data_dir / "logs",
         data_dir=data_dir,
         brokers=brokers,

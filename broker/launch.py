@@ -1,13 +1,13 @@
-"""Bringing a world to what was asked for: what is missing is started, and ended again on failure.
+"""Bringing a cluster to what was asked for: what is missing is started, and ended again on failure.
 
 I/O: processes, the data directory, the cache, Kafka (through the modules beside this one).
 
     recorded and seen ready, a broker alive   -> keep what is alive, on its ports; start only what is missing
     anything else                             -> end leftovers, choose ports, start everything
 
-Promise: the caller holds the lock of the data directory. The world is remembered for good only when it was
+Promise: the caller holds the lock of the data directory. The cluster is remembered for good only when it was
 ready once: until then no record can be in it, and its half-made storage is thrown away by the next start.
-Not here: locks, the description of a running world (embedded.py).
+Not here: locks, the description of a running cluster (embedded.py).
 """
 
 import contextlib
@@ -17,17 +17,17 @@ from typing import NamedTuple
 
 from broker import kafka, ready, registry, state
 from broker.artifacts import load
-from broker.deadline import Deadline
 from broker.download import provide
-from broker.errors import DifferentWorldError, VanishedError
+from broker.errors import DifferentClusterError, VanishedError
 from broker.ports import any_free, choose, require_free
 from broker.process import Process, stop
-from broker.progress import Progress, Report
+from broker.progress import Report, Step
 from broker.properties import Ports
 from broker.state import ClusterIdentity, State
+from broker.waiting import TimeLimit
 
 GRACE_S = 15.0
-_LOOKS = 3
+_ATTEMPTS = 3
 
 
 class LaunchRequest(NamedTuple):
@@ -42,29 +42,29 @@ class LaunchRequest(NamedTuple):
     deadline_s: float
 
 
-def launch(wish: LaunchRequest) -> State:
-    """Make the wish true.
+def launch(request: LaunchRequest) -> State:
+    """Start what the request asks for and does not run yet.
 
-    Returns: the state of a world of which every process answers.
+    Returns: the state of a cluster of which every process answers.
     Raises: a BrokerError; then what was started here is ended.
     """
     # A process that was just killed still looks alive for a moment.
-    for _ in range(_LOOKS - 1):
+    for _ in range(_ATTEMPTS - 1):
         with contextlib.suppress(VanishedError):
-            return _launch(wish)
-    return _launch(wish)
+            return _launch(request)
+    return _launch(request)
 
 
-def _launch(wish: LaunchRequest) -> State:
-    world = _world(wish)
-    found = state.load_state(wish.data_dir)
-    keep = found.alive() if found else {}
-    if found is None or not found.ready or not brokers_in(keep):
+def _launch(request: LaunchRequest) -> State:
+    identity = _identity(request)
+    recorded = state.load_state(request.data_dir)
+    keep = recorded.alive() if recorded else {}
+    if recorded is None or not recorded.ready or not brokers_in(keep):
         stop(keep.values(), deadline_s=GRACE_S)
-        keep, ports = {}, choose(wish.port, world.brokers, registry=world.registry)
+        keep, ports = {}, choose(request.port, identity.brokers, registry=identity.registry)
     else:
-        ports = _ports_for_missing(wish, found.ports, world, keep)
-    return _Launch(wish, world, ports, keep).run()
+        ports = _ports_for_missing(request, recorded.ports, identity, keep)
+    return _Launch(request, identity, ports, keep).run()
 
 
 def brokers_in(processes: Mapping[str, Process]) -> list[str]:
@@ -72,16 +72,16 @@ def brokers_in(processes: Mapping[str, Process]) -> list[str]:
     return [name for name in processes if name != registry.NAME]
 
 
-def _world(wish: LaunchRequest) -> ClusterIdentity:
-    known = state.load_world(wish.data_dir)
+def _identity(request: LaunchRequest) -> ClusterIdentity:
+    known = state.load_identity(request.data_dir)
     if known is None:
-        return state.new_world(wish.brokers or 1, registry=wish.registry)
-    if wish.brokers not in (None, known.brokers):
-        raise DifferentWorldError(
-            f"{wish.data_dir} holds a cluster of {_count(known.brokers)}, and that number never changes: "
+        return state.new_identity(request.brokers or 1, registry=request.registry)
+    if request.brokers not in (None, known.brokers):
+        raise DifferentClusterError(
+            f"{request.data_dir} holds a cluster of {_count(known.brokers)}, and that number never changes: "
             f"start it with --brokers {known.brokers}, or name another data directory"
         )
-    return known._replace(registry=known.registry or wish.registry)
+    return known._replace(registry=known.registry or request.registry)
 
 
 def _count(brokers: int) -> str:
@@ -89,25 +89,29 @@ def _count(brokers: int) -> str:
 
 
 def _ports_for_missing(
-    wish: LaunchRequest, ports: Ports, world: ClusterIdentity, keep: Mapping[str, Process]
+    request: LaunchRequest, ports: Ports, identity: ClusterIdentity, keep: Mapping[str, Process]
 ) -> Ports:
-    """The ports of a running world, of which those of the missing processes must be free."""
-    if world.registry and registry.NAME not in keep:
-        if wish.port == 0:
+    """The ports of a running cluster, of which those of the missing processes must be free."""
+    if identity.registry and registry.NAME not in keep:
+        if request.port == 0:
             ports = ports._replace(registry=any_free(1)[0])
         require_free([(ports.registry, "the registry")])
-    dead = [node for node in range(1, world.brokers + 1) if kafka.name_of(node) not in keep]
-    require_free([(ports.brokers[node - 1], f"broker {node}") for node in dead])
+    require_free([(ports.brokers[node - 1], f"broker {node}") for node in _missing(identity, keep)])
     return ports
+
+
+def _missing(identity: ClusterIdentity, keep: Mapping[str, Process]) -> list[int]:
+    """The numbers of the brokers that do not run."""
+    return [node for node in range(1, identity.brokers + 1) if kafka.name_of(node) not in keep]
 
 
 class _Launch:
     """One launch: what it started is what it must end."""
 
     def __init__(
-        self, wish: LaunchRequest, world: ClusterIdentity, ports: Ports, keep: Mapping[str, Process]
+        self, request: LaunchRequest, identity: ClusterIdentity, ports: Ports, keep: Mapping[str, Process]
     ) -> None:
-        self._wish, self._world, self._ports = wish, world, ports
+        self._request, self._identity, self._ports = request, identity, ports
         self._keep = dict(keep)
         self._started: dict[str, Process] = {}
         self._watched = {name: self._watch(name, process, since=None) for name, process in keep.items()}
@@ -115,28 +119,30 @@ class _Launch:
     def run(self) -> State:
         try:
             self._start_missing()
-            self._await()
+            self._await_ready()
         except BaseException:
             stop(self._started.values(), deadline_s=GRACE_S)
             self._started.clear()
-            state.save_state(self._wish.data_dir, self._state(ready=True) if self._keep else None)
+            state.save_state(self._request.data_dir, self._state(ready=True) if self._keep else None)
             raise
-        state.save_world(self._wish.data_dir, self._world)
+        state.save_identity(self._request.data_dir, self._identity)
         done = self._state(ready=True)
-        state.save_state(self._wish.data_dir, done)
+        state.save_state(self._request.data_dir, done)
         return done
 
     def _start_missing(self) -> None:
         """Fetch what the missing processes run from, then start them all at once."""
-        nodes = [node for node in range(1, self._world.brokers + 1) if kafka.name_of(node) not in self._keep]
-        lacks_registry = self._world.registry and registry.NAME not in self._keep
-        jars = provide(load("kafka"), self._wish.cache, self._wish.report) if nodes else []
+        nodes = [
+            node for node in range(1, self._identity.brokers + 1) if kafka.name_of(node) not in self._keep
+        ]
+        lacks_registry = self._identity.registry and registry.NAME not in self._keep
+        jars = provide(load("kafka"), self._request.cache, self._request.report) if nodes else []
         program = self._registry_program() if lacks_registry else None
-        self._deadline = Deadline.after(self._wish.deadline_s)
+        self._deadline = TimeLimit.after(self._request.deadline_s)
         if nodes:
-            self._say("starting Apache Kafka")
+            self._report("starting Apache Kafka")
             kafka.format_storage(
-                self._wish.data_dir, self._world.cluster_id, self._ports, jars, self._deadline
+                self._request.data_dir, self._identity.cluster_id, self._ports, jars, self._deadline
             )
         if program:
             self._start_registry(program)
@@ -144,42 +150,45 @@ class _Launch:
             self._start_broker(node, jars)
 
     def _registry_program(self) -> Path:
-        return registry.provide_program(load("registry"), self._wish.cache, self._wish.report)
+        return registry.provide_program(load("registry"), self._request.cache, self._request.report)
 
     def _start_broker(self, node: int, jars: list[Path]) -> None:
         name = kafka.name_of(node)
-        since = ready.length_of(state.log_of(self._wish.data_dir, name))
-        started = kafka.start(self._wish.data_dir, node, self._ports, jars)
+        since = ready.length_of(state.log_of(self._request.data_dir, name))
+        started = kafka.start(self._request.data_dir, node, self._ports, jars)
         self._record(self._watch(name, started, since=since))
 
     def _start_registry(self, program: Path) -> None:
-        self._say("starting the schema registry")
-        since = ready.length_of(state.log_of(self._wish.data_dir, registry.NAME))
-        started = registry.start(self._wish.data_dir, program, self._ports.registry)
+        self._report("starting the schema registry")
+        since = ready.length_of(state.log_of(self._request.data_dir, registry.NAME))
+        started = registry.start(self._request.data_dir, program, self._ports.registry)
         self._record(self._watch(registry.NAME, started, since=since))
 
     def _watch(self, name: str, process: Process, *, since: int | None) -> ready.Watched:
         """`since` is None for a process that ran before."""
-        log, output = state.log_of(self._wish.data_dir, name), state.output_of(self._wish.data_dir, name)
+        log, output = (
+            state.log_of(self._request.data_dir, name),
+            state.output_of(self._request.data_dir, name),
+        )
         return ready.Watched(name, process, log, output, since or 0, kept=since is None)
 
     def _record(self, watched: ready.Watched) -> None:
         """Remember at once: should we be killed now, the next `up` or `down` ends what we started."""
         self._started[watched.name] = watched.process
         self._watched[watched.name] = watched
-        state.save_state(self._wish.data_dir, self._state(ready=bool(self._keep)))
+        state.save_state(self._request.data_dir, self._state(ready=bool(self._keep)))
 
-    def _await(self) -> None:
+    def _await_ready(self) -> None:
         watched = dict(self._watched)
         beside = watched.pop(registry.NAME, None)
-        ready.await_brokers(self._ports, self._world.cluster_id, watched.values(), self._deadline)
+        ready.await_brokers(self._ports, self._identity.cluster_id, watched.values(), self._deadline)
         if beside:
             ready.await_registry(self._ports.registry, beside, self._deadline)
         if self._started:
-            self._wish.report(Progress("ready", f"ready at {self._ports.bootstrap()}"))
+            self._request.report(Step("ready", f"ready at {self._ports.bootstrap()}"))
 
-    def _say(self, text: str) -> None:
-        self._wish.report(Progress("start", text))
+    def _report(self, text: str) -> None:
+        self._request.report(Step("start", text))
 
     def _state(self, *, ready: bool) -> State:
         return State(self._ports, {**self._keep, **self._started}, ready)

@@ -1,4 +1,4 @@
-"""Choosing the ports of a world, and saying which one is taken.
+"""Choosing the ports of a cluster, and saying which one is taken.
 
 I/O: binds and releases ports of 127.0.0.1.
 
@@ -8,7 +8,7 @@ Not here: who gets which (properties.py).
 import random
 import socket
 
-from broker.errors import PortInUseError, UnknownWorldError
+from broker.errors import ImpossibleRequestError, PortInUseError
 from broker.properties import HOST, Ports, ports_needed, ports_of
 
 _LARGEST = 65535
@@ -19,15 +19,15 @@ _TRIES = 200
 
 
 def choose(port: int, brokers: int, *, registry: bool) -> Ports:
-    """The ports of a world: from `port` upward, or any free ones where it is 0.
+    """The ports of a cluster: from `port` upward, or any free ones where it is 0.
 
-    Raises: PortInUseError naming the port that is taken; UnknownWorldError for a number that is no port.
+    Raises: PortInUseError naming the port that is taken; ImpossibleRequestError for a number that is no port.
     """
     if port == 0:
         return ports_of(any_free(ports_needed(brokers)), brokers)
     wanted = ports_of(tuple(range(port, port + ports_needed(brokers))), brokers)
     if port < 0 or wanted.registry > _LARGEST:
-        raise UnknownWorldError(
+        raise ImpossibleRequestError(
             f"port {port} is not possible: {ports_needed(brokers)} ports from it on must be 1 to {_LARGEST}"
         )
     users = [(number, f"broker {node}") for node, number in enumerate(wanted.brokers, start=1)]
@@ -59,12 +59,12 @@ def any_free(count: int) -> tuple[int, ...]:
     """
     candidates = random.sample(range(_FREE_FROM, _FREE_TO), _TRIES)
     free = (number for number in candidates if _is_free(number))
-    found = tuple(number for number, _ in zip(free, range(count), strict=False))
-    if len(found) < count:
+    free_ports = tuple(number for number, _ in zip(free, range(count), strict=False))
+    if len(free_ports) < count:
         raise PortInUseError(
             f"no {count} free ports were found on {HOST}; end what holds them, or name one with --port"
         )
-    return found
+    return free_ports
 
 
 def _is_free(number: int) -> bool:

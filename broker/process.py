@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from broker.deadline import Deadline, wait_until
 from broker.errors import StartError, StopError
+from broker.waiting import TimeLimit, wait_until
 
 # The shell ends at once, so the program belongs to init: no zombie stays with a long-lived parent such as a
 # test session.
@@ -75,7 +75,7 @@ def stop(processes: Iterable[Process], *, deadline_s: float) -> None:
         for process in left:
             _signal(process, number)
         gone = functools.partial(_none_alive, left)
-        wait_until(gone, Deadline.after(seconds))
+        wait_until(gone, TimeLimit.after(seconds))
         left = [process for process in left if is_alive(process)]
     if left:
         raise StopError(

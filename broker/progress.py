@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 Stage = Literal["download", "unpack", "start", "ready"]
 
 
-class Progress(NamedTuple):
+class Step(NamedTuple):
     """One step of `up`.
 
     `text` is a whole line ("downloading Apache Kafka 4.3.1, 12 of 46 files"). `done` and `total` are bytes
@@ -26,9 +26,9 @@ class Progress(NamedTuple):
 class Report(Protocol):
     """Takes each step as it happens: from any thread, one call at a time, and must return quickly."""
 
-    def __call__(self, step: Progress, /) -> None:
+    def __call__(self, step: Step, /) -> None:
         """Show the step, or ignore it."""
 
 
-def silent(_step: Progress, /) -> None:
+def silent(_step: Step, /) -> None:
     """Report nothing."""

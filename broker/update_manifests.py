@@ -41,10 +41,13 @@ def renew_kafka() -> Manifest:
     """Resolve Kafka with everything it needs at run time."""
     import jgo  # noqa: PLC0415 - slow to import, and as above
 
-    found = [
-        _artifact(each, f"{each.groupId}:{each.artifactId}:{each.version}") for each in jgo.resolve(KAFKA)
+    artifacts = [
+        _artifact(resolved, f"{resolved.groupId}:{resolved.artifactId}:{resolved.version}")
+        for resolved in jgo.resolve(KAFKA)
     ]
-    return Manifest("Apache Kafka 4.3.1", tuple(sorted([*found, _artifact(_single(BINDING), BINDING)])), None)
+    return Manifest(
+        "Apache Kafka 4.3.1", tuple(sorted([*artifacts, _artifact(_single(BINDING), BINDING)])), None
+    )
 
 
 def renew_registry() -> Manifest:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from broker import embedded
-from broker.progress import Progress
+from broker.progress import Step
 from cli import output, tables
 from cli.common import command, open_world, settings
 from cli.topics import create_all
@@ -100,7 +100,7 @@ class _Shown:
         if output.log.is_terminal:  # elsewhere rich would print an empty line for a bar that was never there
             self._bar.stop()
 
-    def __call__(self, step: Progress) -> None:
+    def __call__(self, step: Step) -> None:
         """Show one step."""
         if step.total and output.log.is_terminal:
             self._bar.update(

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.deadline import Deadline, wait_until
 from broker.embedded import down, running
 from broker.process import Process, _started_by_ps, is_alive, spawn, stop
 from broker.properties import Ports
 from broker.state import State, save_state
+from broker.waiting import TimeLimit, wait_until
 
 PYTHON = sys.executable
 CURIOUS = "import os, sys, time; print(os.getcwd(), sys.stdin.read() == '', flush=True); time.sleep(60)"
@@ -24,7 +24,7 @@ STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('on', 
 def test_a_process_is_detached_and_says_into_its_file(tmp_path: Path) -> None:
     started = spawn([PYTHON, "-c", CURIOUS], folder=tmp_path, output=tmp_path / "out")
     try:
-        assert wait_until(lambda: (tmp_path / "out").read_text() != "", Deadline.after(10))
+        assert wait_until(lambda: (tmp_path / "out").read_text() != "", TimeLimit.after(10))
         assert (tmp_path / "out").read_text() == f"{tmp_path.resolve()} True\n"
         assert os.getsid(started.pid) != os.getsid(0)
         assert is_alive(started)
@@ -35,7 +35,7 @@ def test_a_process_is_detached_and_says_into_its_file(tmp_path: Path) -> None:
 
 def test_a_process_that_ignores_sigterm_is_killed_after_the_deadline(tmp_path: Path) -> None:
     started = spawn([PYTHON, "-c", STUBBORN], folder=tmp_path, output=tmp_path / "out")
-    assert wait_until(lambda: (tmp_path / "out").read_text() != "", Deadline.after(10))
+    assert wait_until(lambda: (tmp_path / "out").read_text() != "", TimeLimit.after(10))
     stop([started], deadline_s=0.2)
     assert not is_alive(started)
 

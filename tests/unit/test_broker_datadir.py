@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from broker.datadir import MARKER, claim, erase, is_ours, locked
-from broker.deadline import Deadline
 from broker.embedded import down, up
-from broker.errors import BusyError, DataDirError, UnknownWorldError
+from broker.errors import BusyError, DataDirError, ImpossibleRequestError
+from broker.waiting import TimeLimit
 
 
 def test_a_new_directory_becomes_ours_and_stays_so(tmp_path: Path) -> None:
@@ -51,20 +51,20 @@ def test_a_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path) ->
 def test_a_lock_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
     path = tmp_path / "broker" / "lock"
     with (
-        locked(path, Deadline.after(0)),
+        locked(path, TimeLimit.after(0)),
         pytest.raises(BusyError, match="another process still works on"),
-        locked(path, Deadline.after(0.1)),
+        locked(path, TimeLimit.after(0.1)),
     ):
         pytest.fail("two hold the lock")
-    with locked(path, Deadline.after(0)):
+    with locked(path, TimeLimit.after(0)):
         pass
 
 
 def test_a_lock_on_an_erased_file_locks_nobody_out(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with locked(path, Deadline.after(0)):
+    with locked(path, TimeLimit.after(0)):
         path.unlink()
-        with locked(path, Deadline.after(0)):
+        with locked(path, TimeLimit.after(0)):
             assert path.exists()
 
 
@@ -72,7 +72,7 @@ def test_a_lock_on_an_erased_file_locks_nobody_out(tmp_path: Path) -> None:
 def test_an_impossible_number_of_brokers_is_refused_before_anything_is_made(
     tmp_path: Path, brokers: int
 ) -> None:
-    with pytest.raises(UnknownWorldError, match="choose 1 to 9"):
+    with pytest.raises(ImpossibleRequestError, match="choose 1 to 9"):
         up(tmp_path / "data", brokers=brokers)
     assert not (tmp_path / "data").exists()
 

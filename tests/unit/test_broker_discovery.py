@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.discovery import Found, choose, find
+from broker.discovery import ClusterAddress, choose, find
 from broker.embedded import Running
 from broker.errors import NoClusterError
 
@@ -18,12 +18,12 @@ WORLD = Running(bootstrap="127.0.0.1:9092", registry=OURS, log=DATA / "log", dat
 @given(st.sampled_from([WORLD, None]))
 def test_explicit_settings_win(world: Running | None) -> None:
     found = choose(world, DATA, bootstrap_servers="kafka:9092", registry_url="http://registry")
-    assert found == Found("kafka:9092", "http://registry", "settings")
+    assert found == ClusterAddress("kafka:9092", "http://registry", "settings")
 
 
 def test_a_running_world_is_found_with_its_registry() -> None:
     found = choose(WORLD, DATA, bootstrap_servers=None, registry_url=None)
-    assert found == Found("127.0.0.1:9092", OURS, "cev up")
+    assert found == ClusterAddress("127.0.0.1:9092", OURS, "cev up")
 
 
 def test_another_registry_can_be_named_for_a_running_world() -> None:
@@ -37,7 +37,7 @@ def test_the_registry_of_a_running_world_is_never_used_with_another_cluster() ->
 @pytest.mark.parametrize("bootstrap", ["127.0.0.1:9092", "localhost:9092", " LOCALHOST:9092 ,"])
 def test_naming_the_running_world_itself_finds_its_registry(bootstrap: str) -> None:
     found = choose(WORLD, DATA, bootstrap_servers=bootstrap, registry_url=None)
-    assert found == Found(bootstrap.strip(), OURS, "settings")
+    assert found == ClusterAddress(bootstrap.strip(), OURS, "settings")
 
 
 @pytest.mark.parametrize("blank", [None, "", "  "])

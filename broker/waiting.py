@@ -1,6 +1,6 @@
 """Waiting with an end.
 
-Promise: nothing in `broker` waits without one of these.
+Promise: nothing in `broker` waits without a `TimeLimit`.
 """
 
 import time
@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple, Self
 
 
-class Deadline(NamedTuple):
-    """A moment on the monotonic clock, in seconds."""
+class TimeLimit(NamedTuple):
+    """A moment on the monotonic clock, in seconds, at which a wait ends."""
 
     at: float
 
@@ -27,10 +27,10 @@ class Deadline(NamedTuple):
         return self.left() == 0.0
 
 
-def wait_until(condition: Callable[[], bool], deadline: Deadline, *, every: float = 0.05) -> bool:
-    """Ask `condition` every `every` seconds until it holds; False when the deadline passed first."""
+def wait_until(condition: Callable[[], bool], limit: TimeLimit, *, every: float = 0.05) -> bool:
+    """Ask `condition` every `every` seconds until it holds; False when the limit passed first."""
     while not condition():
-        if deadline.passed():
+        if limit.passed():
             return False
-        time.sleep(min(every, deadline.left()))
+        time.sleep(min(every, limit.left()))
     return True
