@@ -172,7 +172,7 @@ class BatchProcessor:
                 self._policy,
                 attempts=self._troubles.attempts,
             )
-            plan = self._lanes.beside(deciding, self._stay)
+            plan = self._lanes.run_beside(deciding, self._stay)
             # Before the write: what is stored from here on is in hand already.
             stored = self._store.results(self._sent.missing(plan.replays, haul)) if plan.replays else []
             settled = not plan.errands and not plan.waiting
@@ -198,10 +198,10 @@ class BatchProcessor:
             now=now_ms(),
         )
         settled = not plan.waiting and not after.unsettled
-        self._write(after.plan, at, haul.positions if settled else {}, report.done, after.withdrawn)
+        self._write(after.plan, at, haul.positions if settled else {}, report.delivered, after.withdrawn)
         haul.stored = settled
         self._gather(haul, after.plan)
-        self._tell(report.outages, report.worked)
+        self._tell(report.outages, report.answering)
         return after, report.outages
 
     def _write(
@@ -246,7 +246,7 @@ class BatchProcessor:
     def _tell(self, outages: dict[str, Unreachable], worked: set[str]) -> None:
         alarms = self._troubles.alarms
         for channel, error in outages.items():
-            if self._lanes.down(channel):
+            if self._lanes.is_down(channel):
                 alarms.down(channel, error)
         alarms.up(*(worked - outages.keys()))
 

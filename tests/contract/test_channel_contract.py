@@ -137,13 +137,13 @@ def test_a_message_that_is_refused_for_good_is_blamed_with_its_position(bench: B
     assert bench.ids() == []
 
 
-def test_many_lanes_deliver_each_message_once_and_whole(bench: Bench) -> None:
-    lanes = DeliveryPool("notification", {"any": bench.channel}, workers=8)
+def test_many_workers_deliver_each_message_once_and_whole(bench: Bench) -> None:
+    pool = DeliveryPool("notification", {"any": bench.channel}, workers=8)
     errands = [DeliveryTask(n - 30, "email", record(WHERE), LETTER) for n in range(60)]
-    report = lanes.run(errands, lambda: None)
-    lanes.close()
-    assert (report.failed, report.left, report.outages) == ([], [], {})
-    assert sorted(report.done) == sorted((n - 30, "email") for n in range(60))
+    report = pool.run(errands, lambda: None)
+    pool.close()
+    assert (report.failed, report.remaining, report.outages) == ([], [], {})
+    assert sorted(report.delivered) == sorted((n - 30, "email") for n in range(60))
     assert sorted(plain(each) for each in bench.ids()) == sorted(
         f"notification.{n - 30}.email" for n in range(60)
     )

@@ -23,7 +23,7 @@
 - slower than a poll may take, so the next one does it again (aiokafka #848)
       test_runtime_outages: slower than a poll may take
 - order per key, side by side, at least once, together (watermill #374, FastStream)
-      below: lanes; test_runtime_setbacks: keeps the order of its orders
+      below: workers; test_runtime_setbacks: keeps the order of its orders
 - one repeated check counted as two (confluentinc/examples #1265)
       test_crash_points: sales; test_runtime_paths: many times has one result
 - tables of an outbox or inbox that are never cleaned (Eventuate core#46)
@@ -147,7 +147,7 @@ def test_a_member_that_lives_and_no_longer_consumes_is_not_ready(shop: ConsumerH
     child.kill()
 
 
-def test_lanes_work_side_by_side_and_an_orders_messages_one_after_the_other(shop: ConsumerHarness) -> None:
+def test_workers_work_side_by_side_and_an_orders_messages_one_after_the_other(shop: ConsumerHarness) -> None:
     for order_id in range(60):
         shop.fact(order_id, email=f"c{order_id}@customers.example", phone=f"+4930{order_id}")
     way = Recorder()

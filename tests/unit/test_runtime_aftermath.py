@@ -38,13 +38,15 @@ def test_what_was_put_off_waits_and_is_counted_once() -> None:
 
 
 def test_what_waits_for_a_receiver_that_is_down_is_not_counted() -> None:
-    found = after(DeliveryResults(left=[errand()], again_at=NOW + 9))
+    found = after(DeliveryResults(remaining=[errand()], retry_at=NOW + 9))
     assert (found.plan.setbacks, found.unsettled, found.plan.blocked) == ([], {HERE}, {7: NOW + 9})
 
 
 def test_a_refusal_is_a_dead_letter_and_takes_back_what_else_is_not_done() -> None:
     found = after(
-        DeliveryResults(failed=[put_off("text"), refused()], done=[(7, "other")], left=[errand("third")])
+        DeliveryResults(
+            failed=[put_off("text"), refused()], delivered=[(7, "other")], remaining=[errand("third")]
+        )
     )
     [dead] = found.plan.dead
     assert (dead.record.position, type(dead.error), dead.attempts) == (HERE, DeliveryRejected, 1)

@@ -1,10 +1,11 @@
-"""A circuit breaker: what is down is asked by one now and then, not by everybody all the time.
+"""A circuit breaker: a dependency that is down is probed by one caller now and then, not by all of them.
 
-    closed      everything passes; so many failures in a row open it
-    open        nothing passes, until the wait is over
+    closed      every call passes; `FAILURES` failures in a row open it
+    open        no call passes, until the wait is over
     half-open   one probe passes; it closes the breaker, or opens it for longer
 
-A pure state machine: the clock is passed in. It is not safe for several threads; whoever shares it locks.
+A pure state machine: the clock is passed in. It is not safe for several threads: callers that share one hold
+a lock.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from consumers.runtime.retry_policy import OUTAGE_BACKOFF
 
 FAILURES = 3
-"""In a row, until it opens. One failure is often a connection that was closed for being idle."""
+"""Failures in a row until it opens. One failure is often a connection that was closed for being idle."""
 
 
 @dataclass(slots=True)
@@ -21,51 +22,51 @@ class CircuitBreaker:
     """One dependency's breaker.
 
     Attributes:
-        wait_ms: how long it stays open, given how often it opened without a success in between.
+        wait_ms: how long it stays open in ms, given how often it opened without a success in between.
         failures: failures in a row.
         opened: how often in a row it was opened.
-        until: when the next probe may pass, ms; meaningful while it is open.
+        probe_at: when the next probe may pass, ms; meaningful while it is open.
         probing: whether a probe is on its way.
     """
 
     wait_ms: Callable[[int], int]
     failures: int = 0
     opened: int = 0
-    until: int = 0
+    probe_at: int = 0
     probing: bool = False
 
     @property
     def closed(self) -> bool:
-        """Whether everything passes."""
+        """Whether every call passes."""
         return self.opened == 0
 
     def admits(self, now: int) -> bool:
-        """Whether one more call may pass; a caller who is let through must report how it went."""
+        """Whether one more call may pass; a caller that is let through must report how it went."""
         if self.closed:
             return True
-        if self.probing or now < self.until:
+        if self.probing or now < self.probe_at:
             return False
         self.probing = True
         return True
 
-    def due(self, now: int) -> int:
-        """How many ms to wait before it is worth asking again."""
-        return self.wait_ms(0) if self.closed else max(0, self.until - now)
+    def wait_left_ms(self, now: int) -> int:
+        """How many ms to wait before it is worth calling again."""
+        return self.wait_ms(0) if self.closed else max(0, self.probe_at - now)
 
     def succeeded(self) -> None:
-        """A call came through: the dependency answers, whatever it said."""
+        """A call came through: the dependency answers, with whatever result."""
         self.failures = self.opened = 0
         self.probing = False
 
     def failed(self, now: int) -> None:
         """A call found the dependency down."""
         self.failures += 1
-        probe, self.probing = self.probing, False
-        if probe or (self.closed and self.failures >= FAILURES):
-            self.until = now + self.wait_ms(self.opened)
+        was_probe, self.probing = self.probing, False
+        if was_probe or (self.closed and self.failures >= FAILURES):
+            self.probe_at = now + self.wait_ms(self.opened)
             self.opened += 1
 
 
 def for_channel() -> CircuitBreaker:
-    """A breaker for a receiver: its wait grows from a quarter of a second to fifteen."""
+    """A breaker for a receiver: its wait grows from a quarter of a second to fifteen seconds."""
     return CircuitBreaker(OUTAGE_BACKOFF.wait_ms)

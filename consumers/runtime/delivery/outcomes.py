@@ -49,7 +49,7 @@ def delivery_outcome(
     left: dict[Position, list[DeliveryTask]] = {}
     for errand, error in report.failed:
         failed.setdefault(errand.record.position, []).append((errand, error))
-    for errand in report.left:
+    for errand in report.remaining:
         left.setdefault(errand.record.position, []).append(errand)
     for where in failed.keys() | left.keys():
         errors = failed.get(where, [])
@@ -62,7 +62,7 @@ def delivery_outcome(
             found.plan.dead.append(Dead(lost[1].record, lost[2], before + 1))
             found.withdrawn += [(each.order_id, each.effect) for each in open_errands]
             continue
-        at = report.again_at if where in left else 0
+        at = report.retry_at if where in left else 0
         for verdict, _, error in verdicts[:1]:
             at = max(at, verdict.at if not isinstance(verdict, GiveUp) else 0)
             found.plan.setbacks.append(FailedAttempt(where, Attempts(before + 1, at), error.what))

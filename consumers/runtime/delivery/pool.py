@@ -1,9 +1,9 @@
-"""Deliveries to the outside, side by side and in order per order.
+"""Deliveries to the outside by a pool of keyed workers: side by side, and in order per order.
 
-Each order id belongs to one lane; a lane works through its errands one after the other, so two deliveries
-of one order never overtake each other. Each channel has a circuit breaker that all lanes share: a receiver
-that is down is asked by one of them now and then, while the errands of other channels go on. A receiver that
-puts off one message after the other and takes none is down too, whatever it says.
+Each order id belongs to one worker, which handles its deliveries one after the other, so two deliveries of
+one order never overtake each other. Each channel has a circuit breaker that all workers share: a receiver
+that is down is probed by one of them now and then, while the deliveries of other channels go on. A receiver
+that defers one message after the other and takes none counts as down too, whatever it answers.
 
 I/O: threads.
 """
@@ -30,12 +30,10 @@ from schemas.times import now_ms
 
 T = TypeVar("T")
 
-_PATIENCE_S = 0.5
+_PAUSE_AFTER_S = 0.5
 """How long something may take before the member pauses its partitions to stay in the group."""
-
-
-_PUT_OFF = 10
-"""So many messages put off, and none taken in between: it is not the messages."""
+_MAX_DEFERRED = 10
+"""So many messages deferred, and none taken in between: the receiver is at fault and not the messages."""
 
 
 class Channel(Protocol):
@@ -45,8 +43,13 @@ class Channel(Protocol):
     def describe(self) -> str:
         """What a person reads in the start line, e.g. `smtp mail.example:25`."""
 
-    def deliver(self, delivery: Delivery, key: str, where: Position) -> None:
+    def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
         """Hand a message over, at least once; the same key is the same message.
+
+        Args:
+            delivery: recipient and text.
+            key: the effect key.
+            position: the record that caused it, for errors.
 
         Raises:
             DeliveryRejected: it will never be taken.
@@ -55,37 +58,37 @@ class Channel(Protocol):
         """
 
     def close(self) -> None:
-        """Give up what is open; nothing is delivered after it."""
+        """Close connections; nothing is delivered after it."""
 
 
 @dataclass(slots=True)
 class DeliveryResults:
-    """How the errands of a batch ended.
+    """How deliveries ended.
 
     Attributes:
-        done: order id and effect of what was handed over.
-        failed: what was not, and why: the message, not the receiver, is at fault.
-        left: what is still to do, because its channel is down or its partition is not ours any more.
+        delivered: order id and effect of what was handed over.
+        failed: tasks that failed, and why: the message, not the receiver, is at fault.
+        remaining: tasks still to do, because their channel is down or their partition is no longer owned.
         outages: channels that are down, and why.
-        worked: channels that took something.
-        again_at: ms; before it no channel that is down is asked again.
+        answering: channels that took or refused something.
+        retry_at: ms since the epoch; before it no channel that is down is probed again.
     """
 
-    done: list[tuple[int, str]] = field(default_factory=list)
+    delivered: list[tuple[int, str]] = field(default_factory=list)
     failed: list[tuple[DeliveryTask, RecordError]] = field(default_factory=list)
-    left: list[DeliveryTask] = field(default_factory=list)
+    remaining: list[DeliveryTask] = field(default_factory=list)
     outages: dict[str, Unreachable] = field(default_factory=dict)
-    worked: set[str] = field(default_factory=set)
-    again_at: int = 0
+    answering: set[str] = field(default_factory=set)
+    retry_at: int = 0
 
 
 class DeliveryPool:
-    """A fixed number of lanes with the channels they use.
+    """A fixed number of workers with the channels they use.
 
     Args:
         group: the reaction's name, the first part of each effect key.
         channels: by name.
-        workers: number of lanes.
+        workers: number of workers.
     """
 
     def __init__(self, group: str, channels: Mapping[str, Channel], workers: int) -> None:
@@ -94,49 +97,45 @@ class DeliveryPool:
         self._workers = workers
         self._breakers: dict[str, CircuitBreaker] = {name: for_channel() for name in channels}
         self._outages: dict[str, Unreachable] = {}
-        self._put_off: dict[str, set[tuple[int, str]]] = {name: set() for name in channels}
+        self._deferred: dict[str, set[tuple[int, str]]] = {name: set() for name in channels}
         self._lock = Lock()
         self._halt = Event()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"{group}-lane")
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"{group}-delivery")
 
     def run(
         self,
-        errands: Sequence[DeliveryTask],
+        tasks: Sequence[DeliveryTask],
         meanwhile: Callable[[], None],
-        ours: Callable[[Position], bool] = lambda _: True,
+        is_owned: Callable[[Position], bool] = lambda _: True,
     ) -> DeliveryResults:
-        """Carry out errands.
+        """Carry out deliveries.
 
         Args:
-            errands: in the order of their records.
-            meanwhile: called again and again while lanes are at work; it may block for a moment.
-            ours: asked before each errand: whether its record is still ours to handle.
+            tasks: in the order of their records.
+            meanwhile: called again and again while workers are busy; it may block for a moment.
+            is_owned: asked before each delivery: whether its record's partition is still owned.
         """
-        lanes: dict[int, list[DeliveryTask]] = {}
-        for errand in errands:
-            lanes.setdefault(errand.order_id % self._workers, []).append(errand)
+        by_worker: dict[int, list[DeliveryTask]] = {}
+        for task in tasks:
+            by_worker.setdefault(task.order_id % self._workers, []).append(task)
         self._halt.clear()
+        futures = [self._pool.submit(self._deliver_in_order, mine, is_owned) for mine in by_worker.values()]
         total = DeliveryResults()
-        for report in self._finish(
-            [self._pool.submit(self._lane, each, ours) for each in lanes.values()], meanwhile
-        ):
-            total.done += report.done
-            total.failed += report.failed
-            total.left += report.left
-            total.worked |= report.worked
-        total.outages = {
-            each.delivery.channel: self._outages[each.delivery.channel]
-            for each in total.left
-            if each.delivery.channel in self._outages
-        }
-        total.again_at = self._again_at(total.outages)
+        for results in self._wait_for(futures, meanwhile):
+            total.delivered += results.delivered
+            total.failed += results.failed
+            total.remaining += results.remaining
+            total.answering |= results.answering
+        channels = (task.delivery.channel for task in total.remaining)
+        total.outages = {channel: self._outages[channel] for channel in channels if channel in self._outages}
+        total.retry_at = self._retry_at(total.outages)
         return total
 
-    def beside(self, call: Callable[[], T], meanwhile: Callable[[], None]) -> T:
+    def run_beside(self, call: Callable[[], T], meanwhile: Callable[[], None]) -> T:
         """Run something beside the calling thread, which goes on polling if it takes long."""
-        return self._finish([self._pool.submit(call)], meanwhile)[0]
+        return self._wait_for([self._pool.submit(call)], meanwhile)[0]
 
-    def down(self, channel: str) -> bool:
+    def is_down(self, channel: str) -> bool:
         """Whether a channel's breaker is open."""
         return not self._breakers[channel].closed
 
@@ -146,71 +145,71 @@ class DeliveryPool:
         for channel in self._channels.values():
             channel.close()
 
-    def _finish(self, running: Sequence[Future[T]], meanwhile: Callable[[], None]) -> list[T]:
-        wait(running, _PATIENCE_S)
+    def _wait_for(self, futures: Sequence[Future[T]], meanwhile: Callable[[], None]) -> list[T]:
+        wait(futures, _PAUSE_AFTER_S)
         try:
-            while not all(each.done() for each in running):
+            while not all(future.done() for future in futures):
                 meanwhile()
         finally:
             # Whatever ended the wait, nobody may begin the same work anew while it is still under way here.
             self._halt.set()
-            wait(running)
-        return [each.result() for each in running]
+            wait(futures)
+        return [future.result() for future in futures]
 
-    def _lane(self, errands: Sequence[DeliveryTask], ours: Callable[[Position], bool]) -> DeliveryResults:
-        report = DeliveryResults()
-        for errand in errands:
-            name = errand.delivery.channel
-            here = errand.record
-            if self._halt.is_set() or not ours(here.position) or not self._admitted(name):
-                report.left.append(errand)
+    def _deliver_in_order(
+        self, tasks: Sequence[DeliveryTask], is_owned: Callable[[Position], bool]
+    ) -> DeliveryResults:
+        results = DeliveryResults()
+        for task in tasks:
+            channel = task.delivery.channel
+            if self._halt.is_set() or not is_owned(task.record.position) or not self._admits(channel):
+                results.remaining.append(task)
                 continue
             try:
-                self._deliver(errand)
+                self._deliver(task)
             except RecordError as error:
-                self._answered(name, report)
-                report.failed.append((errand, error))
+                self._answered(channel, results)
+                results.failed.append((task, error))
             except Unreachable as error:
-                self._failed(name, error)
-                report.left.append(errand)
+                self._failed(channel, error)
+                results.remaining.append(task)
             else:
-                self._answered(name, report)
-                report.done.append((errand.order_id, errand.effect))
-        return report
+                self._answered(channel, results)
+                results.delivered.append((task.order_id, task.effect))
+        return results
 
-    def _deliver(self, errand: DeliveryTask) -> None:
-        key = f"{self._group}/{errand.order_id}/{errand.effect}"
-        where = errand.record.position
+    def _deliver(self, task: DeliveryTask) -> None:
+        channel = task.delivery.channel
+        key = f"{self._group}/{task.order_id}/{task.effect}"
+        position = task.record.position
         try:
-            self._channels[errand.delivery.channel].deliver(errand.delivery, key, where)
+            self._channels[channel].deliver(task.delivery, key, position)
         except DeliveryDeferred as error:
-            if self._puts_off_everything(errand):
-                raise DependencyUnavailable(
-                    f"{errand.delivery.channel} takes no message: {error.what}"
-                ) from error
+            if self._defers_everything(task):
+                raise DependencyUnavailable(f"{channel} takes no message: {error.what}") from error
             raise
         except (RecordError, Unreachable):
             raise
         except Exception as error:
-            # A fault of ours at one message must not end the group at every restart.
+            # A bug of ours at one message must not end the group at every restart.
             raise TransientFailure(
-                f"{errand.delivery.channel} failed with {type(error).__name__}: {error}", where
+                f"{channel} failed with {type(error).__name__}: {error}", position
             ) from error
-        self._put_off[errand.delivery.channel].clear()
+        self._deferred[channel].clear()
 
-    def _admitted(self, channel: str) -> bool:
+    def _admits(self, channel: str) -> bool:
         with self._lock:
             return self._breakers[channel].admits(_clock_ms())
 
-    def _puts_off_everything(self, errand: DeliveryTask) -> bool:
-        # One message that is put off again and again counts once: its own attempts are bounded.
+    def _defers_everything(self, task: DeliveryTask) -> bool:
+        # A message that is deferred again and again counts once: its own attempts are bounded.
         with self._lock:
-            put_off = self._put_off[errand.delivery.channel]
-            put_off.add((errand.order_id, errand.effect))
-            return len(put_off) >= _PUT_OFF
+            deferred = self._deferred[task.delivery.channel]
+            deferred.add((task.order_id, task.effect))
+            return len(deferred) >= _MAX_DEFERRED
 
-    def _answered(self, channel: str, report: DeliveryResults) -> None:
-        report.worked.add(channel)
+    def _answered(self, channel: str, results: DeliveryResults) -> None:
+        results.answering.add(channel)
         with self._lock:
             self._breakers[channel].succeeded()
             self._outages.pop(channel, None)
@@ -220,10 +219,10 @@ class DeliveryPool:
             self._breakers[channel].failed(_clock_ms())
             self._outages[channel] = error
 
-    def _again_at(self, outages: Mapping[str, Unreachable]) -> int:
-        """When the first of these channels may be asked again, ms since the epoch."""
+    def _retry_at(self, outages: Mapping[str, Unreachable]) -> int:
+        """When the first of these channels may be probed again, ms since the epoch."""
         with self._lock:
-            waits = [self._breakers[each].due(_clock_ms()) for each in outages]
+            waits = [self._breakers[channel].wait_left_ms(_clock_ms()) for channel in outages]
         return now_ms() + min(waits, default=0)
 
 

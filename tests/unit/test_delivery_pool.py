@@ -1,4 +1,4 @@
-"""Lanes with receivers that are down: what is left, who is asked, and what a fault of ours does."""
+"""A delivery pool with receivers that are down: what remains, who is asked, and what a fault of ours does."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ def errand(order_id: int, channel: str = "email") -> DeliveryTask:
 
 
 @contextmanager
-def lanes(workers: int = 1, **channels: Box) -> Iterator[DeliveryPool]:
+def pool(workers: int = 1, **channels: Box) -> Iterator[DeliveryPool]:
     made = DeliveryPool("notification", channels, workers)
     yield made
     made.close()
@@ -67,13 +67,13 @@ def run(by: DeliveryPool, *errands: DeliveryTask) -> DeliveryResults:
 
 def test_three_failures_in_a_row_leave_the_rest_unasked_and_other_channels_go_on() -> None:
     mail, texts = Box(raising(DependencyUnavailable("down"))), Box()
-    with lanes(email=mail, text=texts) as by:
+    with pool(email=mail, text=texts) as by:
         report = run(by, *[errand(n, channel) for n in range(10) for channel in ("email", "text")])
         assert (len(mail.calls), len(texts.calls)) == (3, 10)
-        assert (offsets(report.left), len(report.done)) == ([*range(10)], 10)
-        assert (set(report.outages), report.worked) == ({"email"}, {"text"})
-        assert by.down("email")
-        assert not by.down("text")
+        assert (offsets(report.remaining), len(report.delivered)) == ([*range(10)], 10)
+        assert (set(report.outages), report.answering) == ({"email"}, {"text"})
+        assert by.is_down("email")
+        assert not by.is_down("text")
 
 
 def test_one_dropped_connection_is_no_outage_for_the_next_message() -> None:
@@ -83,48 +83,48 @@ def test_one_dropped_connection_is_no_outage_for_the_next_message() -> None:
         if failures:
             raise failures.pop()
 
-    with lanes(email=Box(do)) as by:
+    with pool(email=Box(do)) as by:
         report = run(by, errand(1), errand(2))
-        assert (offsets(report.left), report.done) == ([1], [(2, "email")])
-        assert not by.down("email")
-        assert run(by, errand(1)).done == [(1, "email")]
+        assert (offsets(report.remaining), report.delivered) == ([1], [(2, "email")])
+        assert not by.is_down("email")
+        assert run(by, errand(1)).delivered == [(1, "email")]
 
 
 def test_one_message_that_is_put_off_again_and_again_is_its_own_trouble() -> None:
-    with lanes(email=Box(raising(DeliveryDeferred("full", Position(ORDERS, 0, 1))))) as by:
+    with pool(email=Box(raising(DeliveryDeferred("full", Position(ORDERS, 0, 1))))) as by:
         for _ in range(30):
             [(_, error)] = run(by, errand(1)).failed
             assert isinstance(error, DeliveryDeferred)
 
 
 def test_ten_messages_put_off_in_a_row_are_the_receivers_trouble() -> None:
-    with lanes(email=Box(raising(DeliveryDeferred("busy", Position(ORDERS, 0, 1))))) as by:
+    with pool(email=Box(raising(DeliveryDeferred("busy", Position(ORDERS, 0, 1))))) as by:
         report = run(by, *[errand(n) for n in range(20)])
         assert len(report.failed) == 9
         assert "takes no message: busy" in str(report.outages["email"])
-        assert by.down("email")
+        assert by.is_down("email")
 
 
 def test_a_fault_of_a_channel_is_a_setback_of_its_record() -> None:
-    with lanes(email=Box(lambda offset: 1 // (offset - 3))) as by:
+    with pool(email=Box(lambda offset: 1 // (offset - 3))) as by:
         report = run(by, *[errand(n) for n in range(6)])
         [(failed, error)] = report.failed
         assert (failed.order_id, type(error)) == (3, TransientFailure)
         assert "ZeroDivisionError" in str(error)
-        assert len(report.done) == 5
+        assert len(report.delivered) == 5
 
 
 def test_a_refusal_shows_that_the_receiver_is_there() -> None:
-    with lanes(email=Box(raising(DeliveryRejected("no", Position(ORDERS, 0, 1))))) as by:
+    with pool(email=Box(raising(DeliveryRejected("no", Position(ORDERS, 0, 1))))) as by:
         report = run(by, *[errand(n) for n in range(6)])
-        assert (len(report.failed), report.worked, report.left) == (6, {"email"}, [])
+        assert (len(report.failed), report.answering, report.remaining) == (6, {"email"}, [])
 
 
 def test_nothing_is_delivered_for_records_that_are_not_ours_any_more() -> None:
     mail = Box()
-    with lanes(email=mail) as by:
+    with pool(email=mail) as by:
         report = by.run([errand(n) for n in range(6)], lambda: None, lambda where: where.offset < 2)
-        assert (mail.calls, offsets(report.left)) == ([0, 1], [2, 3, 4, 5])
+        assert (mail.calls, offsets(report.remaining)) == ([0, 1], [2, 3, 4, 5])
 
 
 def test_whoever_cuts_the_wait_short_finds_nothing_under_way() -> None:
@@ -141,17 +141,17 @@ def test_whoever_cuts_the_wait_short_finds_nothing_under_way() -> None:
         raise DependencyUnavailable("the assignment cannot begin")
 
     mail = Box(do)
-    with lanes(email=mail) as by:
+    with pool(email=mail) as by:
         with pytest.raises(DependencyUnavailable):
             by.run([errand(n) for n in range(50)], meanwhile)
         assert len(mail.calls) < 50
         done = len(mail.calls)
-        assert run(by, errand(99)).done == [(99, "email")]
+        assert run(by, errand(99)).delivered == [(99, "email")]
         assert len(mail.calls) == done + 1
 
 
 def test_what_runs_beside_gives_its_result_or_its_error_back() -> None:
-    with lanes() as by:
-        assert by.beside(lambda: 7, lambda: None) == 7
+    with pool() as by:
+        assert by.run_beside(lambda: 7, lambda: None) == 7
         with pytest.raises(ZeroDivisionError):
-            by.beside(lambda: 1 // 0, lambda: None)
+            by.run_beside(lambda: 1 // 0, lambda: None)

@@ -28,7 +28,7 @@ def test_single_failures_between_successes_leave_it_closed() -> None:
 def test_open_lets_nobody_through_until_its_time_and_then_exactly_one() -> None:
     breaker = opened(at=1_000)
     assert [breaker.admits(1_000 + wait) for wait in (0, 100, 249)] == [False] * 3
-    assert breaker.due(1_000) == 250
+    assert breaker.wait_left_ms(1_000) == 250
     assert breaker.admits(1_250)
     assert [breaker.admits(1_250 + wait) for wait in (0, 1, 10_000)] == [False] * 3
 
@@ -44,7 +44,7 @@ def test_a_probe_that_comes_through_closes_it_for_everybody() -> None:
 def test_a_probe_that_fails_opens_it_for_twice_as_long_up_to_a_bound() -> None:
     breaker, now, waits = opened(), 0, []
     for _ in range(10):
-        waits.append(breaker.due(now))
+        waits.append(breaker.wait_left_ms(now))
         now += waits[-1]
         assert breaker.admits(now)
         breaker.failed(now)
@@ -54,7 +54,7 @@ def test_a_probe_that_fails_opens_it_for_twice_as_long_up_to_a_bound() -> None:
 def test_failures_that_were_under_way_when_it_opened_change_nothing() -> None:
     breaker = opened(at=0)
     breaker.failed(200)
-    assert (breaker.due(200), breaker.opened) == (50, 1)
+    assert (breaker.wait_left_ms(200), breaker.opened) == (50, 1)
 
 
 @given(st.integers(0, 10**9))
@@ -101,7 +101,7 @@ class AnyUse(RuleBasedStateMachine):
 
     @invariant()
     def the_wait_is_bounded(self) -> None:
-        assert 0 <= self.breaker.due(self.now) <= 15_000
+        assert 0 <= self.breaker.wait_left_ms(self.now) <= 15_000
 
 
 TestAnyUse = AnyUse.TestCase
