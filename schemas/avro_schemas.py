@@ -79,13 +79,13 @@ def newest(record: type[Message]) -> Version:
 
 @cache
 def _all() -> dict[type[Message], tuple[Version, ...]]:
-    found: dict[str, list[tuple[int, str]]] = {}
+    texts: dict[str, list[tuple[int, str]]] = {}
     for path in resources.files("schemas").joinpath("avro").iterdir():
         if path.name.endswith(".avsc"):
             name, number, _ = path.name.split(".")
-            found.setdefault(name, []).append((int(number.removeprefix("v")), path.read_text("utf-8")))
+            texts.setdefault(name, []).append((int(number.removeprefix("v")), path.read_text("utf-8")))
     return {
-        record: tuple(_version(record, number, text) for number, text in sorted(found[record.__name__]))
+        record: tuple(_version(record, number, text) for number, text in sorted(texts[record.__name__]))
         for record in TYPES
     }
 

@@ -46,22 +46,23 @@ def builder_of(record: type[Message]) -> Build:
     return _build_order if record is OrderPlaced else _build_keyed(record)
 
 
-def _build_dispatch(fields: dict[str, Any], number: int, _where: Position) -> Message:
+def _build_dispatch(fields: dict[str, Any], number: int, _position: Position) -> Message:
     return DispatchProduct(number, **fields)
 
 
-def _build_order(fields: dict[str, Any], number: int, where: Position) -> Message:
-    _same(fields["order_id"], number, where)
+def _build_order(fields: dict[str, Any], number: int, position: Position) -> Message:
+    _same(fields["order_id"], number, position)
     items, shadow_of = fields["items"], fields["shadow_of"]
     if len(items) > MAX_ENTRIES or len(shadow_of) > MAX_ENTRIES:
         raise TooManyEntries(
-            f"{len(items):,} items and {len(shadow_of):,} names in shadow_of; {MAX_ENTRIES:,} are read", where
+            f"{len(items):,} items and {len(shadow_of):,} names in shadow_of; {MAX_ENTRIES:,} are read",
+            position,
         )
     fields["items"] = items = tuple([Item(**item) for item in items])
     for item in items:
         # fastavro reads an Avro int like a long; other readers, and whoever counts in 32 bits, could not.
         if item.quantity not in _INT:
-            raise MalformedBody(f"the quantity {item.quantity} is no Avro int", where)
+            raise MalformedBody(f"the quantity {item.quantity} is no Avro int", position)
     fields["shadow_of"] = tuple(shadow_of)
     return OrderPlaced(**fields)
 
@@ -69,13 +70,13 @@ def _build_order(fields: dict[str, Any], number: int, where: Position) -> Messag
 def _build_keyed(record: type[Message]) -> Build:
     name = "epoch" if record is ModeChanged else "order_id"
 
-    def build(fields: dict[str, Any], number: int, where: Position) -> Message:
-        _same(fields[name], number, where)
+    def build(fields: dict[str, Any], number: int, position: Position) -> Message:
+        _same(fields[name], number, position)
         return record(**fields)
 
     return build
 
 
-def _same(in_value: int, in_key: int, where: Position) -> None:
+def _same(in_value: int, in_key: int, position: Position) -> None:
     if in_value != in_key:
-        raise KeyMismatch(f"the key says {in_key}, the value says {in_value}", where)
+        raise KeyMismatch(f"the key says {in_key}, the value says {in_value}", position)

@@ -103,89 +103,90 @@ class Codec:
         schemaless_writer(body, writer[1], building.fields_of(message))
         return body.getvalue()
 
-    def decode(self, topic: str, key: bytes | None, value: bytes | None, where: Position) -> Message:
+    def decode(self, topic: str, key: bytes | None, value: bytes | None, position: Position) -> Message:
         """A record's key and value as a message.
 
         Args:
             topic: the catalogue topic whose records these are; a retry topic's records belong to its source.
             key: the record's key, as bytes.
             value: the record's value, as bytes.
-            where: the record's position, for the error.
+            position: the record's position, for the error.
 
         Raises:
             UndecodableMessage: one of its subclasses says what is wrong with the bytes.
             RegistryUnreachable: the schema id is new and the registry did not answer.
         """
-        number = framing.decode_key(key, where)
+        number = framing.decode_key(key, position)
         if value is None:
-            raise NullValue("the record has no value", where)
-        length = framing.header_length(value, where)
+            raise NullValue("the record has no value", position)
+        length = framing.header_length(value, position)
         header = value[:length]
         reader = self._readers.get((topic, header))
         if reader is None:
-            reader = self._readers[topic, header] = self._first_reader(topic, header, where)
-        return reader.build(_read_body(value, length, reader, where), number, where)
+            reader = self._readers[topic, header] = self._first_reader(topic, header, position)
+        return reader.build(_read_body(value, length, reader, position), number, position)
 
     def _header(self, topic: str, record: type[Message]) -> bytes:
         if self._registry is None:
             return framing.SINGLE_OBJECT_MAGIC + avro_schemas.newest(record).fingerprint
         return framing.registry_header(self._registry.id_of(topic, record))
 
-    def _first_reader(self, topic: str, header: bytes, where: Position) -> _Reader:
+    def _first_reader(self, topic: str, header: bytes, position: Position) -> _Reader:
         # A schema never changes under its id, and judging a large one takes as long as a thousand records:
         # the judgement is kept. That an id is unknown is not: it may become known.
-        words = self._useless.get((topic, header))
-        if words is not None:
-            raise UnknownType(words, where)
+        reason = self._useless.get((topic, header))
+        if reason is not None:
+            raise UnknownType(reason, position)
         try:
-            return self._reader(topic, header, where)
+            return self._reader(topic, header, position)
         except UnknownType as error:
             self._useless[topic, header] = error.what
             raise
 
-    def _reader(self, topic: str, header: bytes, where: Position) -> _Reader:
+    def _reader(self, topic: str, header: bytes, position: Position) -> _Reader:
         allowed = BY_NAME[topic].records
         if len(header) == framing.SINGLE_OBJECT_BYTES:
-            return self._ours(topic, header[2:], where)
-        schema = self._registered(framing.schema_id_of(header), where)
+            return self._ours(topic, header[2:], position)
+        schema = self._registered(framing.schema_id_of(header), position)
         name = _name_of(schema)
         for record in allowed:
             known_as = {avro_schemas.full_name(record)}
             if record is DispatchProduct:
                 known_as.add(avro_schemas.KSQL_RECORD)
             if name in known_as:
-                return _reader_of(record, schema, where)
-        raise UnknownType(f"a record of type {name}; {topic} carries {_names(allowed)}", where)
+                return _reader_of(record, schema, position)
+        raise UnknownType(f"a record of type {name}; {topic} carries {_names(allowed)}", position)
 
-    def _ours(self, topic: str, fingerprint: bytes, where: Position) -> _Reader:
+    def _ours(self, topic: str, fingerprint: bytes, position: Position) -> _Reader:
         allowed = BY_NAME[topic].records
         for record in avro_schemas.TYPES:
             for version in avro_schemas.versions(record):
                 if version.fingerprint == fingerprint:
                     if record not in allowed:
                         raise UnknownType(
-                            f"a {record.__name__} on {topic}, which carries {_names(allowed)}", where
+                            f"a {record.__name__} on {topic}, which carries {_names(allowed)}", position
                         )
-                    return _reader_of(record, json.loads(version.text), where)
-        raise UnknownFingerprint(f"no schema of ours has the fingerprint {fingerprint.hex()}", where)
+                    return _reader_of(record, json.loads(version.text), position)
+        raise UnknownFingerprint(f"no schema of ours has the fingerprint {fingerprint.hex()}", position)
 
-    def _registered(self, schema_id: int, where: Position) -> Any:
+    def _registered(self, schema_id: int, position: Position) -> Any:
         if self._registry is None:
             raise NoRegistry(
-                f"schema id {schema_id}, and no registry is configured to ask (--schema-registry-url)", where
+                f"schema id {schema_id}, and no registry is configured to ask (--schema-registry-url)",
+                position,
             )
         text = self._registry.schema_of(schema_id)
         if text is None:
-            raise UnknownSchemaId(f"the registry has no schema with id {schema_id}", where)
+            raise UnknownSchemaId(f"the registry has no schema with id {schema_id}", position)
         if len(text) > foreign.MAX_TEXT:
-            raise UnknownType(f"schema id {schema_id} has {len(text):,} characters", where)
+            raise UnknownType(f"schema id {schema_id} has {len(text):,} characters", position)
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise UnknownType(f"schema id {schema_id} is not an Avro schema", where) from error
+            raise UnknownType(f"schema id {schema_id} is not an Avro schema", position) from error
 
 
-def _read_body(value: bytes, start: int, reader: _Reader, where: Position) -> dict[str, Any]:
+def _read_body(value: bytes, start: int, reader: _Reader, position: Position) -> dict[str, Any]:
     body = BytesIO(value)
     body.seek(start)
     try:
@@ -196,28 +197,28 @@ def _read_body(value: bytes, start: int, reader: _Reader, where: Position) -> di
             body.seek(start)
             fields = schemaless_reader(body, reader.writer, reader.resolve)
     except SchemaResolutionError as error:
-        raise UnknownType(f"its writer's schema does not fit ours: {_brief(error)}", where) from error
+        raise UnknownType(f"its writer's schema does not fit ours: {_brief(error)}", position) from error
     except (EOFError, *_BROKEN) as error:
         # Inside a number fastavro runs into the end with an IndexError; the number's last byte says so.
         cut = isinstance(error, IndexError) and body.tell() == len(value) and value[-1] > _LAST_OF_NUMBER
         if cut or isinstance(error, EOFError):
             raise TruncatedBody(
-                f"the body ends after {len(value) - start} bytes, its schema does not", where
+                f"the body ends after {len(value) - start} bytes, its schema does not", position
             ) from error
         raise MalformedBody(
-            f"the body breaks its schema ({type(error).__name__}: {_brief(error)})", where
+            f"the body breaks its schema ({type(error).__name__}: {_brief(error)})", position
         ) from error
     if body.tell() != len(value):
-        raise TrailingBytes(f"{len(value) - body.tell()} bytes are left over after the body", where)
+        raise TrailingBytes(f"{len(value) - body.tell()} bytes are left over after the body", position)
     return fields  # type: ignore[no-any-return]  # a record schema always gives a dict
 
 
-def _reader_of(record: type[Message], schema: Any, where: Position) -> _Reader:
+def _reader_of(record: type[Message], schema: Any, position: Position) -> _Reader:
     try:
         writer = avro_schemas.parse(schema)
         foreign.check(writer)
     except (SchemaParseException, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise UnknownType(f"its writer's schema cannot be used: {_brief(error)}", where) from error
+        raise UnknownType(f"its writer's schema cannot be used: {_brief(error)}", position) from error
     newest = avro_schemas.newest(record).parsed
     # Resolution costs time on every record; the same schema needs none.
     return _Reader(writer, None if writer == newest else newest, building.builder_of(record))

@@ -100,8 +100,8 @@ def decides(headers: Headers, topic: str) -> tuple[int, int] | None:
         headers: of a record on a retry topic; anybody may have written it.
         topic: the dead-letter topic that this retry topic belongs to: no other's letters are decided here.
     """
-    found = _POSITION.match(_text(dict(headers).get(REDRIVE_OF)) or "")
-    return (int(found[2]), int(found[3])) if found is not None and found[1] == topic else None
+    named = _POSITION.match(_text(dict(headers).get(REDRIVE_OF)) or "")
+    return (int(named[2]), int(named[3])) if named is not None and named[1] == topic else None
 
 
 def parse(headers: Headers, at: int) -> Decision:
@@ -111,14 +111,14 @@ def parse(headers: Headers, at: int) -> Decision:
         headers: of the record.
         at: its timestamp, ms UTC.
     """
-    found = dict(headers)
-    gone = is_discard(headers)
+    values = dict(headers)
+    is_discarded = is_discard(headers)
     return Decision(
-        "discarded" if gone else "redriven",
-        _text(found.get(DISCARD_BY if gone else REDRIVE_BY)),
-        _text(found.get(DISCARD_WHY if gone else REDRIVE_WHY)),
+        "discarded" if is_discarded else "redriven",
+        _text(values.get(DISCARD_BY if is_discarded else REDRIVE_BY)),
+        _text(values.get(DISCARD_WHY if is_discarded else REDRIVE_WHY)),
         at,
-        _text(found.get(REDRIVE_ID)),
+        _text(values.get(REDRIVE_ID)),
     )
 
 

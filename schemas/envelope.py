@@ -76,22 +76,22 @@ def to_headers(envelope: Envelope, *, record: str, source: str, at: str) -> list
     return headers
 
 
-def from_headers(headers: Headers | None, *, order_id: int, where: Position) -> Envelope:
+def from_headers(headers: Headers | None, *, order_id: int, position: Position) -> Envelope:
     """Read an envelope; what is missing or unusable is derived (design §5).
 
     Args:
         headers: as the client hands them over; of a doubled name the last counts, as in Kafka's own
             `Headers.lastHeader`.
         order_id: the record's key; names the correlation where the record does not.
-        where: the record's position; names the message where the record does not.
+        position: the record's position; names the message where the record does not.
     """
-    found = dict(headers) if headers else {}
-    expiry = _text(found.get("ce_expirytime"))
-    trace = _text(found.get("traceparent"))
+    values = dict(headers) if headers else {}
+    expiry = _text(values.get("ce_expirytime"))
+    trace = _text(values.get("traceparent"))
     return Envelope(
-        message_id=_text(found.get("ce_id")) or str(where),
-        correlation_id=_text(found.get("ce_correlationid")) or f"order-{order_id}",
-        causation_id=_text(found.get("ce_causationid")),
+        message_id=_text(values.get("ce_id")) or str(position),
+        correlation_id=_text(values.get("ce_correlationid")) or f"order-{order_id}",
+        causation_id=_text(values.get("ce_causationid")),
         expires_at=_time(expiry) if expiry else None,
         traceparent=trace if trace and _TRACEPARENT.match(trace) else None,
     )

@@ -79,13 +79,13 @@ class RecordError(CommandEventError):
 
     Args:
         what: the fault, without the position.
-        where: the record's position; kept as `where` and put in front of the message.
+        position: of the record; kept as `position` and put in front of the message.
     """
 
-    def __init__(self, what: str, where: Position) -> None:
-        super().__init__(f"{where}: {what}")
+    def __init__(self, what: str, position: Position) -> None:
+        super().__init__(f"{position}: {what}")
         self.what = what
-        self.where = where
+        self.position = position
 
 
 class UndecodableMessage(RecordError):

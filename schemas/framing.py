@@ -26,7 +26,7 @@ def encode_key(number: int) -> bytes:
     return _LONG.pack(number)
 
 
-def decode_key(key: bytes | None, where: Position) -> int:
+def decode_key(key: bytes | None, position: Position) -> int:
     """Read a Long key.
 
     Raises:
@@ -34,9 +34,9 @@ def decode_key(key: bytes | None, where: Position) -> int:
         WrongKeyLength: it is not eight bytes long.
     """
     if key is None:
-        raise NullKey("the record has no key, so it names no order", where)
+        raise NullKey("the record has no key, so it names no order", position)
     if len(key) != _LONG.size:
-        raise WrongKeyLength(f"the key has {len(key)} bytes, a Long key has 8", where)
+        raise WrongKeyLength(f"the key has {len(key)} bytes, a Long key has 8", position)
     number: int = _LONG.unpack(key)[0]
     return number
 
@@ -50,7 +50,7 @@ def registry_header(schema_id: int) -> bytes:
     return _REGISTRY.pack(REGISTRY_MAGIC, schema_id)
 
 
-def header_length(value: bytes, where: Position) -> int:
+def header_length(value: bytes, position: Position) -> int:
     """How many bytes the frame takes before the body.
 
     Returns:
@@ -66,7 +66,7 @@ def header_length(value: bytes, where: Position) -> int:
     shown = value[:2].hex(" ") or "nothing"
     raise UnknownFraming(
         f"{len(value)} bytes that begin with {shown}: neither 00 and a schema id nor c3 01 and a fingerprint",
-        where,
+        position,
     )
 
 

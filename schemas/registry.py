@@ -65,10 +65,10 @@ class Registry:
         if schema_id > _MAX_ID:
             # Registries count in Java's int: no such id was ever given out, and asking ends in a bare 404.
             return None
-        found = self._ask(f"schema id {schema_id}", lambda: self._client.get_schema(schema_id))
-        if found is not None and not found.schema_str:
+        schema = self._ask(f"schema id {schema_id}", lambda: self._client.get_schema(schema_id))
+        if schema is not None and not schema.schema_str:
             raise self._down(ValueError(f"it knows schema id {schema_id} and shows no schema"))
-        return None if found is None else found.schema_str
+        return None if schema is None else schema.schema_str
 
     def id_of(self, topic: str, record: type[Message]) -> int:
         """The id of our newest schema of a record, under a topic's subject.
@@ -78,16 +78,16 @@ class Registry:
             TopicMissing: the schema is not registered there.
         """
         name = subject(topic, record)
-        found = self._ask(
+        registered = self._ask(
             name, lambda: self._client.lookup_schema(name, _schema(avro_schemas.newest(record)))
         )
-        if found is None:
+        if registered is None:
             raise TopicMissing(
                 f"the registry at {self._url} has no schema for {name}; `cev topics create` registers it"
             )
-        if found.schema_id is None:
+        if registered.schema_id is None:
             raise self._down(ValueError(f"it knows {name} and names no id"))
-        return found.schema_id
+        return registered.schema_id
 
     def register(self, topic: str, record: type[Message]) -> int:
         """Register every version of a record under a topic, oldest first, as FULL_TRANSITIVE.

@@ -46,7 +46,7 @@ def decoded(
             items.append(_failed(record, error))
             continue
         order_id: int = message[0]  # the first field of every message is what its key says
-        envelope = from_headers(record.headers, order_id=order_id, where=where)
+        envelope = from_headers(record.headers, order_id=order_id, position=where)
         items.append(Decoded(record, order_id, message, envelope))
     items += [_undelivered(where, words) for where, words in broken]
     return items

@@ -133,7 +133,7 @@ def test_a_message_that_is_refused_for_good_is_blamed_with_its_position(bench: B
     bench.refuse()
     with pytest.raises(DeliveryRejected, match=r"orders:1:2: .*ada@customers\.example") as told:
         bench.channel.deliver(LETTER, "notification/7/email", WHERE)
-    assert told.value.where == WHERE
+    assert told.value.position == WHERE
     assert bench.ids() == []
 
 

@@ -60,7 +60,7 @@ class Bench:
     def _ends(self, record: ConsumerRecord) -> Iterator[str]:
         where = record.position
         message = self._codec.decode(record.source, record.key, record.value, where)
-        envelope = from_headers(record.headers, order_id=message[0], where=where)
+        envelope = from_headers(record.headers, order_id=message[0], position=where)
         item = Decoded(record, message[0], message, envelope)
         plan = decide([item], self._known, {}, context(), self._policy)
         assert not plan.setbacks, plan.setbacks

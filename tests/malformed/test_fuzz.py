@@ -128,7 +128,7 @@ HEADERS = st.lists(st.tuples(NAMES, HEADER_VALUES), max_size=12)
 def test_any_headers_are_an_envelope_of_short_printable_text(
     headers: list[tuple[str, bytes | None]], order_id: int
 ) -> None:
-    found = from_headers(headers, order_id=order_id, where=WHERE)
+    found = from_headers(headers, order_id=order_id, position=WHERE)
     assert isinstance(found, Envelope)
     for each in (found.message_id, found.correlation_id, found.causation_id, found.traceparent):
         assert each is None or (each.isprintable() and 0 < len(each) <= MAX_ID)

@@ -71,7 +71,7 @@ def test_shadow_mode_writes_both_and_the_fact_says_that_the_command_decides() ->
 
 
 def test_both_records_of_a_shadow_order_share_correlation_and_trace_but_no_id() -> None:
-    command, fact = (from_headers(r.headers, order_id=12004, where=WHERE) for r in placed(Mode.SHADOW))
+    command, fact = (from_headers(r.headers, order_id=12004, position=WHERE) for r in placed(Mode.SHADOW))
     assert command.correlation_id == fact.correlation_id == "order-12004"
     assert command.traceparent == fact.traceparent
     assert command.traceparent is not None

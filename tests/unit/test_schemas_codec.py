@@ -225,7 +225,7 @@ def test_each_fault_has_its_own_error_that_says_what_and_where(
     with pytest.raises(UndecodableMessage) as caught:
         Codec().decode(topic, key, value, where)
     assert type(caught.value) is wanted
-    assert caught.value.where == where
+    assert caught.value.position == where
     assert not caught.value.retriable
     assert words in caught.value.what
     assert str(caught.value) == f"{topic}:5:77: {caught.value.what}"

@@ -23,7 +23,7 @@ PARENTS = st.from_regex(r"[0-9a-e]{2}-[1-9a-f][0-9a-f]{31}-[1-9a-f][0-9a-f]{15}-
 
 
 def read(*headers: tuple[str, str | bytes | None]) -> Envelope:
-    return from_headers(headers, order_id=12001, where=WHERE)
+    return from_headers(headers, order_id=12001, position=WHERE)
 
 
 def on_the_wire(headers: list[tuple[str, str]]) -> list[tuple[str, str | bytes | None]]:
@@ -77,17 +77,17 @@ def test_extension_names_are_lower_case_letters_and_digits() -> None:
 )
 def test_an_envelope_comes_back_as_it_was(sent: Envelope) -> None:
     headers = on_the_wire(to_headers(sent, record="OrderPlaced", source="cli", at=AT))
-    assert from_headers(headers, order_id=1, where=WHERE) == sent
+    assert from_headers(headers, order_id=1, position=WHERE) == sent
 
 
 @pytest.mark.parametrize("headers", [None, [], [("other", b"x")], [("ce_id", None)], [("ce_id", b"")]])
 def test_without_headers_the_ids_are_derived(headers: list[tuple[str, str | bytes | None]] | None) -> None:
-    assert from_headers(headers, order_id=12001, where=WHERE) == DERIVED
+    assert from_headers(headers, order_id=12001, position=WHERE) == DERIVED
 
 
 def test_derived_ids_differ_by_position_and_agree_by_order() -> None:
-    one = from_headers(None, order_id=-(2**63), where=Position("orders", 0, 1))
-    other = from_headers(None, order_id=-(2**63), where=Position("dispatch_products", 0, 1))
+    one = from_headers(None, order_id=-(2**63), position=Position("orders", 0, 1))
+    other = from_headers(None, order_id=-(2**63), position=Position("dispatch_products", 0, 1))
     assert one.message_id != other.message_id
     assert one.correlation_id == other.correlation_id == "order--9223372036854775808"
 
@@ -242,9 +242,9 @@ VALUES = (
 def test_reading_never_fails_and_what_it_gives_can_be_sent_on(
     headers: list[tuple[str, str | bytes | None]], order_id: int
 ) -> None:
-    found = from_headers(headers, order_id=order_id, where=WHERE)
+    found = from_headers(headers, order_id=order_id, position=WHERE)
     written = on_the_wire(to_headers(found, record="X", source="s", at=AT))
-    again = from_headers(written, order_id=order_id, where=WHERE)
+    again = from_headers(written, order_id=order_id, position=WHERE)
     assert again._replace(expires_at=None) == found._replace(expires_at=None)
     if found.expires_at is not None:
         assert again.expires_at == parse_rfc3339(rfc3339(found.expires_at))

@@ -43,7 +43,7 @@ def test_the_picture_at_the_head_of_the_module_shows_every_error(each: type[Comm
 def test_a_bad_record_is_found_again_by_its_message(each: type[RecordError]) -> None:
     error = each("it is broken", Position("orders", 5, 77))
     assert str(error) == "orders:5:77: it is broken"
-    assert (error.what, error.where) == ("it is broken", Position("orders", 5, 77))
+    assert (error.what, error.position) == ("it is broken", Position("orders", 5, 77))
 
 
 def test_bytes_that_can_never_be_read_are_told_from_records_that_can() -> None:
