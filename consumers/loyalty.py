@@ -1,4 +1,4 @@
-"""Loyalty: one point per whole unit of currency spent, for customers who told us who they are.
+"""Loyalty: one point per whole unit of currency spent, for orders that name a customer.
 
 reads   orders (fact)
 writes  nothing
@@ -21,7 +21,7 @@ def react(message: OrderPlaced, context: Context) -> list[Fact]:
     """Grant points to the order's customer; an anonymous order earns none."""
     if message.customer is not None:
         spent = sum(item.quantity * item.unit_price_cents for item in message.items)
-        earned = {"customer": message.customer, "points": spent // CENTS_PER_POINT}
-        text = json.dumps(earned, ensure_ascii=False)
+        grant = {"customer": message.customer, "points": spent // CENTS_PER_POINT}
+        text = json.dumps(grant, ensure_ascii=False)
         context.record(Effect("points", "granted", input=text, detail=text))
     return []

@@ -15,7 +15,7 @@ CHANNELS = ("email", "text")
 
 
 def react(message: OrderPlaced, context: Context) -> list[Fact]:
-    """Intend one delivery per way to reach the customer; an order may name none."""
+    """Intend one delivery per channel that the order names a recipient for; it may name none."""
     stale = message.placed_at < context.first_start_at - context.notify_max_age_ms
     for channel, recipient in (("email", message.email), ("text", message.phone)):
         if not recipient:
@@ -23,8 +23,8 @@ def react(message: OrderPlaced, context: Context) -> list[Fact]:
         if stale:
             context.record(Effect(channel, "skipped", input=recipient))
         else:
-            letter = Delivery(channel, recipient, f"Your order {message.order_id}", _body(message))
-            context.record(Effect(channel, "intended", input=recipient, delivery=letter))
+            delivery = Delivery(channel, recipient, f"Your order {message.order_id}", _body(message))
+            context.record(Effect(channel, "intended", input=recipient, delivery=delivery))
     return []
 
 
@@ -33,17 +33,8 @@ def _body(message: OrderPlaced) -> str:
         f"{item.quantity:>4} x {item.product}  {_money(item)} {message.currency}" for item in message.items
     ]
     greeting = f"Hello {message.customer}," if message.customer else "Hello,"
-    return "\n".join(
-        [
-            greeting,
-            "",
-            f"we have your order {message.order_id}.",
-            *lines,
-            "",
-            f"It goes to: {message.address}",
-            "",
-        ]
-    )
+    intro, address = f"we have your order {message.order_id}.", f"It goes to: {message.address}"
+    return "\n".join([greeting, "", intro, *lines, "", address, ""])
 
 
 def _money(item: Item) -> str:

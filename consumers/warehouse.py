@@ -1,6 +1,6 @@
-"""Warehouse: dispatch an order, whether we were told to or heard of it.
+"""Warehouse: dispatch an order, on a command or on the fact that it was placed.
 
-reads   dispatch_products (command, we own it), orders (fact)
+reads   dispatch_products (command, owned by this group), orders (fact)
 writes  dispatch_results
 
 New reaction? Copy a file like this, edit the names, add a line to registry.py, write its test.

@@ -23,11 +23,11 @@ _DOMAIN = "command-event.invalid"
 _TRANSIENT, _PERMANENT = 400, 500
 _CLOSING = 421
 _TOO_LARGE = 552
-_DRAFT_S = 36 * 3600
-"""Age at which a maildir's drafts are given up (maildir(5))."""
+_UNFINISHED_S = 36 * 3600
+"""Age at which an unfinished file in a maildir's `tmp` may be removed (maildir(5))."""
 _MAX_ADDRESS = 320
 """RFC 5321 §4.5.3.1: 64 for the local part, 255 for the domain. The standard library's parser needs time that
-grows with the square of an address's length: a long one would stop the group."""
+grows with the square of an address's length: a long one would block the group."""
 _URL_FORM = "smtp_url must be smtp://[user:password@]host[:port] or smtps://…"
 
 
@@ -54,35 +54,35 @@ class SmtpMail:
         self._password = unquote(parts.password or "")
         self._sender = sender
         self._local = threading.local()
-        self._open: list[smtplib.SMTP] = []
+        self._connections: list[smtplib.SMTP] = []
 
     @property
     def describe(self) -> str:
         """What a person reads in the start line."""
         return f"smtp {self._host}:{self._port}"
 
-    def deliver(self, delivery: Delivery, key: str, where: Position) -> None:
+    def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
         """Send a mail; see `Channel.deliver`."""
-        letter = _letter(delivery, key, self._sender, where)
+        message = _message(delivery, key, self._sender, position)
         connection = self._connection()
         try:
-            connection.send_message(letter)
+            connection.send_message(message)
         except (OSError, smtplib.SMTPException) as error:
-            self._forget()
-            if _refused(error):
+            self._drop_connection()
+            if _is_rejected(error):
                 raise DeliveryRejected(
-                    f"the mail server refuses mail to {delivery.recipient}: {error}", where
+                    f"the mail server refuses mail to {delivery.recipient}: {error}", position
                 ) from error
-            if _put_off(error):
+            if _is_deferred(error):
                 raise DeliveryDeferred(
-                    f"the mail server wants mail to {delivery.recipient} later: {error}", where
+                    f"the mail server wants mail to {delivery.recipient} later: {error}", position
                 ) from error
             raise self._down(error) from error
 
     def close(self) -> None:
-        """Close every lane's connection."""
-        while self._open:
-            self._open.pop().close()
+        """Close the connections of all workers."""
+        while self._connections:
+            self._connections.pop().close()
 
     def _down(self, error: Exception) -> DependencyUnavailable:
         return DependencyUnavailable(
@@ -95,10 +95,10 @@ class SmtpMail:
             try:
                 connection = self._connect()
             except (OSError, smtplib.SMTPException) as error:
-                # Also a login that is refused or not offered: our set-up is at fault, never the mail.
+                # Also a login that is refused or not offered: the configuration is at fault, never the mail.
                 raise self._down(error) from error
             self._local.connection = connection
-            self._open.append(connection)
+            self._connections.append(connection)
         return connection
 
     def _connect(self) -> smtplib.SMTP:
@@ -120,34 +120,34 @@ class SmtpMail:
             raise
         return connection
 
-    def _forget(self) -> None:
+    def _drop_connection(self) -> None:
         connection: smtplib.SMTP | None = getattr(self._local, "connection", None)
         self._local.connection = None
         if connection is not None:
             connection.close()
-            if connection in self._open:
-                self._open.remove(connection)
+            if connection in self._connections:
+                self._connections.remove(connection)
 
 
-def _refused(error: Exception) -> bool:
-    """Whether a mail will never be taken: the fault is its own, not ours or the weather's."""
+def _is_rejected(error: Exception) -> bool:
+    """Whether a mail will never be taken: the mail is at fault, not the configuration or the moment."""
     match error:
         case smtplib.SMTPRecipientsRefused():
             return all(code >= _PERMANENT for code, _ in error.recipients.values())
         case smtplib.SMTPSenderRefused():
-            # RFC 5321 §4.2.3: about the sender, hence our set-up; 552 is the size, told at MAIL FROM.
+            # RFC 5321 §4.2.3: about the sender, hence the configuration; 552 is the size, known at MAIL FROM.
             return error.smtp_code == _TOO_LARGE
         case smtplib.SMTPDataError():
             return error.smtp_code >= _PERMANENT
-    # SMTPUTF8: the address needs what this server has not.
+    # The address needs SMTPUTF8, which this server does not offer.
     return isinstance(error, smtplib.SMTPNotSupportedError)
 
 
-def _put_off(error: Exception) -> bool:
+def _is_deferred(error: Exception) -> bool:
     """Whether the server answers, and wants this very mail later (RFC 5321 §4.2.1, 4yz).
 
-    What it says of our sender is about our set-up, whichever mail it is; 421 is about the whole service
-    (§3.8), wherever it is said.
+    An answer about the sender is about the configuration, whichever mail it is; 421 is about the whole
+    service (§3.8), in answer to any command.
     """
     match error:
         case smtplib.SMTPRecipientsRefused():
@@ -160,7 +160,7 @@ def _put_off(error: Exception) -> bool:
 
 
 class Maildir:
-    """A maildir: one file a mail, named by its effect key, so a mail delivered twice is one file.
+    """A maildir: one file per mail, named by its effect key, so a mail delivered twice is one file.
 
     Args:
         folder: created with its `tmp`, `new` and `cur` (maildir(5)).
@@ -172,32 +172,33 @@ class Maildir:
         self._sender = sender
         for name in ("tmp", "new", "cur"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        self._tidy(folder / "tmp", time.time() - _DRAFT_S)
+        self._remove_unfinished(folder / "tmp", time.time() - _UNFINISHED_S)
 
-    def _tidy(self, drafts: Path, before: float) -> None:
-        """Remove what killed processes left half-written; whoever reads maildirs does the same."""
-        for draft in drafts.iterdir():
+    def _remove_unfinished(self, folder: Path, before: float) -> None:
+        """Remove files that killed processes left unfinished; every reader of maildirs does the same."""
+        for path in folder.iterdir():
             with suppress(OSError):
-                if draft.stat().st_mtime < before:
-                    draft.unlink()
+                if path.stat().st_mtime < before:
+                    path.unlink()
 
     @property
     def describe(self) -> str:
         """What a person reads in the start line."""
         return f"maildir {self._folder}"
 
-    def deliver(self, delivery: Delivery, key: str, where: Position) -> None:
+    def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
         """Write a mail's file; see `Channel.deliver`."""
-        letter = _letter(delivery, key, self._sender, where)
+        message = _message(delivery, key, self._sender, position)
         name = key.replace("/", ".")
-        # A zombie and its heir may write the same mail at once: each has a draft of its own (maildir(5)).
-        draft = self._folder / "tmp" / f"{name}.{os.getpid()}.{threading.get_ident()}"
+        # A fenced process and its successor may write the same mail at once: each has a temporary file of its
+        # own (maildir(5)).
+        unfinished = self._folder / "tmp" / f"{name}.{os.getpid()}.{threading.get_ident()}"
         try:
-            with draft.open("wb") as file:
-                file.write(bytes(letter))
+            with unfinished.open("wb") as file:
+                file.write(bytes(message))
                 file.flush()
                 os.fsync(file.fileno())
-            draft.replace(self._folder / "new" / name)
+            unfinished.replace(self._folder / "new" / name)
         except OSError as error:
             raise DependencyUnavailable(
                 f"the maildir {self._folder} cannot be written: {error.strerror}"
@@ -207,29 +208,29 @@ class Maildir:
         """Nothing is open between two mails."""
 
 
-def _letter(delivery: Delivery, key: str, sender: str, where: Position) -> EmailMessage:
-    letter = EmailMessage()
+def _message(delivery: Delivery, key: str, sender: str, position: Position) -> EmailMessage:
+    message = EmailMessage()
     try:
-        letter["From"] = sender
-        letter["To"] = _one_address(delivery.recipient)
-        letter["Subject"] = delivery.subject
-        letter["Date"] = formatdate()
-        letter["Message-ID"] = f"<{key.replace('/', '.')}@{_DOMAIN}>"
-        letter.set_content(delivery.text)
-        letter.as_bytes()
+        message["From"] = sender
+        message["To"] = _one_address(delivery.recipient)
+        message["Subject"] = delivery.subject
+        message["Date"] = formatdate()
+        message["Message-ID"] = f"<{key.replace('/', '.')}@{_DOMAIN}>"
+        message.set_content(delivery.text)
+        message.as_bytes()
     except Exception as error:
-        # The standard library's address parser fails at hostile text in any way: with an AttributeError at a
-        # domain that is an open bracket. None of them may stop the group.
+        # The standard library's address parser fails at malformed text in many ways: with an AttributeError
+        # at a domain that is an open bracket, for one. None of them may stop the group.
         raise DeliveryRejected(
-            f"no mail can be written to {delivery.recipient[:_MAX_ADDRESS]!r}: {error}", where
+            f"no mail can be written to {delivery.recipient[:_MAX_ADDRESS]!r}: {error}", position
         ) from error
-    return letter
+    return message
 
 
 def _one_address(recipient: str) -> Address:
     if len(recipient) > _MAX_ADDRESS:
         raise ValueError(f"an address has at most {_MAX_ADDRESS} characters, this one {len(recipient)}")
-    # A fact that others wrote is unchecked: a list or a header line in it must not reach other people.
+    # A fact from another writer is unchecked: a list or a header line in it must not reach other people.
     address = Address(addr_spec=recipient)
     if not address.domain:
         raise ValueError("it is no address")

@@ -14,11 +14,12 @@ from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavail
 from schemas.times import now_ms, rfc3339
 
 _TIMEOUT_S = 10.0
-# RFC 9110 §15.5: these tell about our set-up; any other 4xx is about the message itself, now or for good.
-_OUR_SET_UP = (401, 402, 403, 404, 405, 407, 421, 426)
+# RFC 9110 §15.5: these are about the configuration; any other 4xx is about the message itself, for now or for
+# good.
+_CONFIGURATION = (401, 402, 403, 404, 405, 407, 421, 426)
 # About this request at this moment: it took too long (408), came too early (425, RFC 8470), was one too many
-# (429, RFC 6585), or made the gateway itself stumble (500).
-_LATER = (408, 425, 429, 500)
+# (429, RFC 6585), or made the gateway itself fail (500).
+_DEFERRED = (408, 425, 429, 500)
 
 
 class HttpText:
@@ -43,27 +44,28 @@ class HttpText:
         """What a person reads in the start line."""
         return f"gateway {self._url.copy_with(userinfo=b'')}"
 
-    def deliver(self, delivery: Delivery, key: str, where: Position) -> None:
+    def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
         """Post a text; see `Channel.deliver`."""
         message = {"id": key, "to": delivery.recipient, "text": delivery.subject}
         try:
-            answer = self._client.post(self._url, json=message, headers={"Idempotency-Key": key})
+            response = self._client.post(self._url, json=message, headers={"Idempotency-Key": key})
         except httpx.HTTPError as error:
             raise DependencyUnavailable(
                 f"the text gateway {self._url.host} does not answer: {error}"
             ) from error
-        if answer.is_success:
+        if response.is_success:
             return
-        if answer.status_code in _LATER:
+        if response.status_code in _DEFERRED:
             raise DeliveryDeferred(
-                f"the text gateway wants a text to {delivery.recipient} later: HTTP {answer.status_code}",
-                where,
+                f"the text gateway wants a text to {delivery.recipient} later: HTTP {response.status_code}",
+                position,
             )
-        if answer.is_client_error and answer.status_code not in _OUR_SET_UP:
+        if response.is_client_error and response.status_code not in _CONFIGURATION:
             raise DeliveryRejected(
-                f"the text gateway refuses a text to {delivery.recipient}: HTTP {answer.status_code}", where
+                f"the text gateway refuses a text to {delivery.recipient}: HTTP {response.status_code}",
+                position,
             )
-        raise DependencyUnavailable(f"the text gateway {self._url.host} answers HTTP {answer.status_code}")
+        raise DependencyUnavailable(f"the text gateway {self._url.host} answers HTTP {response.status_code}")
 
     def close(self) -> None:
         """Close the connections."""
@@ -86,13 +88,13 @@ class JsonLinesText:
         """What a person reads in the start line."""
         return f"file {self._path}"
 
-    def deliver(self, delivery: Delivery, key: str, where: Position) -> None:
+    def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
         """Append a line; see `Channel.deliver`."""
-        del where
+        del position
         line = {"id": key, "to": delivery.recipient, "text": delivery.subject, "at": rfc3339(now_ms())}
         data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
         try:
-            # One write of an append-only descriptor: lines of several lanes do not mix.
+            # One write on an append-only descriptor: lines of several workers do not mix.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 written = os.write(descriptor, data)

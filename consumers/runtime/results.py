@@ -1,6 +1,6 @@
-"""Result records: a fact that answers a message, as bytes and headers.
+"""Result records: a fact that answers a message, as bytes and headers; pure.
 
-Pure. The message id is made of the effect key, so the same result sent again has the same `ce_id`.
+The message id is the effect key, so the same result sent again has the same `ce_id`.
 """
 
 from dataclasses import dataclass
@@ -20,33 +20,36 @@ class ResultRenderer:
     """Renders the facts that one reaction returns.
 
     Attributes:
-        reaction: who answers; its `writes` decides the topic.
+        reaction: the reaction; its `writes` decides the topic.
         codec: encodes the values.
-        at: the batch's time as RFC 3339 text, set once a batch.
+        at: the batch's time as RFC 3339 text, set once per batch.
     """
 
     reaction: Reaction
     codec: Codec
     at: str = ""
 
-    def render(self, fact: Fact, item: Decoded) -> ProducerRecord:
+    def render(self, fact: Fact, message: Decoded) -> ProducerRecord:
         """The record of a fact that answers a message.
 
+        Args:
+            fact: what the reaction returned.
+            message: what it answers, decoded.
+
         Raises:
-            BrokenReaction: the reaction does not say that it writes such facts.
+            BrokenReaction: no topic in the reaction's `writes` carries such facts.
             RegistryUnreachable: the registry did not answer; nothing was decided.
         """
-        kind = type(fact)
-        topic = next((name for name in self.reaction.writes if kind in BY_NAME[name].records), None)
+        fact_type = type(fact)
+        topic = next((name for name in self.reaction.writes if fact_type in BY_NAME[name].records), None)
         if topic is None:
-            raise BrokenReaction(
-                f"{self.reaction.name} returned a {kind.__name__}, which no topic in its `writes` carries"
-            )
+            name = f"{self.reaction.name} returned a {fact_type.__name__}"
+            raise BrokenReaction(f"{name}, which no topic in its `writes` carries")
         envelope = Envelope(
-            message_id=f"{self.reaction.name}/{item.order_id}/{kind.__name__}",
-            correlation_id=item.envelope.correlation_id,
-            causation_id=item.envelope.message_id,
-            traceparent=child_traceparent(item.envelope.traceparent),
+            message_id=f"{self.reaction.name}/{message.order_id}/{fact_type.__name__}",
+            correlation_id=message.envelope.correlation_id,
+            causation_id=message.envelope.message_id,
+            traceparent=child_traceparent(message.envelope.traceparent),
         )
-        headers = to_headers(envelope, record=kind.__name__, source=self.reaction.name, at=self.at)
-        return ProducerRecord(topic, encode_key(item.order_id), self.codec.encode(topic, fact), [*headers])
+        headers = to_headers(envelope, record=fact_type.__name__, source=self.reaction.name, at=self.at)
+        return ProducerRecord(topic, encode_key(message.order_id), self.codec.encode(topic, fact), [*headers])
