@@ -8,7 +8,7 @@ from cli import output, tables
 from cli.common import AppContext, command, world
 from cli.progress import progress
 from consumers.registry import all_topics
-from operations.cleaning.clean import Clean, Cleaned
+from operations.cleaning.clean import CleanedTopic, CleaningRun
 from operations.cleaning.plan import reasons
 from operations.topics import provision
 from operations.topics.provision import CreationResult, TopicDescription
@@ -88,7 +88,7 @@ def describe(
     as_json: output.JsonFlag = False,
 ) -> None:
     """Describe one topic: what it is for, and how the cluster has it."""
-    topic = provision.named(all_topics(), name)
+    topic = provision.find_topic(all_topics(), name)
     [each] = provision.describe(world(ctx).cluster, [topic])
     if as_json:
         output.emit(_fields(each) | _details(each))
@@ -129,7 +129,7 @@ def clean(
     """
     here = world(ctx)
     before = now_ms() - int(here.settings.clean_after_d * _DAY_MS)
-    run = Clean(here.cluster, all_topics(), before=before, dry_run=dry_run)
+    run = CleaningRun(here.cluster, all_topics(), before=before, dry_run=dry_run)
     with progress("looking" if dry_run else "cleaning", lambda: run.total, lambda: run.walked):
         cleaned = run.run()
     if as_json:
@@ -145,7 +145,7 @@ def clean(
         _print_cleaned(cleaned, before, dry_run=dry_run)
 
 
-def _print_cleaned(cleaned: list[Cleaned], before: int, *, dry_run: bool) -> None:
+def _print_cleaned(cleaned: list[CleanedTopic], before: int, *, dry_run: bool) -> None:
     word = "would delete" if dry_run else "deleted"
     sheet = output.table("topic", word, "left", "because", right=(word, "left"))
     shown = [each for each in cleaned if each.deleted or each.left]
@@ -160,7 +160,7 @@ def _print_cleaned(cleaned: list[Cleaned], before: int, *, dry_run: bool) -> Non
     output.log.print(f"the limit is {rfc3339(before)}{note}", style="dim")
 
 
-def _cleaned(each: Cleaned) -> dict[str, Any]:
+def _cleaned(each: CleanedTopic) -> dict[str, Any]:
     return {
         "name": each.topic.name,
         "kind": each.topic.kind.value,

@@ -120,14 +120,14 @@ class Admin:
                 raise unreachable(self.cluster.bootstrap, self.timeout_s) from error
 
     def fault(self, error: KafkaException) -> CommandEventError:
-        """What a client error means for an operator."""
+        """The error of ours that stands for a client error."""
         kafka_error = error.args[0]
         if is_no_answer(kafka_error):
             return unreachable(self.cluster.bootstrap, self.timeout_s)
         return OperationFailed(f"the broker at {self.cluster.bootstrap} refused: {kafka_error.str()}")
 
     def brokers(self) -> Brokers:
-        """Who answers; raises BrokerUnreachable."""
+        """The cluster id and the brokers that answer; raises BrokerUnreachable."""
         metadata = self._metadata()
         return Brokers(str(metadata.cluster_id), tuple(sorted(metadata.brokers)))
 

@@ -2,8 +2,8 @@
 
 Promises: read_committed; `assign()` only, so no group is joined and nothing is committed; constant memory;
 ends although others keep writing; a reading that makes no progress for half a minute is `BrokerUnreachable`.
-A record that the client cannot hand over appears without key and value, so that nobody passes over it in
-silence.
+A record that the client cannot hand over appears without key and value, so that no reader skips it
+unnoticed.
 
 I/O: Kafka (one consumer per reading).
 """
@@ -79,7 +79,7 @@ def scan(
                 consumer.incremental_unassign([TopicPartition(*partition)])
 
 
-def firsts(
+def first_records(
     cluster: Cluster, starts: Mapping[Partition, int], *, stall_s: float = STALL_S
 ) -> dict[Partition, LogRecord | None]:
     """The first record at or after an offset, per partition; None where only transaction markers follow.
@@ -126,7 +126,7 @@ def _messages(consumer: Consumer, cluster: Cluster, stall_s: float) -> Iterator[
             error = message.error()
             if error is None or error.code() == PARTITION_EOF or error.code() in _BROKEN:
                 yield message
-                # After it: a caller that takes its time with a record is no silence of the broker's.
+                # After the yield: time that the caller takes with a record is no silence of the broker.
                 deadline = time.monotonic() + stall_s
             elif error.code() == AUTO_OFFSET_RESET:
                 raise OperationFailed(

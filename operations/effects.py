@@ -1,7 +1,7 @@
-"""What the reactions have done, as their stores say.
+"""The effects of the reactions, read from their stores.
 
-Rows come one by one, by order id; sums are made by product and day, or by customer. A reaction that this
-file has never heard of shows its effects as they are stored.
+Rows come one by one, by order id; sums are per product and day, or per customer. Effects of a reaction that
+this file does not know are shown as they are stored.
 
 I/O: stores, read-only.
 """
@@ -19,7 +19,7 @@ _COLUMNS = "order_id, effect, outcome, input, detail, via, message_id, at"
 
 
 class RecordedEffect(NamedTuple):
-    """One effect: who made what of which record, and how it ended; `at` in ms, UTC."""
+    """One row of a store's `effects`, by its columns; `at` in ms since the epoch, UTC."""
 
     order_id: int
     effect: str

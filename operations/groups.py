@@ -45,7 +45,8 @@ EMPTY = Group(0, frozenset())
 def names(admin: Admin) -> list[str]:
     """Every group that the cluster knows; raises BrokerUnreachable, OperationFailed.
 
-    A relay's is none: nobody reads in it, its offset only names a batch (`producers.outbox.batch_publisher`).
+    A relay's group is left out: it has no readers, its offset only names a batch
+    (`producers.outbox.batch_publisher`).
     """
     listing = admin.ask(lambda: admin.client.list_consumer_groups(request_timeout=admin.timeout_s))
     return sorted(group.group_id for group in listing.valid if not group.group_id.startswith(GROUP_PREFIX))

@@ -14,9 +14,10 @@ from schemas.facts import Item, OrderPlaced
 from schemas.topics import Message
 
 MAX_ENTRIES = 10_000
-"""Items, or names in `shadow_of`, of one fact; our own door takes 1,000.
+"""Most items, or names in `shadow_of`, of one fact; our own producers take 1,000.
 
-Three bytes are an item and a hundred times as much in memory: a fetch of largest records would be gigabytes.
+Three bytes can be an item, which takes a hundred times as much memory: without a bound, one fetch of the
+largest records would take gigabytes.
 """
 
 _INT = range(-(2**31), 2**31)
@@ -60,7 +61,7 @@ def _build_order(fields: dict[str, Any], number: int, position: Position) -> Mes
         )
     fields["items"] = items = tuple([Item(**item) for item in items])
     for item in items:
-        # fastavro reads an Avro int like a long; other readers, and whoever counts in 32 bits, could not.
+        # fastavro reads an Avro int like a long; other readers, which count in 32 bits, could not.
         if item.quantity not in _INT:
             raise MalformedBody(f"the quantity {item.quantity} is no Avro int", position)
     fields["shadow_of"] = tuple(shadow_of)

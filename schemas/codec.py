@@ -3,7 +3,7 @@
     with a registry      0, schema id (4 bytes, big-endian), body
     without              C3 01, CRC-64-AVRO fingerprint (8 bytes, little-endian), body
 
-A body is read with its writer's schema and resolved to our newest. What the first bytes of a value mean is
+A body is read with its writer's schema and resolved to our newest. The meaning of a value's first bytes is
 looked up once per topic and kept: the hot path is one dictionary look-up and one fastavro call.
 """
 
@@ -84,7 +84,7 @@ class Codec:
     def __init__(self, registry: SchemaRegistry | None = None) -> None:
         self._registry = registry
         self._readers: dict[tuple[str, bytes], _Reader] = {}
-        self._useless: dict[tuple[str, bytes], str] = {}
+        self._unusable: dict[tuple[str, bytes], str] = {}
         self._writers: dict[tuple[str, type[Message]], tuple[bytes, Any]] = {}
 
     def encode(self, topic: str, message: Message) -> bytes:
@@ -132,15 +132,15 @@ class Codec:
         return framing.registry_header(self._registry.id_of(topic, record))
 
     def _first_reader(self, topic: str, header: bytes, position: Position) -> _Reader:
-        # A schema never changes under its id, and judging a large one takes as long as a thousand records:
-        # the judgement is kept. That an id is unknown is not: it may become known.
-        reason = self._useless.get((topic, header))
+        # A schema never changes under its id, and checking a large one takes as long as a thousand records:
+        # the result is kept. That an id is unknown is not kept: it may become known.
+        reason = self._unusable.get((topic, header))
         if reason is not None:
             raise UnknownType(reason, position)
         try:
             return self._reader(topic, header, position)
         except UnknownType as error:
-            self._useless[topic, header] = error.what
+            self._unusable[topic, header] = error.what
             raise
 
     def _reader(self, topic: str, header: bytes, position: Position) -> _Reader:
@@ -236,8 +236,8 @@ def _name_of(schema: Any) -> str:
 
 
 def _brief(thing: object) -> str:
-    # It ends in a header of the dead letter and in logs; a hostile schema may be of any length and hold any
-    # character, half a pair of surrogates included.
+    # The text ends up in a header of the dead letter and in logs; a hostile schema may be of any length and
+    # hold any character, half a pair of surrogates included.
     text = str(thing)[:_BRIEF]
     if text.isprintable():
         return text

@@ -119,14 +119,14 @@ def order_id(key: bytes | None) -> int | None:
     return int.from_bytes(key, signed=True) if key is not None and len(key) == _KEY_BYTES else None
 
 
-def shown(headers: Headers, *, limit: int | None = None) -> list[tuple[str, str]]:
+def readable(headers: Headers, *, limit: int | None = None) -> list[tuple[str, str]]:
     """All headers as text, in their order: numbers decoded, text as UTF-8, other bytes as hexadecimal.
 
     Args:
         headers: as they lie in the record.
         limit: most characters of one value; None is all of them.
     """
-    return [(name, _cut(_shown(name, value), limit)) for name, value in headers]
+    return [(name, _cut(_readable(name, value), limit)) for name, value in headers]
 
 
 def hexdump(value: bytes, *, limit: int = 4_096) -> list[str]:
@@ -140,7 +140,7 @@ def hexdump(value: bytes, *, limit: int = 4_096) -> list[str]:
     return [*lines, f"... {len(value) - limit:,} more bytes"] if len(value) > limit else lines
 
 
-def _shown(name: str, value: bytes | str | None) -> str:
+def _readable(name: str, value: bytes | str | None) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):

@@ -1,7 +1,7 @@
-"""What a record on a retry topic says about the dead letter that it decides. Pure.
+"""The headers that decide a dead letter: their names, their writer and their parser. Pure.
 
-A decision is a record on the group's own retry topic, so it is as durable as the dead letter, and nobody
-keeps books beside the log:
+A decision is a record on the group's own retry topic, so it is as durable as the dead letter, and no table
+beside the log has to agree with it:
 
     redriven    key and value of the dead letter; its headers, and `redrive-id`, `redrive-of`, `redrive-by`,
                 `redrive-why`
@@ -10,8 +10,8 @@ keeps books beside the log:
 
 `redrive-of` is the dead letter's own position, TOPIC:PARTITION:OFFSET. Of a doubled header the last counts.
 
-The names are reserved: what a sender wrote under them does not travel on. A record that came with a
-`discard-why` would be taken for a marker, and its order would be lost without anybody having said so.
+The names are reserved: headers that a sender wrote under them are dropped. A record with a `discard-why` of
+its sender would be taken for a marker, and its order would be lost without a decision.
 """
 
 import re
@@ -21,7 +21,7 @@ from schemas.dead_letters import ORIGIN
 from schemas.envelope import Headers
 from schemas.errors import Position
 
-How = Literal["redriven", "discarded"]
+DecisionKind = Literal["redriven", "discarded"]
 
 REDRIVE_ID = "redrive-id"
 REDRIVE_OF = "redrive-of"
@@ -55,14 +55,14 @@ class Decision(NamedTuple):
         run: the id of the command's run.
     """
 
-    how: How
+    how: DecisionKind
     by: str | None
     why: str | None
     at: int
     run: str | None
 
 
-def redriven(headers: Headers, of: Position, run: Run) -> list[tuple[str, str | bytes | None]]:
+def redrive_headers(headers: Headers, of: Position, run: Run) -> list[tuple[str, str | bytes | None]]:
     """Headers of a record that is sent to its group once more.
 
     Args:
@@ -75,7 +75,7 @@ def redriven(headers: Headers, of: Position, run: Run) -> list[tuple[str, str | 
     return [*kept, (REDRIVE_ID, run.id), (REDRIVE_OF, str(of)), (REDRIVE_BY, run.by), *reason]
 
 
-def discarded(headers: Headers, of: Position, run: Run) -> list[tuple[str, str | bytes | None]]:
+def discard_headers(headers: Headers, of: Position, run: Run) -> list[tuple[str, str | bytes | None]]:
     """Headers of a marker; the origin goes with it, so that a discard is known after its dead letter is gone.
 
     Args:
@@ -93,7 +93,7 @@ def discarded(headers: Headers, of: Position, run: Run) -> list[tuple[str, str |
     ]
 
 
-def decides(headers: Headers, topic: str) -> tuple[int, int] | None:
+def decided_letter(headers: Headers, topic: str) -> tuple[int, int] | None:
     """Partition and offset of the dead letter that a record decides; None if it decides none.
 
     Args:
@@ -105,7 +105,7 @@ def decides(headers: Headers, topic: str) -> tuple[int, int] | None:
 
 
 def parse(headers: Headers, at: int) -> Decision:
-    """What a record that decides says.
+    """The decision that a record says.
 
     Args:
         headers: of the record.

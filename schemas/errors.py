@@ -17,7 +17,7 @@
     │   └── TransientFailure       it may work the next time: bounded attempts first
     │       ├── ReactionFailed         the reaction itself broke at this record
     │       └── DeliveryDeferred       the receiver wants this message later
-    ├── Unreachable            the world's weather: wait and try again  exit 3
+    ├── Unreachable            something does not answer: wait, retry   exit 3
     │   ├── BrokerUnreachable
     │   ├── RegistryUnreachable
     │   └── DependencyUnavailable

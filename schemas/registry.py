@@ -117,7 +117,8 @@ class Registry:
         try:
             self._ask(name, ask)
         except SchemaRefused:
-            # Apicurio answers so when somebody else makes the same rule in this moment; then it is there.
+            # Apicurio answers so when another client makes the same rule at the same moment; then the rule is
+            # there.
             self._ask(name, ask)
 
     def _ask(self, name: str, call: Callable[[], T]) -> T | None:

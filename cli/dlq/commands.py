@@ -157,7 +157,7 @@ def _decide(
     here: AppContext, positions: list[str] | None, wanted: Filter, ruling: RedriveRequest, *, as_json: bool
 ) -> None:
     if positions:
-        wanted = wanted._replace(positions=redrive.chosen(here.cluster, all_topics(), positions))
+        wanted = wanted._replace(positions=redrive.positions_of(here.cluster, all_topics(), positions))
     run = Redrive(here.cluster, all_topics(), wanted, ruling)
     doing = "redriving" if ruling.how == "redriven" else "discarding"
     try:

@@ -45,7 +45,7 @@ def contents(letter: DeadLetter, message: Message | None, fault: str | None) -> 
         "type": type(message).__name__ if message is not None else None,
         "decoded": _plain(message) if message is not None else None,
         "undecodable": fault,
-        "headers": [{"name": name, "value": text} for name, text in dead_letters.shown(record.headers)],
+        "headers": [{"name": name, "value": text} for name, text in dead_letters.readable(record.headers)],
     }
 
 
@@ -84,7 +84,7 @@ def print_whole(letter: DeadLetter, message: Message | None, fault: str | None) 
         _section("value", ["null"] if value is None else dead_letters.hexdump(value) or ["empty"])
     _section(
         "headers",
-        [f"{name} = {text}" for name, text in dead_letters.shown(letter.record.headers, limit=_SHOWN)],
+        [f"{name} = {text}" for name, text in dead_letters.readable(letter.record.headers, limit=_SHOWN)],
     )
 
 

@@ -1,1 +1,1 @@
-"""Deleting handled records that nobody needs any more."""
+"""Deleting handled records that are no longer needed."""

@@ -1,12 +1,13 @@
-"""Deleting what nobody needs any more from command, dead-letter and retry topics (design §5, "Kept").
+"""Deleting records that are no longer needed from command, dead-letter and retry topics (design §5, "Kept").
 
-Promises: never facts, results or the control topic; never a record younger than the limit, one that its owner
-has not committed, a dead letter that nobody decided or the command that it is about, or a decision about a
-letter that is still there. Only the beginnings of logs are deleted, below what groups have committed, so no
-group loses an offset. A dry run deletes nothing. Killed half-way, the same command goes on.
+Promises: facts, results and the control topic are never touched. These records stay: those younger than the
+limit; those that their owner has not committed; dead letters that nobody has decided, and the commands that
+they are about; decisions about a letter that is still there. Only the beginnings of logs are deleted, below
+what groups have committed, so no group loses an offset. A dry run deletes nothing. Killed half-way, the same
+command goes on.
 
-The order is part of it: commands and dead letters first, and what their logs then begin with decides about
-the retry topics.
+The order of topics matters: commands and dead letters first, because where their logs then begin decides what
+may be deleted from the retry topics.
 
 I/O: Kafka (reads and deletes records).
 """
@@ -35,8 +36,8 @@ CLEANED = (Kind.COMMAND, Kind.DEAD_LETTER, Kind.RETRY)
 """The kinds of topics that may be cleaned, in the order of doing it."""
 
 
-class Cleaned(NamedTuple):
-    """What became of one topic.
+class CleanedTopic(NamedTuple):
+    """The result for one topic.
 
     Attributes:
         topic: its line in the catalogue.
@@ -59,17 +60,17 @@ class Cleaned(NamedTuple):
         return sum(self.ends[number] - prefix.upto for number, prefix in self.partitions.items())
 
 
-class Clean:
-    """One run.
+class CleaningRun:
+    """One run of `cev topics clean`.
 
     Args:
         cluster: where.
         catalogue: every topic.
         before: what is younger stays; ms since the epoch, UTC.
-        dry_run: only say what would be deleted.
+        dry_run: only report what would be deleted.
 
     Attributes:
-        walked, total: offsets that were looked at, and that there are; from another thread, how far it is.
+        walked, total: offsets read so far, and in all; another thread may read them to show progress.
     """
 
     def __init__(self, cluster: Cluster, catalogue: Sequence[Topic], *, before: int, dry_run: bool) -> None:
@@ -82,8 +83,8 @@ class Clean:
         self.walked = 0
         self.total = 0
 
-    def run(self) -> list[Cleaned]:
-        """Clean; what became of each topic, in the order of doing it.
+    def run(self) -> list[CleanedTopic]:
+        """Clean every topic that may be cleaned; the results, in the order of `CLEANED`.
 
         Raises:
             TopicMissing: `cev topics create` creates it.
@@ -101,7 +102,7 @@ class Clean:
         )
         return [self._clean(topic, _of(topic, watermarks)) for topic in topics]
 
-    def _clean(self, topic: Topic, watermarks: Mapping[Partition, Watermarks]) -> Cleaned:
+    def _clean(self, topic: Topic, watermarks: Mapping[Partition, Watermarks]) -> CleanedTopic:
         prefixes = self._bounds(topic, watermarks)
         self._check_records(topic, watermarks, prefixes)
         deletions = {
@@ -110,7 +111,7 @@ class Clean:
         if not self._dry_run:
             self._delete(deletions)
         self._lows |= deletions
-        return Cleaned(
+        return CleanedTopic(
             topic,
             {number: prefix for (_, number), prefix in prefixes.items()},
             {number: marks.stable for (_, number), marks in watermarks.items()},
@@ -130,7 +131,7 @@ class Clean:
     def _check_records(
         self, topic: Topic, watermarks: Mapping[Partition, Watermarks], prefixes: Mapping[Partition, Prefix]
     ) -> None:
-        """Look at every record that may go: the broker's index of times is a promise, this is a proof."""
+        """Read every record that may be deleted: the broker's time index alone does not prove its age."""
         reason_to_stay = self._rule(topic)
         within = {
             partition: marks._replace(stable=prefixes[partition].upto)

@@ -131,7 +131,7 @@ def retry_stays(record: LogRecord, letters: str, lows: Mapping[Partition, int]) 
         letters: the dead-letter topic that it belongs to.
         lows: where the logs of dead-letter, command and fact topics begin.
     """
-    letter = decisions.decides(record.headers, letters)
+    letter = decisions.decided_letter(record.headers, letters)
     if letter is None:
         return None
     if _is_present(Position(letters, *letter), lows):

@@ -68,7 +68,7 @@ def read_decisions(
     if watermarks is None:
         watermarks = admin.watermarks(partitions_of(admin.topics(), [retry_of(topic)]))
     for record in scan(admin.cluster, watermarks, stall_s=stall_s):
-        letter = decisions.decides(record.headers, topic.name)
+        letter = decisions.decided_letter(record.headers, topic.name)
         if letter is not None:
             yield DecisionRecord(*letter, record)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from clients.admin import Admin, Partition, Watermarks, partitions_of
 from clients.config import Cluster
-from clients.log_reader import LogRecord, firsts, scan
+from clients.log_reader import LogRecord, first_records, scan
 from operations.dead_letters import decisions
 from schemas import dead_letters
 from schemas.dead_letters import Reason
@@ -167,7 +167,7 @@ def fetch(cluster: Cluster, catalogue: Sequence[Topic], text: str) -> DeadLetter
     if not low <= position.offset < stable:
         contents = f"it holds {low} to {stable - 1}" if stable > low else "it is empty"
         raise OperationFailed(f"no record is at {position}: {contents}")
-    record = firsts(cluster, {partition: position.offset})[partition]
+    record = first_records(cluster, {partition: position.offset})[partition]
     if record is None or record.position.offset != position.offset:
         raise OperationFailed(
             f"no record is at {position}: a transaction's marker or a record that was never committed"

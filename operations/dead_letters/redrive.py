@@ -1,12 +1,12 @@
-"""Deciding about dead letters: sending them to their group once more, or letting them be.
+"""Deciding about dead letters: sending them to their group once more, or discarding them.
 
 Promises:
 
-- only what lies there when the run begins is taken: what comes later, also what failed again, is not;
+- it takes only letters that are there when the run begins, none that come later or fail again;
 - only the group that failed gets a record again, on its own retry topic; key, value and headers stay as they
   were (but for the names that decisions own), and the order per key too;
 - a letter that is decided is passed over, by this run, the same run after a crash, and one beside it;
-- a rehearsal writes nothing and stops nobody;
+- a dry run writes nothing and fences no other run;
 - memory does not grow with the number of letters that are read, only with those that are decided
   (`decisions`).
 
@@ -30,7 +30,7 @@ from operations.dead_letters import decisions, listing
 from operations.dead_letters.decisions import PartitionOffset
 from operations.dead_letters.listing import DeadLetter, Filter
 from operations.dead_letters.writer import Writer
-from schemas.decisions import How, Run, discarded, redriven
+from schemas.decisions import DecisionKind, Run, discard_headers, redrive_headers
 from schemas.errors import Position, UsageError
 from schemas.topics import Kind, Topic
 
@@ -55,10 +55,10 @@ class RedriveRequest(NamedTuple):
         by: who asks, as user@host.
         why: the reason; may be empty for `redriven`.
         rate: letters a second; 0 is as fast as it goes.
-        dry_run: only say what would be done.
+        dry_run: only report what would be done.
     """
 
-    how: How
+    how: DecisionKind
     by: str
     why: str = ""
     rate: float = 0
@@ -71,7 +71,7 @@ class RedriveProgress:
 
     Attributes:
         selected: letters that were meant.
-        done: of these, decided by this run; in a rehearsal none.
+        done: of these, decided by this run; in a dry run none.
         skipped: of these, passed over, by reason.
         groups: letters per group that were, or would be, decided by this run.
         walked, total: offsets that were looked at, and that there are.
@@ -128,12 +128,12 @@ class Redrive:
         self._began = time.monotonic()
         for topic, part in parts:
             if part and self._request.dry_run:
-                self._rehearse(topic, part)
+                self._count(topic, part)
             elif part:
                 self._decide(topic, part)
         return self.progress
 
-    def _rehearse(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> None:
+    def _count(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> None:
         known = decisions.decided(self._admin, topic)
         for letter in self._letters(topic, watermarks):
             self._is_to_do(letter, known)
@@ -185,9 +185,9 @@ class Redrive:
         if record.key is not None:
             partition = partition_of(record.key, writer.partitions)
         if self._request.how == "discarded":
-            headers, value = discarded(record.headers, record.position, self._run), None
+            headers, value = discard_headers(record.headers, record.position, self._run), None
         else:
-            headers, value = redriven(record.headers, record.position, self._run), record.value
+            headers, value = redrive_headers(record.headers, record.position, self._run), record.value
         return ProducerRecord(writer.retry_topic, record.key, value, headers, partition % writer.partitions)
 
     def _write(self, writer: Writer, batch: Sequence[ProducerRecord]) -> None:
@@ -204,7 +204,7 @@ class Redrive:
         return max(1, min(_BATCH, int(rate / _BATCHES_A_SECOND))) if rate else _BATCH
 
 
-def chosen(cluster: Cluster, catalogue: Sequence[Topic], texts: Sequence[str]) -> frozenset[Position]:
+def positions_of(cluster: Cluster, catalogue: Sequence[Topic], texts: Sequence[str]) -> frozenset[Position]:
     """The positions of dead letters that an operator named one by one.
 
     Raises:

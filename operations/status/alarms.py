@@ -1,4 +1,4 @@
-"""Which conditions an operator must hear of. Pure.
+"""The conditions that raise an alarm. Pure.
 
     topic-missing   the cluster lacks a topic of the catalogue
     topics-differ   a topic is not as the catalogue wants it
@@ -7,12 +7,12 @@
     dead-letters    somebody must decide about records that a group gave up
     store           a group's store does not answer
 
-and what a group says of itself, in its store: `outage` (a dependency is down), `unknown-schema` (many records
-in a row that no known schema explains).
+and those that a group raises itself, in its store: `outage` (a dependency is down), `unknown-schema` (many
+records in a row that no known schema explains).
 
 A topic that somebody must handle is a command topic, or one that is read by a reaction that took over from
-one (design §6): in mode `event` the warehouse's orders come as facts. Other readers of facts come and go as
-they like.
+one (design §6): in mode `event` the warehouse's orders come as facts. Other readers of facts may come
+and go.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""How things are: cluster, mode, topics, groups with lag and age, stores, alarms.
+"""The status: cluster, mode, topics, groups with lag and age, stores, alarms.
 
 Promises: changes nothing, joins no group; every question to the broker has a deadline, and counting stops at
 10,000 undecided dead letters a topic, so that the answer comes in seconds (those that are decided are passed
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from clients.admin import Admin, Partition, Watermarks
 from clients.config import Cluster
-from clients.log_reader import firsts
+from clients.log_reader import first_records
 from databases.address import StoreAddress
 from databases.snapshot import Snapshot, reading
 from databases.text import restored
@@ -59,7 +59,7 @@ class StoreState(NamedTuple):
         size: bytes on its disk, with write-ahead log or indexes.
         effects: how many it has.
         results: how many batches of results it keeps until Kafka is known to have them.
-        alarms: what the group itself wants to be heard of.
+        alarms: those that the group raised itself.
     """
 
     group: str
@@ -71,7 +71,7 @@ class StoreState(NamedTuple):
 
 
 class Status(NamedTuple):
-    """Everything at one glance; `mode` is None while the control topic is missing."""
+    """All that `cev status` shows; `mode` is None while the control topic is missing."""
 
     cluster_id: str
     brokers: int
@@ -85,7 +85,7 @@ class Status(NamedTuple):
 def collect_status(
     cluster: Cluster, codec: Codec, catalogue: Sequence[Topic], readers: Sequence[Reader]
 ) -> Status:
-    """Look.
+    """Ask the cluster and the stores.
 
     Args:
         cluster: where.
@@ -166,7 +166,7 @@ def _lags(
             for description in mine
             for partition, start in _behind(description, offsets).items()
         }
-        # Who else reads here is none of our business, apart from the fact itself.
+        # Of groups that are not ours the lag is enough: their first waiting records are not read.
         oldest: Mapping[Partition, int | None] = (
             _oldest(cluster, behind) if group in known else dict.fromkeys(behind)
         )
@@ -191,7 +191,7 @@ def _oldest(cluster: Cluster, behind: Mapping[Partition, int]) -> dict[Partition
     """When the first waiting record was written; a partition where only markers follow is left out."""
     return {
         partition: record.timestamp
-        for partition, record in firsts(cluster, behind, stall_s=_STALL_S).items()
+        for partition, record in first_records(cluster, behind, stall_s=_STALL_S).items()
         if record is not None
     }
 
@@ -241,7 +241,7 @@ def _stores(readers: Iterable[Reader]) -> tuple[list[StoreState], list[tuple[str
                 if store is not None:
                     states.append(_state(reader, store))
         except DependencyUnavailable as error:
-            # Somebody who asks how things are wants to hear of everything else too.
+            # A store that does not answer must not hide the rest of the status.
             silent.append((reader.group, str(error)))
     return states, silent
 

@@ -1,7 +1,7 @@
-"""An order service's outbox, as an operator sees it: what waits, since when, and what Kafka refused.
+"""The status of an order service's outbox: what waits, since when, and what Kafka refused.
 
 Promises: changes nothing; a database that does not answer is an alarm and not an error, so that the rest of
-`cev status` is still told.
+`cev status` is still shown.
 
 I/O: database (the outbox's backlog).
 """
@@ -13,19 +13,19 @@ from producers.outbox.queue import Backlog, OutboxQueue
 from schemas.errors import DependencyUnavailable, OperationFailed
 
 STALE_MS = 60_000
-"""An order that waits longer has no relay, or one that cannot do its work."""
+"""An order that waits longer has no running relay, or one that fails."""
 _SUBJECT = "outbox"
 
 
 class OutboxStatus(NamedTuple):
-    """The backlog, None where the database did not say, and the alarms about it."""
+    """The backlog, None if the database did not answer, and the alarms about it."""
 
     backlog: Backlog | None
     alarms: tuple[StatusAlarm, ...]
 
 
 def collect_outbox_status(url: str, now: int) -> OutboxStatus:
-    """Look at an outbox.
+    """Ask an outbox for its backlog.
 
     Args:
         url: as CEV_OUTBOX_URL.
@@ -46,7 +46,7 @@ def collect_outbox_status(url: str, now: int) -> OutboxStatus:
 
 
 def alarms(backlog: Backlog, now: int) -> list[StatusAlarm]:
-    """What an operator must hear of an outbox; pure."""
+    """The alarms that a backlog raises; pure."""
     raised = []
     if backlog.refused:
         rows = "1 row" if backlog.refused == 1 else f"{backlog.refused:,} rows"

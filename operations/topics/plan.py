@@ -1,8 +1,8 @@
-"""What separates a cluster's topics from the catalogue, and what of it may be mended. Pure.
+"""The differences between a cluster's topics and the catalogue, and which of them may be fixed. Pure.
 
 The rule: a setting is changed only where the change keeps more (longer retention, no compaction, larger
 records). Everything else, partition counts and replication first of all, is a difference that is reported:
-mending it would delete data, move keys to other partitions, or undo what an operator did on purpose.
+fixing it would delete data, move keys to other partitions, or undo what an operator did on purpose.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _NUMBERS = ("retention.ms", "retention.bytes", "max.message.bytes")
 
 
 class Difference(NamedTuple):
-    """One thing in which a topic is not as the catalogue wants it.
+    """One property in which a topic differs from the catalogue.
 
     Attributes:
         topic: its name.
@@ -34,7 +34,7 @@ class Difference(NamedTuple):
 
 
 class TopicPlan(NamedTuple):
-    """What to do about a cluster.
+    """What to create, change and report.
 
     Attributes:
         missing: topics to create.
@@ -53,7 +53,7 @@ def plan(
     settings: Mapping[str, Mapping[str, str]],
     replication: int,
 ) -> TopicPlan:
-    """Compare.
+    """Compare the cluster with the catalogue.
 
     Args:
         wanted: the catalogue.

@@ -1,6 +1,6 @@
 """Making the cluster's topics match the catalogue, and describing them.
 
-Promises: nothing is deleted and no partition count changes (see `topic_plan` for what may be mended); two
+Promises: nothing is deleted and no partition count changes (`plan` says what may be fixed); two
 creators at once are fine; when `create` returns, every topic answers from its leaders.
 
 I/O: Kafka (admin client), and the schema registry where there is one.
@@ -33,12 +33,12 @@ _BROKER_DEFAULT = -1
 
 
 class CreationResult(NamedTuple):
-    """What `create` did.
+    """What `create` changed.
 
     Attributes:
         created: topics that were missing.
         mended: settings that were changed, as they were before.
-        differs: what is not as the catalogue wants it and stays so.
+        differs: differences that stay.
         subjects: schemas registered, as topic and record name; empty without a registry.
     """
 
@@ -55,7 +55,7 @@ class TopicDescription(NamedTuple):
         topic: its line in the catalogue.
         state: None if the cluster does not have it.
         watermarks: per partition number, where it begins and ends.
-        differs: what is not as the catalogue wants it.
+        differs: its differences from the catalogue.
     """
 
     topic: Topic
@@ -80,7 +80,7 @@ def create(
         cluster: where.
         wanted: what must be there.
         registry: where the schemas of every version are registered, oldest first, or None.
-        ready_s: how long new topics may take to answer.
+        ready_s: how long new topics may take to answer, seconds.
 
     Raises:
         BrokerUnreachable, RegistryUnreachable: nobody answered.
@@ -96,7 +96,7 @@ def create(
     subjects = _register(registry, wanted) if registry is not None else ()
     differs = todo.differs
     if len(created) < len(todo.missing):
-        # Another creator was faster: look at what it made.
+        # Another creator was faster: compare what it created.
         differs = examine(admin, wanted).differs
     return CreationResult(created, todo.mend, differs, subjects)
 
@@ -136,7 +136,7 @@ def describe(
     ]
 
 
-def named(wanted: Sequence[Topic], name: str) -> Topic:
+def find_topic(wanted: Sequence[Topic], name: str) -> Topic:
     """The topic of that name.
 
     Raises:

@@ -56,7 +56,7 @@ def read(group: str, sources: Iterable[str], read_topics: ReadTopics) -> DeadLet
         for record in read_topics((retries(group, source),)):
             position = pack(*record.position)
             retried.add(position)
-            letter = decisions.decides(record.headers, dead_letter_topic)
+            letter = decisions.decided_letter(record.headers, dead_letter_topic)
             if letter is None:
                 continue
             decided.add(letter)

@@ -7,7 +7,7 @@ from confluent_kafka import TopicPartition
 from clients.config import Cluster
 from consumers.registry import all_topics
 from operations.cleaning import plan
-from operations.cleaning.clean import Clean, Cleaned
+from operations.cleaning.clean import CleanedTopic, CleaningRun
 from operations.dead_letters.listing import Filter
 from operations.dead_letters.redrive import Redrive, RedriveRequest
 from operations.verify import reading
@@ -26,10 +26,12 @@ DAY = 86_400_000
 LATER = 60_000
 
 
-def clean(shop: ConsumerHarness, *, before: int | None = None, dry_run: bool = False) -> dict[str, Cleaned]:
+def clean(
+    shop: ConsumerHarness, *, before: int | None = None, dry_run: bool = False
+) -> dict[str, CleanedTopic]:
     """Clean everything that is older than a moment, by default a minute from now; by topic."""
     limit = now_ms() + LATER if before is None else before
-    run = Clean(Cluster(bootstrap=shop.bootstrap), all_topics(), before=limit, dry_run=dry_run)
+    run = CleaningRun(Cluster(bootstrap=shop.bootstrap), all_topics(), before=limit, dry_run=dry_run)
     return {each.topic.name: each for each in run.run()}
 
 

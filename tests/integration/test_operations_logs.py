@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 
 from clients.admin import Admin, Partition, Watermarks
 from clients.config import Cluster
-from clients.log_reader import firsts, scan
+from clients.log_reader import first_records, scan
 from operations import groups
 from operations.topics import provision
 from schemas.errors import BrokerUnreachable
@@ -103,9 +103,9 @@ def test_reading_can_begin_and_stop_anywhere(here: Cluster, topic: str) -> None:
 def test_the_first_waiting_record_is_found_behind_markers(here: Cluster, topic: str) -> None:
     with transaction(here, topic, b"a") as producer:
         producer.commit_transaction(20)
-    assert firsts(here, {(topic, 0): 1}, stall_s=20) == {(topic, 0): None}
+    assert first_records(here, {(topic, 0): 1}, stall_s=20) == {(topic, 0): None}
     write(here, topic, b"b")
-    found = firsts(here, {(topic, 0): 1}, stall_s=20)[topic, 0]
+    found = first_records(here, {(topic, 0): 1}, stall_s=20)[topic, 0]
     assert found is not None
     assert (found.value, found.position.offset) == (b"b", 2)
 

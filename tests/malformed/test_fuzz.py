@@ -151,7 +151,7 @@ def test_any_record_comes_back_from_its_dead_letter(
     assert said.error == "schemas.errors.TruncatedBody"
     if not kind:
         assert (said.origin, said.group, said.attempts) == (lay.position, "warehouse", 2)
-    assert len(letters.shown(out.headers)) == len(out.headers)
+    assert len(letters.readable(out.headers)) == len(out.headers)
 
 
 # -- schemas of others -------------------------------------------------------------------------------------

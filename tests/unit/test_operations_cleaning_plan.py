@@ -92,14 +92,14 @@ def test_a_dead_letter_goes_only_when_its_decision_is_old(
 
 @pytest.mark.parametrize(("low", "reason"), [(41, plan.NEEDED), (40, plan.NEEDED), (42, None), (100, None)])
 def test_a_decision_goes_only_after_its_dead_letter(low: int, reason: str | None) -> None:
-    headers = decisions.redriven(ORIGIN, Position(DLQ, 3, 41), RUN)
+    headers = decisions.redrive_headers(ORIGIN, Position(DLQ, 3, 41), RUN)
     lows = {(DLQ, 3): low, (DLQ, 4): 1_000, ("orders", 2): 0}
     assert plan.retry_stays(entry(RETRY, 0, headers), DLQ, lows) == reason
 
 
 @pytest.mark.parametrize(("low", "reason"), [(30, plan.REMEMBERED), (31, None)])
 def test_a_discard_is_remembered_as_long_as_its_record_is_there(low: int, reason: str | None) -> None:
-    headers = decisions.discarded(ORIGIN, Position(DLQ, 3, 41), RUN)
+    headers = decisions.discard_headers(ORIGIN, Position(DLQ, 3, 41), RUN)
     lows = {(DLQ, 3): 42, ("orders", 2): low}
     assert plan.retry_stays(entry(RETRY, 0, headers), DLQ, lows) == reason
 

@@ -4,7 +4,7 @@ import pytest
 
 from clients.admin import TopicState
 from operations.topics.plan import Difference, keeps_more, plan
-from operations.topics.provision import named
+from operations.topics.provision import find_topic
 from schemas.errors import UsageError
 from schemas.topics import CATALOGUE, ORDERS, Kind, Topic
 
@@ -57,8 +57,8 @@ def test_only_a_change_that_keeps_more_is_made(what: str, wanted: str, found: st
 
 def test_an_unknown_topic_name_is_answered_with_near_ones() -> None:
     with pytest.raises(UsageError, match="did you mean orders"):
-        named(CATALOGUE, "order")
+        find_topic(CATALOGUE, "order")
 
 
 def test_a_known_topic_name_is_found() -> None:
-    assert named(CATALOGUE, ORDERS).name == ORDERS
+    assert find_topic(CATALOGUE, ORDERS).name == ORDERS

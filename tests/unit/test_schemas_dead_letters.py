@@ -78,12 +78,12 @@ def test_what_a_group_writes_about_a_record_is_read_back(
 def test_no_headers_make_reading_fail(headers: list[tuple[str, bytes | None]]) -> None:
     reason = dead_letters.parse(headers)
     assert reason.attempts is None or reason.attempts >= 0
-    assert [name for name, _ in dead_letters.shown(headers, limit=10)] == [name for name, _ in headers]
+    assert [name for name, _ in dead_letters.readable(headers, limit=10)] == [name for name, _ in headers]
 
 
 @given(hostile)
 def test_a_shown_header_is_printable(headers: list[tuple[str, bytes | None]]) -> None:
-    assert all(text.isprintable() for _, text in dead_letters.shown(headers))
+    assert all(text.isprintable() for _, text in dead_letters.readable(headers))
 
 
 def test_numbers_of_the_wrong_length_count_as_absent() -> None:
@@ -101,7 +101,7 @@ def test_of_a_doubled_header_the_last_counts() -> None:
 
 def test_numbers_are_shown_as_numbers_and_other_bytes_as_hexadecimal() -> None:
     headers = [("kafka_dlt-original-offset", struct.pack(">q", -2)), ("raw", b"\x1b[2J"), ("none", None)]
-    assert dead_letters.shown(headers) == [
+    assert dead_letters.readable(headers) == [
         ("kafka_dlt-original-offset", "-2"),
         ("raw", "0x1b5b324a"),
         ("none", "null"),
@@ -109,7 +109,7 @@ def test_numbers_are_shown_as_numbers_and_other_bytes_as_hexadecimal() -> None:
 
 
 def test_a_long_header_is_cut_where_a_limit_is_given() -> None:
-    assert dead_letters.shown([("big", b"a" * 30)], limit=10) == [
+    assert dead_letters.readable([("big", b"a" * 30)], limit=10) == [
         ("big", "aaaaaaaaaa... and 20 characters more")
     ]
 

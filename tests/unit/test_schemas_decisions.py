@@ -25,10 +25,10 @@ headers = st.lists(
 def test_a_redriven_record_keeps_its_headers_and_says_what_it_is(
     before: list[tuple[str, bytes | None]],
 ) -> None:
-    after = decisions.redriven(before, WHERE, RUN)
+    after = decisions.redrive_headers(before, WHERE, RUN)
     kept = [each for each in before if each[0] not in decisions.RESERVED]
     assert after[: len(kept)] == kept
-    assert decisions.decides(after, DLQ) == (3, 41)
+    assert decisions.decided_letter(after, DLQ) == (3, 41)
     assert decisions.parse(after, 7) == Decision("redriven", "ada@here", RUN.why, 7, "f00")
 
 
@@ -36,23 +36,23 @@ def test_a_redriven_record_keeps_its_headers_and_says_what_it_is(
 def test_no_header_of_a_sender_makes_a_redriven_record_a_marker(
     before: list[tuple[str, bytes | None]],
 ) -> None:
-    assert not decisions.is_discard(decisions.redriven(before, WHERE, RUN))
+    assert not decisions.is_discard(decisions.redrive_headers(before, WHERE, RUN))
 
 
 @given(headers)
 def test_a_marker_says_who_and_why_and_where_the_record_first_came_from(
     before: list[tuple[str, bytes | None]],
 ) -> None:
-    after = decisions.discarded(before, WHERE, RUN)
+    after = decisions.discard_headers(before, WHERE, RUN)
     assert decisions.is_discard(after)
-    assert decisions.decides(after, DLQ) == (3, 41)
+    assert decisions.decided_letter(after, DLQ) == (3, 41)
     assert decisions.parse(after, 7) == Decision("discarded", "ada@here", RUN.why, 7, "f00")
     origin = [each for each in before if each[0].startswith("kafka_dlt-original-")]
     assert [each for each in after if each[0].startswith("kafka_dlt-")] == origin
 
 
 def test_a_redrive_without_a_reason_has_none() -> None:
-    assert decisions.parse(decisions.redriven([], WHERE, RUN._replace(why="")), 7).why is None
+    assert decisions.parse(decisions.redrive_headers([], WHERE, RUN._replace(why="")), 7).why is None
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_a_redrive_without_a_reason_has_none() -> None:
     ],
 )
 def test_what_is_not_a_position_of_this_topic_decides_nothing(text: bytes | None) -> None:
-    assert decisions.decides([("redrive-of", text)], DLQ) is None
+    assert decisions.decided_letter([("redrive-of", text)], DLQ) is None
 
 
 @given(headers)
 def test_reading_what_anybody_wrote_never_fails(before: list[tuple[str, bytes | None]]) -> None:
-    decisions.decides(before, DLQ)
+    decisions.decided_letter(before, DLQ)
     decisions.parse(before, 0)
