@@ -1,14 +1,16 @@
-"""What the client library says: what its errors mean for an order or a mode, topics, a record's headers.
+"""What the client library's errors mean, and the calls that work around them.
 
-I/O: Kafka (metadata requests, each with a deadline).
+I/O: Kafka (metadata requests, each with a deadline; the transactional calls that it is given).
 """
 
 import logging
+from collections.abc import Callable
 from operator import methodcaller
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
+from clients.deadline import Deadline
 from schemas.envelope import Headers
 from schemas.errors import BrokerUnreachable, CommandEventError, NotAcknowledged, TopicMissing
 
@@ -18,6 +20,7 @@ FATAL: int = KafkaError._FATAL  # noqa: SLF001 - public: librdkafka's local code
 FENCED_HERE: int = KafkaError._FENCED  # noqa: SLF001 - public: librdkafka's local codes begin so
 MSG_TIMED_OUT: int = KafkaError._MSG_TIMED_OUT  # noqa: SLF001 - public: librdkafka's local codes begin so
 PARTITION_EOF: int = KafkaError._PARTITION_EOF  # noqa: SLF001 - public: librdkafka's local codes begin so
+STATE: int = KafkaError._STATE  # noqa: SLF001 - public: librdkafka's local codes begin so
 RESOLVE: int = KafkaError._RESOLVE  # noqa: SLF001 - public: librdkafka's local codes begin so
 TIMED_OUT: int = KafkaError._TIMED_OUT  # noqa: SLF001 - public: librdkafka's local codes begin so
 TRANSPORT: int = KafkaError._TRANSPORT  # noqa: SLF001 - public: librdkafka's local codes begin so
@@ -38,13 +41,23 @@ _NO_TOPIC = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
-_SILENCE = frozenset(
+_NO_ANSWER = frozenset(
     {
+        KafkaError.REQUEST_TIMED_OUT,
         TRANSPORT,
         ALL_BROKERS_DOWN,
         RESOLVE,
         TIMED_OUT,
         MSG_TIMED_OUT,
+    }
+)
+_RECORD_REFUSED = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError.POLICY_VIOLATION,
     }
 )
 STALE_MEMBER = frozenset(
@@ -57,25 +70,28 @@ STALE_MEMBER = frozenset(
         KafkaError.REBALANCE_IN_PROGRESS,
     }
 )
-"""Answers to a commit of offsets that say: the group moved on, the committing member is not what it was."""
+"""Answers to a commit of offsets which say that the group moved on and the member is not what it was."""
+
+_SHORTEST_STEP_S = 1.0
+_LONGEST_STEP_S = 10.0
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
-"""For clients that are expected to fail now and then: what the library has to say is not for the terminal."""
+"""For clients that are expected to fail now and then: the library's own lines are not for the terminal."""
 LIBRARY_LOG.addHandler(logging.NullHandler())
 
 CLIENT_ERRORS = (KafkaException, SystemError)
-"""What a producer's calls raise when it broke for good.
+"""What a producer's calls raise.
 
-The binding raises a fatal error out of whichever call serves it; where the same call serves a delivery
+The binding raises a fatal error out of whichever call serves it. Where the same call serves a delivery
 report too, Python sees a callback that ran with an exception set, and makes it a SystemError.
 """
 
 
 def kafka_error_of(error: Exception) -> KafkaError:
-    """The library's error in one of `CLIENT_ERRORS`."""
-    for each in (error, error.__cause__, error.__context__):
-        if isinstance(each, KafkaException) and isinstance(each.args[0], KafkaError):
-            return each.args[0]
+    """The library's error inside one of `CLIENT_ERRORS`; code `FATAL` where none is inside."""
+    for candidate in (error, error.__cause__, error.__context__):
+        if isinstance(candidate, KafkaException) and isinstance(candidate.args[0], KafkaError):
+            return candidate.args[0]
     return KafkaError(FATAL)
 
 
@@ -87,10 +103,10 @@ _headers = methodcaller("headers")
 def headers_of(message: Message) -> Headers | None:
     """A record's headers; None where the client cannot read them, as one's name is not UTF-8."""
     try:
-        found: Headers = _headers(message) or ()
+        headers: Headers = _headers(message) or ()
     except (SystemError, UnicodeDecodeError):
         return None
-    return found
+    return headers
 
 
 class StaleBatch(Exception):
@@ -109,24 +125,37 @@ def is_fenced(error: KafkaError) -> bool:
     return error.code() in _FENCED
 
 
+def is_topic_missing(error: KafkaError) -> bool:
+    """Whether a topic, or a partition of it, is not there."""
+    return error.code() in _NO_TOPIC
+
+
+def is_record_refused(error: KafkaError) -> bool:
+    """Whether the record itself is at fault, whoever sends it and whenever.
+
+    Everything else that fails a record can be mended from outside.
+    """
+    return error.code() in _RECORD_REFUSED
+
+
 def is_no_answer(error: KafkaError) -> bool:
     """Whether nobody answered, so that what was sent may or may not have arrived."""
-    return error.code() in _SILENCE
+    return error.code() in _NO_ANSWER
 
 
 def delivery_error(order_id: int, error: KafkaError) -> CommandEventError:
-    """Why an order is not known to be stored."""
-    if error.code() in _NO_TOPIC:
+    """What a record's delivery error means for its order: why it is not known to be stored."""
+    if is_topic_missing(error):
         return TopicMissing(
             f"order {order_id} is not placed: {error.str()}; `cev topics create` creates topics"
         )
-    if is_no_answer(error) or error.code() == KafkaError.REQUEST_TIMED_OUT:
+    if is_no_answer(error):
         return unconfirmed(order_id)
     return NotAcknowledged(f"order {order_id} is not placed: the broker refused it ({error.str()})")
 
 
 def unconfirmed(order_id: int) -> NotAcknowledged:
-    """The deadline of an order passed without an answer."""
+    """The error of an order whose deadline passed without an answer."""
     return NotAcknowledged(
         f"order {order_id} was not acknowledged in time: it may or may not be stored; placing it again under "
         "the same id is safe"
@@ -152,19 +181,39 @@ def partitions_of(
         TopicMissing: one or more are not there; the message says what creates them.
     """
     try:
-        found = client.list_topics(timeout=timeout_s).topics
+        topics = client.list_topics(timeout=timeout_s).topics
     except KafkaException as error:
         raise unreachable(bootstrap, timeout_s) from error
-    missing = [name for name in names if name not in found or found[name].error is not None]
+    missing = [name for name in names if name not in topics or topics[name].error is not None]
     if missing:
         kind = "topic" if len(missing) == 1 else "topics"
         raise TopicMissing(
             f"the cluster at {bootstrap} has no {kind} {', '.join(missing)}; `cev topics create` creates "
             f"{'it' if len(missing) == 1 else 'them'}"
         )
-    return {name: len(found[name].partitions) for name in names}
+    return {name: len(topics[name].partitions) for name in names}
 
 
 def unreachable(bootstrap: str, timeout_s: float) -> BrokerUnreachable:
-    """Nobody is there."""
+    """The error for brokers of which none answered in time."""
     return BrokerUnreachable(f"no broker answered at {bootstrap} within {timeout_s:g} s; is it running?")
+
+
+def retry_transactional(step: Callable[[float], object], deadline: Deadline) -> None:
+    """Make a transactional call; librdkafka resumes one that failed retriably when it is made again.
+
+    Args:
+        step: the call; takes its timeout in seconds. It gets a second at least, however late it is.
+        deadline: when to stop making it again.
+
+    Raises:
+        KafkaException: it failed for another reason, or retriably until the deadline.
+    """
+    while True:
+        try:
+            step(min(max(deadline.left, _SHORTEST_STEP_S), _LONGEST_STEP_S))
+        except KafkaException as error:
+            if not error.args[0].retriable() or deadline.passed:
+                raise
+        else:
+            return

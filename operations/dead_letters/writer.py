@@ -31,10 +31,10 @@ from clients.errors import (
     is_no_answer,
     kafka_error_of,
     partitions_of,
+    retry_transactional,
     unreachable,
 )
 from clients.records import ProducerRecord
-from clients.resuming import retry_transactional
 from operations.dead_letters.decisions import retry_of
 from schemas.errors import BrokerUnreachable, CommandEventError, DeadlinePassed, Fenced, NotAcknowledged
 from schemas.topics import Topic

@@ -28,9 +28,9 @@ from clients.errors import (
     is_no_answer,
     kafka_error_of,
     partitions_of,
+    retry_transactional,
     unreachable,
 )
-from clients.resuming import retry_transactional
 from producers.mode.log import ModeLog, in_force
 from schemas.codec import Codec
 from schemas.control import INITIAL, Mode, ModeChanged

@@ -19,9 +19,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from clients.config import Cluster
 from clients.deadline import Deadline
-from clients.errors import CLIENT_ERRORS, LIBRARY_LOG, is_fenced, kafka_error_of, partitions_of
+from clients.errors import (
+    CLIENT_ERRORS,
+    LIBRARY_LOG,
+    is_fenced,
+    kafka_error_of,
+    partitions_of,
+    retry_transactional,
+)
 from clients.records import ProducerRecord
-from clients.resuming import retry_transactional
 from producers.placing.publisher import unless_set
 from schemas.errors import BrokerUnreachable, Fenced
 from schemas.topics import DISPATCH_PRODUCTS, ORDER_MODE, ORDERS

@@ -19,9 +19,16 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from clients.config import TRANSACTION_TIMEOUT_MS, Cluster
 from clients.deadline import Deadline
-from clients.errors import CLIENT_ERRORS, LIBRARY_LOG, TIMED_OUT, delivery_error, is_no_answer, kafka_error_of
+from clients.errors import (
+    CLIENT_ERRORS,
+    LIBRARY_LOG,
+    TIMED_OUT,
+    delivery_error,
+    is_no_answer,
+    kafka_error_of,
+    retry_transactional,
+)
 from clients.records import ProducerRecord
-from clients.resuming import retry_transactional
 from producers.placing.pending_order import PendingOrder
 from producers.placing.publisher import unless_set
 from schemas.errors import NotAcknowledged

@@ -15,9 +15,16 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from clients.config import Cluster
 from clients.deadline import Deadline
-from clients.errors import CLIENT_ERRORS, LIBRARY_LOG, STALE_MEMBER, StaleBatch, is_fenced, kafka_error_of
+from clients.errors import (
+    CLIENT_ERRORS,
+    LIBRARY_LOG,
+    STALE_MEMBER,
+    StaleBatch,
+    is_fenced,
+    kafka_error_of,
+    retry_transactional,
+)
 from clients.records import ProducerRecord
-from clients.resuming import retry_transactional
 from schemas.errors import BrokerUnreachable, Fenced
 
 _STEP_S = 10.0
