@@ -59,10 +59,10 @@ def relay(
     batches = BatchPublisher(here.cluster, outbox_id)
     batches.check()
     if retry_refused:
-        log.print(f"[dim]refused rows that wait again: {queue.offer_again():,}[/dim]")
+        log.print(f"[dim]refused rows that wait again: {queue.retry_refused():,}[/dim]")
     stopping, pulse = Event(), RelayStatus()
     stop_on_signals(stopping)
-    log.print(f"[bold]relay[/bold]  {cell(queue.where)}", soft_wrap=True)
+    log.print(f"[bold]relay[/bold]  {cell(queue.address)}", soft_wrap=True)
     began = time.monotonic()
     work = Relay(
         queue,
@@ -99,7 +99,7 @@ def answer(pulse: RelayStatus, path: str) -> tuple[int, dict[str, Any]]:
     if path == "/health/live":
         return 200, {"live": True}
     if path == "/health/ready":
-        body = {"ready": pulse.ready, "role": pulse.role, "outage": pulse.down, **_lag(pulse)}
+        body = {"ready": pulse.ready, "role": pulse.role, "outage": pulse.outage, **_lag(pulse)}
         return (200 if pulse.ready else 503), body
     return 404, {"error": "there are /health/live and /health/ready"}
 
@@ -130,9 +130,11 @@ class Lines:
         if pulse.role != self._role:
             self._role = pulse.role
             log.print(f"[bold]relay[/bold]  {pulse.role}")
-        if pulse.down != self._down:
-            self._down = pulse.down
-            said = f"[yellow]waits[/yellow]  {cell(pulse.down)}" if pulse.down else "[green]goes on[/green]"
+        if pulse.outage != self._down:
+            self._down = pulse.outage
+            said = (
+                f"[yellow]waits[/yellow]  {cell(pulse.outage)}" if pulse.outage else "[green]goes on[/green]"
+            )
             log.print(f"[bold]relay[/bold]  {said}", soft_wrap=True)
         if pulse.backlog.refused > self._refused:
             log.print(

@@ -1,7 +1,7 @@
-"""What the relay asks of the outbox's database and of Kafka, in its own words. Pure.
+"""What the relay needs of the outbox's database and of Kafka. Pure.
 
-`queue.OutboxQueue` and `batch_publisher.BatchPublisher` are the real ones; their methods say what they
-promise and raise.
+`queue.OutboxQueue` and `batch_publisher.BatchPublisher` implement these protocols; their methods say what
+they promise and raise.
 """
 
 from collections.abc import Sequence
@@ -11,45 +11,45 @@ from producers.outbox.batch_publisher import Batch
 from producers.outbox.queue import Backlog
 
 
-class QueuePort(Protocol):
-    """What the relay asks of the database; see `queue.OutboxQueue`."""
+class RelayQueue(Protocol):
+    """The rows of an outbox; see `queue.OutboxQueue`."""
 
-    def lead(self) -> bool:
-        """Be the one relay; False while another one is."""
+    def acquire_leadership(self) -> bool:
+        """Become the one relay; False while another one leads."""
 
     def in_doubt(self) -> tuple[str, list[int]]:
-        """The batch that was on its way last, and its rows."""
+        """The name of the last batch, and the ids of its rows."""
 
     def waiting(self) -> bool:
         """Whether a row could be published now."""
 
-    def next(self, done: Sequence[int], *, most: int, only: int | None = None) -> Batch | None:
-        """Settle the last batch and name the next one."""
+    def next(self, published: Sequence[int], *, limit: int, only: int | None = None) -> Batch | None:
+        """Mark the rows of the last batch as published and name the next one."""
 
-    def settle(self, done: Sequence[int]) -> None:
-        """Settle the last batch and name none."""
+    def mark_published(self, published: Sequence[int]) -> None:
+        """Mark the rows of the last batch as published and name no next one."""
 
-    def refuse(self, row_id: int, why: str) -> None:
-        """Put a row aside."""
+    def quarantine(self, row_id: int, reason: str) -> None:
+        """Put a row aside that Kafka refuses."""
 
     def clean(self, until: int) -> int:
-        """Delete some rows that were published until then."""
+        """Delete rows that were published at or before a moment (ms, UTC); returns how many."""
 
     def backlog(self) -> Backlog:
-        """What is not published."""
+        """The rows that are not published."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close the connection and give up leadership."""
 
 
-class PublisherPort(Protocol):
-    """What the relay asks of Kafka; see `batch_publisher.BatchPublisher`."""
+class RelayPublisher(Protocol):
+    """The relay's writer to Kafka; see `batch_publisher.BatchPublisher`."""
 
     def claim(self) -> str:
-        """Become the one writer; the name of the last committed batch."""
+        """Become the one writer; returns the name of the last committed batch."""
 
     def publish(self, batch: Batch) -> dict[int, str]:
-        """Write a batch, all or nothing; what is refused, by row."""
+        """Write a batch, all or nothing; returns the reason for each row that Kafka refuses."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close the connections."""

@@ -1,9 +1,9 @@
-"""The relay's end at the database: who relays, which rows wait, which batch is on its way, what is done.
+"""The relay's queue in the database: who leads, which rows wait, which batch is in doubt, what is published.
 
-Promises: one transaction settles a batch and names the next one, so at most one batch is ever in doubt, and
-`cev_outbox_relay` names it and its rows. Everything runs on the one connection that holds the lock: who has
-lost the lock's connection cannot write here. And who is not the leader any more, for whatever reason, is told
-so (`NotLeading`) before anything of its transaction counts.
+Promises: one transaction marks a batch as published and names the next one, so at most one batch is ever in
+doubt, and `cev_outbox_relay` names it and its rows. Everything runs on the one connection that holds the
+lock, so a relay that lost this connection cannot write. A relay that is no longer the leader, for whatever
+reason, gets `NotLeading` before its transaction commits.
 
 I/O: database; one lock file beside an SQLite database.
 """
@@ -22,23 +22,30 @@ from databases.connect import lock_file, reading
 from producers.outbox import statements
 from producers.outbox.batch_publisher import Batch, Row
 from producers.outbox.record_codec import UnreadableRow, unpack
-from producers.outbox.tables import RELAY_TABLE, engine_of, shown, sqlite_file
+from producers.outbox.tables import RELAY_TABLE, display_url, engine_of, sqlite_file
 from schemas.errors import DependencyUnavailable, Fenced, OperationFailed
 from schemas.times import now_ms
 
 BATCH_ROWS = 2000
 """Orders in one Kafka transaction, at most."""
 BATCH_CHARS = 6 * 1024 * 1024
-"""Characters of their rows, about; a single row may be larger."""
+"""About how many characters their rows may have together; a single row may have more."""
 CLEAN_ROWS = 1000
+"""Published rows that one call of `clean` deletes, at most."""
 
 
 class NotLeading(Fenced):
-    """Another relay leads this outbox although we hold its lock: the lock does not hold."""
+    """Another relay leads this outbox although this one has its lock: the lock does not exclude others."""
 
 
 class Backlog(NamedTuple):
-    """What is not published: how many rows, when the oldest was accepted (ms, UTC), how many were refused."""
+    """The rows that are not published.
+
+    Attributes:
+        rows: how many, refused ones included.
+        oldest_at: when the oldest was accepted, in milliseconds since the epoch, UTC; None without rows.
+        refused: how many of them Kafka refused.
+    """
 
     rows: int
     oldest_at: int | None
@@ -46,10 +53,13 @@ class Backlog(NamedTuple):
 
 
 class OutboxQueue:
-    """One outbox, as its relay sees it. For one thread.
+    """The rows of one outbox as a queue for its relay. For one thread.
 
     Args:
         url: as in `engine_of`.
+
+    Attributes:
+        address: where the outbox is, without a password.
 
     Raises:
         InvalidSetting: the address is not one of an outbox.
@@ -61,24 +71,24 @@ class OutboxQueue:
         self._connection: Connection | None = None
         self._lock: IO[str] | None = None
         self._leader = ""
-        self.where = shown(self._engine)
+        self.address = display_url(self._engine)
 
     def identity(self) -> str:
-        """The outbox's id, for ever the same.
+        """The outbox's id, which never changes.
 
         Raises:
             DependencyUnavailable: the database does not answer.
-            OperationFailed: it has no outbox; the message says what makes one.
+            OperationFailed: the database has no outbox; the message says what makes one.
         """
         with self._reading() as connection:
             if not inspect(connection).has_table(RELAY_TABLE):
                 raise OperationFailed(
-                    f"{self.where} has no outbox; `producers.outbox.outbox.create(engine)` makes one"
+                    f"{self.address} has no outbox; `producers.outbox.create(engine)` makes one"
                 )
             return str(connection.execute(statements.IDENTITY).scalar_one())
 
-    def lead(self) -> bool:
-        """Be the one relay of this outbox; False while another one is.
+    def acquire_leadership(self) -> bool:
+        """Become the one relay of this outbox; False while another one leads.
 
         Raises:
             DependencyUnavailable: the database does not answer.
@@ -91,62 +101,75 @@ class OutboxQueue:
                 return False
             leader = uuid4().hex
             with connection.begin():
-                connection.execute(statements.LEAD, {"leader": leader})
+                connection.execute(statements.SET_LEADER, {"leader": leader})
             self._leader = leader
             return True
 
     def in_doubt(self) -> tuple[str, list[int]]:
-        """The name of the batch that was on its way last, and its rows; raises DependencyUnavailable."""
+        """The name of the last batch and the ids of its rows; ("", []) if none is in doubt.
+
+        Raises:
+            DependencyUnavailable: the database does not answer.
+        """
         with self._reading() as connection:
             batch, row_ids = connection.execute(statements.IN_DOUBT).one()
-            return str(batch), [int(each) for each in json.loads(row_ids)]
+            return str(batch), [int(row_id) for row_id in json.loads(row_ids)]
 
     def waiting(self) -> bool:
         """Whether a row could be published now; raises DependencyUnavailable."""
         with self._reading() as connection:
-            return connection.execute(statements.ANY).first() is not None
+            return connection.execute(statements.ANY_WAITING).first() is not None
 
-    def next(self, done: Sequence[int], *, most: int = BATCH_ROWS, only: int | None = None) -> Batch | None:
-        """Settle the rows of the last batch and name the next one, in one transaction.
+    def next(
+        self, published: Sequence[int], *, limit: int = BATCH_ROWS, only: int | None = None
+    ) -> Batch | None:
+        """Mark the rows of the last batch as published and name the next one, in one transaction.
 
         Args:
-            done: rows whose batch is committed in Kafka.
-            most: choose no more rows.
-            only: choose no other row than this.
+            published: ids of rows whose batch is committed in Kafka.
+            limit: most rows of the next batch.
+            only: the id of the one row that may be chosen; None: any.
 
         Returns:
             The next batch; None if no row waits.
 
         Raises:
-            NotLeading: somebody else leads; nothing was changed.
-            DependencyUnavailable: the database does not answer; what was changed, `in_doubt` tells.
+            NotLeading: another relay leads; nothing was changed.
+            DependencyUnavailable: the database does not answer; `in_doubt` tells whether it changed anything.
         """
         with self._writing() as connection:
-            self._publish(connection, done)
-            rows = self._choose(connection, most, only)
+            self._mark_published(connection, published)
+            rows = self._choose(connection, limit, only)
             batch = Batch(uuid4().hex, rows) if rows else None
-            self._intend(connection, batch)
+            self._set_batch_in_doubt(connection, batch)
         return batch
 
-    def settle(self, done: Sequence[int]) -> None:
-        """Settle the rows of the last batch, and name none; raises as `next`."""
+    def mark_published(self, published: Sequence[int]) -> None:
+        """Mark the rows of the last batch as published and name no next one; raises as `next`."""
         with self._writing() as connection:
-            self._publish(connection, done)
-            self._intend(connection, None)
+            self._mark_published(connection, published)
+            self._set_batch_in_doubt(connection, None)
 
-    def refuse(self, row_id: int, why: str) -> None:
-        """Put a row aside that Kafka does not take; raises as `next`."""
+    def quarantine(self, row_id: int, reason: str) -> None:
+        """Put a row aside that Kafka refuses, with the reason; raises as `next`."""
         with self._writing() as connection:
-            connection.execute(statements.REFUSE, {"id": row_id, "error": why})
-            self._intend(connection, None)
+            connection.execute(statements.QUARANTINE, {"id": row_id, "error": reason})
+            self._set_batch_in_doubt(connection, None)
 
-    def offer_again(self) -> int:
-        """Let refused rows wait again; how many. Raises DependencyUnavailable."""
+    def retry_refused(self) -> int:
+        """Let refused rows wait again; returns how many.
+
+        Raises:
+            DependencyUnavailable: the database does not answer.
+        """
         with self._writing() as connection:
-            return connection.execute(statements.OFFER_AGAIN).rowcount
+            return connection.execute(statements.RETRY_REFUSED).rowcount
 
     def clean(self, until: int) -> int:
-        """Delete some rows that were published until then (ms, UTC); how many.
+        """Delete rows that were published at or before a moment, `CLEAN_ROWS` at most; returns how many.
+
+        Args:
+            until: milliseconds since the epoch, UTC.
 
         Raises:
             DependencyUnavailable: the database does not answer.
@@ -155,12 +178,12 @@ class OutboxQueue:
             return connection.execute(statements.CLEAN, {"until": until, "most": CLEAN_ROWS}).rowcount
 
     def backlog(self) -> Backlog:
-        """What is not published; raises DependencyUnavailable."""
+        """The rows that are not published; raises DependencyUnavailable."""
         with self._reading() as connection:
             return Backlog(*connection.execute(statements.BACKLOG).one())
 
     def close(self) -> None:
-        """Give up the connection, and the lead with it: a server lets another one have it a moment later."""
+        """Close the connection and so give up leadership; a server frees the lock a moment later."""
         self._leader = ""
         if self._connection is not None:
             with suppress(SQLAlchemyError):
@@ -170,34 +193,36 @@ class OutboxQueue:
             self._lock.close()
             self._lock = None
 
-    def _publish(self, connection: Connection, done: Sequence[int]) -> None:
-        if done:
-            connection.execute(statements.PUBLISHED, {"at": now_ms(), "ids": list(done)})
+    def _mark_published(self, connection: Connection, row_ids: Sequence[int]) -> None:
+        if row_ids:
+            connection.execute(statements.MARK_PUBLISHED, {"at": now_ms(), "ids": list(row_ids)})
 
-    def _intend(self, connection: Connection, batch: Batch | None) -> None:
+    def _set_batch_in_doubt(self, connection: Connection, batch: Batch | None) -> None:
         name, rows = batch or ("", ())
         ids = json.dumps([row.id for row in rows])
-        told = connection.execute(statements.INTEND, {"batch": name, "row_ids": ids, "leader": self._leader})
-        if told.rowcount != 1:
+        result = connection.execute(
+            statements.SET_BATCH_IN_DOUBT, {"batch": name, "row_ids": ids, "leader": self._leader}
+        )
+        if result.rowcount != 1:
             raise NotLeading(
-                f"another relay leads the outbox in {self.where}, although this one holds its lock: name the "
-                "database itself and not a transaction pooler, and no file on a network share"
+                f"another relay leads the outbox in {self.address}, although this one holds its lock: name "
+                "the database itself and not a transaction pooler, and no file on a network share"
             )
 
-    def _choose(self, connection: Connection, most: int, only: int | None) -> tuple[Row, ...]:
-        """Rows of one batch; one that cannot be read is refused, and the choice made anew."""
+    def _choose(self, connection: Connection, limit: int, only: int | None) -> tuple[Row, ...]:
+        """Rows of one batch; a row that cannot be read is quarantined, and the rows are chosen again."""
         while True:
             if only is None:
-                sizes = connection.execute(statements.SIZES, {"most": most}).all()
+                sizes = connection.execute(statements.SIZES, {"most": limit}).all()
             else:
                 sizes = connection.execute(statements.SIZE_OF, {"only": only}).all()
             if not sizes:
                 return ()
-            found = connection.execute(statements.ROWS, {"ids": _fitting(sizes)}).all()
+            rows = connection.execute(statements.ROWS, {"ids": _fitting(sizes)}).all()
             try:
-                return tuple([_row(*each) for each in found])
+                return tuple([_row(*row) for row in rows])
             except _Unreadable as error:
-                connection.execute(statements.REFUSE, {"id": error.row_id, "error": str(error)})
+                connection.execute(statements.QUARANTINE, {"id": error.row_id, "error": str(error)})
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -234,17 +259,17 @@ class OutboxQueue:
             yield
         except (SQLAlchemyError, OSError) as error:
             self.close()
-            why = error.orig if isinstance(error, DBAPIError) else error
+            cause = error.orig if isinstance(error, DBAPIError) else error
             raise DependencyUnavailable(
-                f"the outbox in {self.where} does not answer: {masked(self._url, why)}"
+                f"the outbox in {self.address} does not answer: {masked(self._url, cause)}"
             ) from error
 
 
 class _Unreadable(Exception):
     """A row is not an order's records."""
 
-    def __init__(self, row_id: int, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, row_id: int, reason: str) -> None:
+        super().__init__(reason)
         self.row_id = row_id
 
 
@@ -256,7 +281,7 @@ def _row(row_id: int, order_id: int, records: str) -> Row:
 
 
 def _fitting(sizes: Sequence[Any]) -> list[int]:
-    """As many rows from the front as a batch may hold; at least one."""
+    """Ids of as many of the first rows as a batch may hold; at least one."""
     chosen: list[int] = []
     total = 0
     for row_id, size in sizes:

@@ -1,36 +1,36 @@
-"""What the relay says to the database, the same words for PostgreSQL and SQLite.
+"""The relay's SQL statements, the same for PostgreSQL and SQLite.
 
-I/O: none of its own; statements for whoever has a connection.
+I/O: none of its own.
 """
 
 from sqlalchemy import bindparam, text
 
 IDENTITY = text("SELECT outbox_id FROM cev_outbox_relay WHERE one = 1")
 IN_DOUBT = text("SELECT batch, row_ids FROM cev_outbox_relay WHERE one = 1")
-LEAD = text("UPDATE cev_outbox_relay SET leader = :leader WHERE one = 1")
-INTEND = text(
+SET_LEADER = text("UPDATE cev_outbox_relay SET leader = :leader WHERE one = 1")
+SET_BATCH_IN_DOUBT = text(
     "UPDATE cev_outbox_relay SET batch = :batch, row_ids = :row_ids WHERE one = 1 AND leader = :leader"
 )
-_FREE = """published_at IS NULL AND error IS NULL AND NOT EXISTS (
+_PUBLISHABLE = """published_at IS NULL AND error IS NULL AND NOT EXISTS (
     SELECT 1 FROM cev_outbox refused WHERE refused.published_at IS NULL AND refused.error IS NOT NULL
     AND refused.order_id = waiting.order_id AND refused.id < waiting.id)"""
-ANY = text(f"SELECT 1 FROM cev_outbox waiting WHERE {_FREE} LIMIT 1")  # noqa: S608 - a constant
+ANY_WAITING = text(f"SELECT 1 FROM cev_outbox waiting WHERE {_PUBLISHABLE} LIMIT 1")  # noqa: S608 - a constant
 SIZES = text(
-    f"SELECT id, length(records) FROM cev_outbox waiting WHERE {_FREE} ORDER BY id LIMIT :most"  # noqa: S608 - a constant
+    f"SELECT id, length(records) FROM cev_outbox waiting WHERE {_PUBLISHABLE} ORDER BY id LIMIT :most"  # noqa: S608 - a constant
 )
-SIZE_OF = text(f"SELECT id, length(records) FROM cev_outbox waiting WHERE {_FREE} AND id = :only")  # noqa: S608 - a constant
+SIZE_OF = text(f"SELECT id, length(records) FROM cev_outbox waiting WHERE {_PUBLISHABLE} AND id = :only")  # noqa: S608 - a constant
 ROWS = text("SELECT id, order_id, records FROM cev_outbox WHERE id IN :ids ORDER BY id").bindparams(
     bindparam("ids", expanding=True)
 )
-PUBLISHED = text(
+MARK_PUBLISHED = text(
     "UPDATE cev_outbox SET published_at = :at WHERE id IN :ids AND published_at IS NULL"
 ).bindparams(bindparam("ids", expanding=True))
-REFUSE = text("UPDATE cev_outbox SET error = :error WHERE id = :id AND published_at IS NULL")
-OFFER_AGAIN = text("UPDATE cev_outbox SET error = NULL WHERE published_at IS NULL AND error IS NOT NULL")
+QUARANTINE = text("UPDATE cev_outbox SET error = :error WHERE id = :id AND published_at IS NULL")
+RETRY_REFUSED = text("UPDATE cev_outbox SET error = NULL WHERE published_at IS NULL AND error IS NOT NULL")
 CLEAN = text(
     "DELETE FROM cev_outbox WHERE id IN (SELECT id FROM cev_outbox WHERE published_at IS NOT NULL"
     " AND published_at <= :until ORDER BY published_at LIMIT :most)"
 )
 BACKLOG = text("SELECT count(*), min(accepted_at), count(error) FROM cev_outbox WHERE published_at IS NULL")
 LOCK = text("SELECT pg_try_advisory_lock(:key)")
-"""Of the session, and so of the connection: it goes when the connection does."""
+"""The lock is the session's: it ends with the connection."""

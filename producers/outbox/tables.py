@@ -1,14 +1,14 @@
 """The outbox's two tables in an order service's own database, and how to connect to it.
 
-    cev_outbox         one row an order, with all its records; waits, is published, or was refused
-    cev_outbox_relay   one row: who the outbox is, who relays it, and the batch that is on its way
+    cev_outbox         one row for each order, with all its records; waits, is published, or was refused
+    cev_outbox_relay   one row: the outbox's id, its leader, and the batch that is in doubt
 
 A row is *waiting* while `published_at` and `error` are null, *refused* with an error, *published* with a
 time. Rows are found by that state and never by a cursor over ids.
 
-Ids rise in the order in which rows are inserted. That is the order in which records of one order id leave:
-where one transaction began after another one had ended, its rows have the higher ids (PostgreSQL: an identity
-column counts up by one, without a cache; SQLite: one writer at a time).
+Ids rise in the order in which rows are inserted, and records of one order id are published in that order:
+a transaction that began after another one had ended has rows with higher ids (PostgreSQL: an identity column
+counts up by one, without a cache; SQLite: one writer at a time).
 
 I/O: database (creates tables).
 """
@@ -29,7 +29,7 @@ TABLE: Final = "cev_outbox"
 RELAY_TABLE: Final = "cev_outbox_relay"
 _SERVERS = ("postgresql", "postgres", "postgresql+psycopg")
 LOCK_WAIT_S: Final = 5
-"""How long a statement may wait for somebody else's lock."""
+"""How long a statement may wait for another connection's lock."""
 _KEEP_ALIVES = """
 SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
        set_config('tcp_keepalives_count', '3', false)
@@ -84,14 +84,14 @@ DDL: dict[str, tuple[str, ...]] = {
         _NAME_IT.format(random="lower(hex(randomblob(16)))"),
     ),
 }
-"""What `create` runs, by dialect; also for a migration tool. Each statement may run again."""
+"""The statements of `create` by SQLAlchemy dialect, also for a migration tool. Each may run again."""
 
 
 def create(engine: Engine) -> None:
-    """Make the outbox's tables where they are not there yet.
+    """Create the outbox's tables if they do not exist.
 
     Raises:
-        InvalidSetting: neither PostgreSQL nor SQLite.
+        InvalidSetting: the engine is neither PostgreSQL's nor SQLite's.
     """
     statements = _ddl(engine.dialect.name)
     with engine.begin() as connection:
@@ -109,16 +109,16 @@ def _ddl(dialect: str) -> tuple[str, ...]:
 
 
 def engine_of(url: str) -> Engine:
-    """An engine for an address as users write it; connects only when it is asked to.
+    """An engine for an address as users write it; it connects only when it is asked to.
 
-    Every connection is new, writes in a transaction that takes its lock at once, and waits `LOCK_WAIT_S` for
-    a lock at most.
+    Every connection is new and waits `LOCK_WAIT_S` for a lock at most. In SQLite a transaction takes the
+    write lock when it begins.
 
     Args:
         url: `postgresql://user:password@host/database` or `sqlite:///path`.
 
     Raises:
-        InvalidSetting: it is neither.
+        InvalidSetting: the address is neither.
     """
     address = _address(url)
     if address.get_backend_name() == "sqlite":
@@ -143,8 +143,8 @@ def sqlite_file(engine: Engine) -> Path | None:
     return path
 
 
-def shown(engine: Engine) -> str:
-    """Where an outbox is, without a password; what follows the question mark may hold one too."""
+def display_url(engine: Engine) -> str:
+    """Where an outbox is, without a password; the query is left out, because it may hold one too."""
     address = engine.url.set(drivername=engine.dialect.name, query={})
     return address.render_as_string(hide_password=True)
 
@@ -157,11 +157,11 @@ def _address(url: str) -> URL:
         except ValueError as error:
             raise InvalidSetting(f"outbox_url {error}") from None
     try:
-        found = make_url(url)
+        address = make_url(url)
     except (ArgumentError, ValueError):
         raise InvalidSetting("outbox_url is no address like postgresql://… or sqlite:///…") from None
-    if found.drivername == "sqlite" and found.database and found.database != ":memory:":
-        return found
+    if address.drivername == "sqlite" and address.database and address.database != ":memory:":
+        return address
     raise InvalidSetting("outbox_url names neither PostgreSQL (postgresql://…) nor a file (sqlite:///…)")
 
 

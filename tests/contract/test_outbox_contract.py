@@ -44,7 +44,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
 @pytest.fixture
 def queue(service: Service) -> Iterator[OutboxQueue]:
     made = service.queue()
-    assert made.lead()
+    assert made.acquire_leadership()
     yield made
     made.close()
 
@@ -259,12 +259,12 @@ def test_refused_rows_hold_up_their_own_order_until_they_are_offered_again(
 ) -> None:
     service.accept(service.by_hand(), 1, 2, 1)
     first, second, third = ids(queue.next([]))
-    queue.refuse(first, "too large")
+    queue.quarantine(first, "too large")
     assert orders(queue.next([])) == [2]
     assert queue.next([second]) is None
     assert queue.backlog()[::2] == (2, 1)
     assert queue.next([], only=third) is None
-    assert queue.offer_again() == 1
+    assert queue.retry_refused() == 1
     assert orders(queue.next([])) == [1, 1]
     assert queue.backlog().refused == 0
 
@@ -295,8 +295,8 @@ def test_published_rows_are_cleaned_by_age_in_portions_and_others_never(
 ) -> None:
     service.accept(service.by_hand(), *range(1, 6))
     every = ids(queue.next([]))
-    queue.settle(every[:3])
-    queue.refuse(every[3], "too large")
+    queue.mark_published(every[:3])
+    queue.quarantine(every[3], "too large")
     service.rows(
         "UPDATE cev_outbox SET published_at = 1000 WHERE id <> :keep AND published_at > 0", keep=every[0]
     )
@@ -324,7 +324,7 @@ HOLDS = """
 import sys
 from producers.outbox.queue import OutboxQueue
 queue = OutboxQueue(sys.argv[1])
-print(queue.lead(), flush=True)
+print(queue.acquire_leadership(), flush=True)
 sys.stdin.read()
 """
 
@@ -337,11 +337,11 @@ def test_one_process_leads_and_a_kill_hands_over(service: Service) -> None:
     try:
         assert held.stdout is not None
         assert held.stdout.readline() == "True\n"
-        assert not other.lead()
-        assert not other.lead()
+        assert not other.acquire_leadership()
+        assert not other.acquire_leadership()
         held.kill()
         held.wait()
-        until(other.lead, "the other one leads")
+        until(other.acquire_leadership, "the other one leads")
     finally:
         held.kill()
         held.communicate()
@@ -350,11 +350,11 @@ def test_one_process_leads_and_a_kill_hands_over(service: Service) -> None:
 
 def test_giving_up_the_lead_lets_another_one_have_it(service: Service) -> None:
     one, other = service.queue(), service.queue()
-    assert one.lead()
-    assert not other.lead()
+    assert one.acquire_leadership()
+    assert not other.acquire_leadership()
     one.close()
     # A server frees the lock when it has noticed that the session is over, which is a moment later.
-    until(other.lead, "the other one leads")
+    until(other.acquire_leadership, "the other one leads")
     other.close()
 
 
@@ -366,9 +366,9 @@ def test_who_does_not_lead_any_more_changes_nothing(service: Service, queue: Out
         queue.next(ids(batch))
     assert fault.value.exit_code == 4
     with pytest.raises(NotLeading):
-        queue.settle(ids(batch))
+        queue.mark_published(ids(batch))
     with pytest.raises(NotLeading):
-        queue.refuse(ids(batch)[0], "too large")
+        queue.quarantine(ids(batch)[0], "too large")
     assert service.waiting() == [1, 2]
     assert service.rows("SELECT count(error) FROM cev_outbox") == [(0,)]
 
@@ -376,7 +376,7 @@ def test_who_does_not_lead_any_more_changes_nothing(service: Service, queue: Out
 def test_a_database_without_an_outbox_says_what_makes_one(service: Service) -> None:
     service.rows("DROP TABLE cev_outbox_relay")
     queue = service.queue()
-    with pytest.raises(OperationFailed, match=r"producers\.outbox\.outbox\.create") as fault:
+    with pytest.raises(OperationFailed, match=r"producers\.outbox\.create") as fault:
         queue.identity()
     assert fault.value.exit_code == 1
     assert "s3cret" not in str(fault.value)
@@ -399,7 +399,7 @@ def test_no_form_of_an_address_shows_its_password() -> None:
         queue = OutboxQueue(f"postgresql://u@127.0.0.1:1/shop?{query}")
         with pytest.raises(DependencyUnavailable) as fault:
             queue.identity()
-        assert "s3cret" not in f"{queue.where} {fault.value}"
+        assert "s3cret" not in f"{queue.address} {fault.value}"
     for url in ("postgresql://u:se@s3cret@h/shop", "postgresql://u:s3cret@h", "mysql://u:s3cret@h/shop"):
         with pytest.raises(InvalidSetting) as wrong:
             OutboxQueue(url)
@@ -417,5 +417,5 @@ def test_a_connection_that_broke_gives_up_the_lead_and_the_next_call_connects_an
     )
     with pytest.raises(DependencyUnavailable):
         queue.next([])
-    until(queue.lead, "it leads again")
+    until(queue.acquire_leadership, "it leads again")
     assert orders(queue.next([])) == [1]

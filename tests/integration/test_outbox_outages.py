@@ -65,7 +65,7 @@ def test_orders_are_accepted_without_a_broker_and_published_when_it_is_back(
         port = int(own.bootstrap.rpartition(":")[2])
         embedded.down(own.data_dir)
         service.accept(outbox, 2, 3)
-        until(lambda: pulse.down, "it sees that no broker answers")
+        until(lambda: pulse.outage, "it sees that no broker answers")
         assert not pulse.ready
         service.accept(outbox, 4)
         embedded.up(own.data_dir, port=port)
@@ -84,8 +84,8 @@ def test_a_missing_topic_is_waited_for_and_puts_no_row_aside(
         until(lambda: pulse.published == 1, "it works")
         admin.delete_topics([DISPATCH_PRODUCTS])[DISPATCH_PRODUCTS].result(PATIENCE_S)
         service.accept(outbox, 12)
-        until(lambda: pulse.down and DISPATCH_PRODUCTS in pulse.down, "it names the topic")
-        assert "cev topics create" in (pulse.down or "")
+        until(lambda: pulse.outage and DISPATCH_PRODUCTS in pulse.outage, "it names the topic")
+        assert "cev topics create" in (pulse.outage or "")
         topic = BY_NAME[DISPATCH_PRODUCTS]
         admin.create_topics([NewTopic(topic.name, topic.partitions, 1, config=topic.config)])[
             topic.name

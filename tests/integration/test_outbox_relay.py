@@ -249,11 +249,11 @@ from producers.outbox.batch_publisher import BatchPublisher as C
 real = C.publish
 C.publish = lambda *a: (real(*a), die())""",
     "while the rows are marked": """
-from producers.outbox.queue import Queue as C
-real, done = C._intend, []
-C._intend = lambda *a: (done.append(1), len(done) > 1 and die(), real(*a))""",
+from producers.outbox.queue import OutboxQueue as C
+real, done = C._set_batch_in_doubt, []
+C._set_batch_in_doubt = lambda *a: (done.append(1), len(done) > 1 and die(), real(*a))""",
     "after the rows are marked": """
-from producers.outbox.queue import Queue as C
+from producers.outbox.queue import OutboxQueue as C
 real, done = C.next, []
 C.next = lambda *a, **k: (len(done) > 0 and (real(*a, **k), die()), done.append(1), real(*a, **k))[2]""",
 }
@@ -409,12 +409,12 @@ def test_a_database_that_goes_away_is_waited_for(
         service.close()
         postgres.stop()
         try:
-            until(lambda: pulse.down, "it sees that the database is gone")
+            until(lambda: pulse.outage, "it sees that the database is gone")
         finally:
             postgres.start()
         service.accept(outbox, 2)
         until(lambda: pulse.published == 2, "it goes on by itself")
-        until(lambda: pulse.down is None, "and says so")
+        until(lambda: pulse.outage is None, "and says so")
     assert sorted(on(shop, DISPATCH_PRODUCTS)) == [1, 2]
     service.close()
 
@@ -434,7 +434,7 @@ def test_what_is_missing_at_the_start_is_said_in_one_line(shop: ConsumerHarness,
             (2, {**foreign, **nobody}, "PostgreSQL"),
             (3, {"CEV_OUTBOX_URL": nowhere}, "none.sqlite3"),
             (3, {"CEV_OUTBOX_URL": "postgresql://u:s3cret@127.0.0.1:1/shop"}, "does not answer"),
-            (1, {"CEV_OUTBOX_URL": f"sqlite:///{empty}"}, "producers.outbox.outbox.create"),
+            (1, {"CEV_OUTBOX_URL": f"sqlite:///{empty}"}, "producers.outbox.create"),
             (3, {"CEV_OUTBOX_URL": service.url, **nobody}, "no broker"),
         ]
         children = [shop.cev("relay", **environment) for _, environment, _ in cases]

@@ -88,7 +88,7 @@ class Queue:
             self.close()
             raise
 
-    def lead(self) -> bool:
+    def acquire_leadership(self) -> bool:
         if self.me:
             return True
         if self.db.lock:
@@ -106,11 +106,11 @@ class Queue:
     def waiting(self) -> bool:
         return bool(self.db.free())
 
-    def next(self, done: Sequence[int], *, most: int, only: int | None = None) -> Batch | None:
+    def next(self, published: Sequence[int], *, limit: int, only: int | None = None) -> Batch | None:
         def effect() -> Batch | None:
             self._lead_or_raise()
-            self.db.published.update(done)
-            ids = [each for each in self.db.free() if only in (None, each)][: min(BATCH, most)]
+            self.db.published.update(published)
+            ids = [each for each in self.db.free() if only in (None, each)][: min(BATCH, limit)]
             name = f"batch-{next(NAMES)}" if ids else ""
             self.db.doubt = (name, ids)
             rows = tuple([Row(each, self.db.rows[each].order_id, ()) for each in ids])
@@ -118,18 +118,18 @@ class Queue:
 
         return self._do(effect)  # type: ignore[return-value]  # what the effect gave
 
-    def settle(self, done: Sequence[int]) -> None:
+    def mark_published(self, published: Sequence[int]) -> None:
         def effect() -> None:
             self._lead_or_raise()
-            self.db.published.update(done)
+            self.db.published.update(published)
             self.db.doubt = ("", [])
 
         self._do(effect)
 
-    def refuse(self, row_id: int, why: str) -> None:
+    def quarantine(self, row_id: int, reason: str) -> None:
         def effect() -> None:
             self._lead_or_raise()
-            self.db.errors[row_id] = why
+            self.db.errors[row_id] = reason
             self.db.doubt = ("", [])
 
         self._do(effect)
@@ -331,7 +331,7 @@ def test_a_missing_topic_is_an_outage_and_no_row_is_put_aside() -> None:
         log,
         pulse,
         stopping=lambda: world.now > 500,
-        watch=lambda: pulses.append(pulse.down),
+        watch=lambda: pulses.append(pulse.outage),
         clean_after_ms=0,
         until_idle_s=0,
         sleep=world._sleep,
@@ -342,7 +342,7 @@ def test_a_missing_topic_is_an_outage_and_no_row_is_put_aside() -> None:
     assert world.db.errors == {}
     assert "the cluster has no topic orders" in pulses
     assert 4 < sum(each is not None for each in pulses) < 60, "it waits with backoff"
-    assert pulse.down is None
+    assert pulse.outage is None
 
 
 def test_a_leader_whose_lock_does_not_hold_ends_and_writes_nothing_more() -> None:

@@ -33,9 +33,9 @@ def test_every_change_is_said_once_and_progress_every_five_seconds(
         {},
         {"role": "leading"},
         {},
-        {"down": "no broker answered"},
+        {"outage": "no broker answered"},
         {},
-        {"down": None},
+        {"outage": None},
         {"backlog": Backlog(3, 1_794_999_993_000, 1)},
         {},
         {"published": 1200},
@@ -57,7 +57,7 @@ def test_every_change_is_said_once_and_progress_every_five_seconds(
 def test_what_the_database_says_cannot_forge_a_line(said: io.StringIO) -> None:
     pulse = RelayStatus()
     lines = Lines(pulse)
-    pulse.down = "\x1b[2J[red]x[/red]"
+    pulse.outage = "\x1b[2J[red]x[/red]"
     lines()
     assert "\x1b" not in said.getvalue()
     assert "[red]x[/red]" in said.getvalue()
@@ -71,12 +71,12 @@ def test_probes_hear_who_leads_who_stands_by_and_what_is_down() -> None:
         pulse.role = role
         status, body = answer(pulse, "/health/ready")
         assert (status, body["ready"], body["role"]) == (200, True, role)
-    pulse.down = "no broker answered"
+    pulse.outage = "no broker answered"
     status, body = answer(pulse, "/health/ready")
     assert (status, body["outage"]) == (503, "no broker answered")
-    pulse.down, pulse.turned_at = None, time.monotonic() - 30
+    pulse.outage, pulse.last_turn_at = None, time.monotonic() - 30
     assert answer(pulse, "/health/ready")[0] == 200
-    pulse.turned_at -= 60
+    pulse.last_turn_at -= 60
     assert answer(pulse, "/health/ready")[0] == 503
     assert answer(pulse, "/elsewhere")[0] == 404
 
