@@ -1,6 +1,6 @@
 """Which cluster a command talks to.
 
-I/O: reads the data directory's state (through embedded.py).
+I/O: reads the data directory's state (through running.py).
 
     explicit settings, merged by the caller -> a running `cev up` of the data directory -> NoClusterError
 
@@ -12,8 +12,8 @@ Not here: reading settings (cli/), client configuration (clients/config.py).
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from broker.embedded import Running, running
 from broker.errors import NoClusterError
+from broker.running import Running, running
 
 
 class ClusterAddress(NamedTuple):

@@ -6,58 +6,26 @@ I/O: the data directory, the cache, processes, Kafka (all through the modules be
     down    lock -> SIGTERM, in time SIGKILL, for exactly the recorded processes -> erase if asked to
 
 Promises: `up` on a running cluster changes nothing and reports the same again; a broker of it that died is
-started again. When `up` fails, whatever it started is ended. Every wait has a deadline. `running` looks at
-this moment's processes and needs neither lock nor network.
-Not here: topics, questions to the user, printing.
+started again. When `up` fails, whatever it started is ended. Every wait has a deadline.
+Not here: finding what runs (running.py), topics, questions to the user, printing.
 """
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
-from broker import datadir, kafka, process, state
-from broker import registry as schema_registry
+from broker import datadir, process, state
 from broker.download import default_cache
 from broker.errors import ImpossibleRequestError
-from broker.launch import GRACE_S, LaunchRequest, brokers_in, launch
+from broker.launch import GRACE_S, LaunchRequest, launch
 from broker.progress import Report, silent
 from broker.properties import MAX_BROKERS
-from broker.state import State
+from broker.running import Running, describe
 from broker.waiting import TimeLimit
 
 START_DEADLINE_S = 120.0
 DOWN_DEADLINE_S = 60.0
 # Three brokers take 6 s to hand over to each other in good order, for the sake of data that is erased next.
 _ERASING_GRACE_S = 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Running:
-    """A running cluster.
-
-    `bootstrap` is "127.0.0.1:9092[,...]"; `registry` the URL with /apis/ccompat/v7, None for a cluster that
-    has none; `log` the broker's log file, or the folder of all logs where there are several brokers;
-    `brokers` how many the cluster has. The address of a broker or registry that died is still given: a client
-    that needs it learns that it does not answer, and nothing falls back to another one in silence. `up`
-    starts it again.
-    """
-
-    bootstrap: str
-    registry: str | None
-    log: Path
-    data_dir: Path
-    brokers: int
-
-
-def running(data_dir: Path) -> Running | None:
-    """The cluster of this data directory if it was seen ready and one of its brokers is alive, else None.
-
-    A recorded pid that now belongs to another process does not count.
-    """
-    recorded = state.load_state(data_dir)
-    if recorded is None or not recorded.ready:
-        return None
-    return _describe(data_dir.resolve(), recorded) if brokers_in(recorded.alive()) else None
 
 
 def up(
@@ -90,7 +58,7 @@ def up(
     data_dir = data_dir.resolve()
     request = LaunchRequest(data_dir, brokers, registry, port, report, cache or default_cache(), deadline_s)
     with datadir.readable_errors(data_dir), _locked(data_dir, deadline_s):
-        return _describe(data_dir, launch(request))
+        return describe(data_dir, launch(request))
 
 
 def down(data_dir: Path, *, delete_data: bool = False) -> bool:
@@ -118,15 +86,3 @@ def down(data_dir: Path, *, delete_data: bool = False) -> bool:
 
 def _locked(data_dir: Path, deadline_s: float) -> AbstractContextManager[None]:
     return datadir.locked(state.folder(data_dir) / "lock", TimeLimit.after(deadline_s))
-
-
-def _describe(data_dir: Path, recorded: State) -> Running:
-    brokers = len(recorded.ports.brokers)
-    identity = state.load_identity(data_dir)
-    return Running(
-        bootstrap=recorded.ports.bootstrap(),
-        registry=schema_registry.url_of(recorded.ports.registry) if identity and identity.registry else None,
-        log=state.log_of(data_dir, kafka.name_of(1)) if brokers == 1 else data_dir / "logs",
-        data_dir=data_dir,
-        brokers=brokers,
-    )

@@ -23,7 +23,7 @@ from broker.datadir import empty_folder
 from broker.errors import StartError
 from broker.process import Process, spawn
 from broker.properties import Ports, log_settings, render, server_properties
-from broker.state import folder, log_of, output_of
+from broker.state import broker_name, folder, log_of, output_of
 from broker.waiting import TimeLimit
 
 # Serial collection and a small heap: a broker for one machine, beside the programs that use it.
@@ -35,11 +35,6 @@ _QUIET_JVM = (
     "-XX:-UsePerfData",
     "-Dlog4j2.level=OFF",
 )
-
-
-def name_of(node: int) -> str:
-    """The process's name in the state, and its log's."""
-    return f"broker-{node}"
 
 
 def start(data_dir: Path, node: int, ports: Ports, jars: Sequence[Path]) -> Process:
@@ -60,7 +55,7 @@ def start(data_dir: Path, node: int, ports: Ports, jars: Sequence[Path]) -> Proc
         "server.properties",
     ]
     write_settings(data_dir, node, ports)
-    return spawn(command, folder=_node_folder(data_dir, node), output=output_of(data_dir, name_of(node)))
+    return spawn(command, folder=_node_folder(data_dir, node), output=output_of(data_dir, broker_name(node)))
 
 
 def write_settings(data_dir: Path, node: int, ports: Ports) -> None:
@@ -70,7 +65,7 @@ def write_settings(data_dir: Path, node: int, ports: Ports) -> None:
     empty_folder(node_folder / "tmp")
     (data_dir / "logs").mkdir(exist_ok=True)
     (node_folder / "server.properties").write_text(render(server_properties(node, ports)), encoding="ascii")
-    log = f"../../logs/{log_of(data_dir, name_of(node)).name}"
+    log = f"../../logs/{log_of(data_dir, broker_name(node)).name}"
     (node_folder / "log4j2.properties").write_text(log_settings(log), encoding="ascii")
 
 

@@ -59,17 +59,12 @@ def _launch(request: LaunchRequest) -> State:
     identity = _identity(request)
     recorded = state.load_state(request.data_dir)
     keep = recorded.alive() if recorded else {}
-    if recorded is None or not recorded.ready or not brokers_in(keep):
+    if recorded is None or not recorded.ready or not state.brokers_in(keep):
         stop(keep.values(), deadline_s=GRACE_S)
         keep, ports = {}, choose(request.port, identity.brokers, registry=identity.registry)
     else:
         ports = _ports_for_missing(request, recorded.ports, identity, keep)
     return _Launch(request, identity, ports, keep).run()
-
-
-def brokers_in(processes: Mapping[str, Process]) -> list[str]:
-    """The names of the brokers among processes."""
-    return [name for name in processes if name != registry.NAME]
 
 
 def _identity(request: LaunchRequest) -> ClusterIdentity:
@@ -92,7 +87,7 @@ def _ports_for_missing(
     request: LaunchRequest, ports: Ports, identity: ClusterIdentity, keep: Mapping[str, Process]
 ) -> Ports:
     """The ports of a running cluster, of which those of the missing processes must be free."""
-    if identity.registry and registry.NAME not in keep:
+    if identity.registry and state.REGISTRY not in keep:
         if request.port == 0:
             ports = ports._replace(registry=any_free(1)[0])
         require_free([(ports.registry, "the registry")])
@@ -102,7 +97,7 @@ def _ports_for_missing(
 
 def _missing(identity: ClusterIdentity, keep: Mapping[str, Process]) -> list[int]:
     """The numbers of the brokers that do not run."""
-    return [node for node in range(1, identity.brokers + 1) if kafka.name_of(node) not in keep]
+    return [node for node in range(1, identity.brokers + 1) if state.broker_name(node) not in keep]
 
 
 class _Launch:
@@ -133,9 +128,9 @@ class _Launch:
     def _start_missing(self) -> None:
         """Fetch what the missing processes run from, then start them all at once."""
         nodes = [
-            node for node in range(1, self._identity.brokers + 1) if kafka.name_of(node) not in self._keep
+            node for node in range(1, self._identity.brokers + 1) if state.broker_name(node) not in self._keep
         ]
-        lacks_registry = self._identity.registry and registry.NAME not in self._keep
+        lacks_registry = self._identity.registry and state.REGISTRY not in self._keep
         jars = provide(load("kafka"), self._request.cache, self._request.report) if nodes else []
         program = self._registry_program() if lacks_registry else None
         self._deadline = TimeLimit.after(self._request.deadline_s)
@@ -153,16 +148,16 @@ class _Launch:
         return registry.provide_program(load("registry"), self._request.cache, self._request.report)
 
     def _start_broker(self, node: int, jars: list[Path]) -> None:
-        name = kafka.name_of(node)
+        name = state.broker_name(node)
         since = ready.length_of(state.log_of(self._request.data_dir, name))
         started = kafka.start(self._request.data_dir, node, self._ports, jars)
         self._record(self._watch(name, started, since=since))
 
     def _start_registry(self, program: Path) -> None:
         self._report("starting the schema registry")
-        since = ready.length_of(state.log_of(self._request.data_dir, registry.NAME))
+        since = ready.length_of(state.log_of(self._request.data_dir, state.REGISTRY))
         started = registry.start(self._request.data_dir, program, self._ports.registry)
-        self._record(self._watch(registry.NAME, started, since=since))
+        self._record(self._watch(state.REGISTRY, started, since=since))
 
     def _watch(self, name: str, process: Process, *, since: int | None) -> ready.Watched:
         """`since` is None for a process that ran before."""
@@ -180,7 +175,7 @@ class _Launch:
 
     def _await_ready(self) -> None:
         watched = dict(self._watched)
-        beside = watched.pop(registry.NAME, None)
+        beside = watched.pop(state.REGISTRY, None)
         ready.await_brokers(self._ports, self._identity.cluster_id, watched.values(), self._deadline)
         if beside:
             ready.await_registry(self._ports.registry, beside, self._deadline)

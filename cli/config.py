@@ -3,20 +3,20 @@
 import typer
 
 from cli import output, tables
-from cli.common import command, loaded
+from cli.common import command, loaded, new_group
 
-app = typer.Typer(help="The settings in force.", no_args_is_help=True)
+commands = new_group("Show the settings in force.")
 
 
-@command(app, "show", example="cev config show --json")
+@command(commands, "show", example="cev config show --json", cluster=False)
 def show(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
-    """Show every setting, its value and where the value comes from; secrets are masked."""
+    """Show every setting, its value and the source of the value; secrets are masked."""
     rows = loaded(ctx).shown()
     if as_json:
         for row in rows:
             output.emit({"name": row.name, "value": row.value, "source": row.source, "meaning": row.meaning})
         return
-    sheet = output.table("setting", "value", "from", "meaning")
+    sheet = tables.new_table("setting", "value", "from", "meaning")
     for row in rows:
         sheet.add_row(
             row.name,
@@ -24,4 +24,4 @@ def show(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
             tables.cell(row.source),
             f"[dim]{tables.cell(row.meaning)}[/dim]",
         )
-    tables.show(sheet)
+    tables.print_table(sheet)

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from cli import output, tables
 from cli.common import command, settings, store_of
+from cli.completion import reaction_names
 from consumers.registry import REACTIONS, named
 from operations import effects
 from operations.effects import RecordedEffect
@@ -16,24 +17,33 @@ from schemas.times import rfc3339
 _PAGE = 1_000
 
 
-def register(app: typer.Typer) -> None:
-    """Put the command into the command line."""
-    command(app, "effects", example="cev effects warehouse --json")(show)
+commands = typer.Typer(rich_markup_mode=None)
 
 
+@command(commands, "effects", example="cev effects warehouse --json", cluster=False)
 def show(
     ctx: typer.Context,
     reaction: Annotated[
-        str, typer.Argument(metavar="REACTION", help=f"One of {', '.join(r.name for r in REACTIONS)}.")
+        str,
+        typer.Argument(
+            metavar="REACTION",
+            help=f"One of {', '.join(r.name for r in REACTIONS)}.",
+            autocompletion=reaction_names,
+        ),
     ],
     *,
-    order_id: Annotated[int | None, typer.Option(metavar="N", help="Only this order's.")] = None,
+    order_id: Annotated[
+        int | None, typer.Option(metavar="N", help="Show the effects of this order only.")
+    ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Of the warehouse: rejected and expired orders too.")
+        bool, typer.Option("--all", help="For the warehouse: include rejected and expired orders.")
     ] = False,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Show what a reaction has done, from its store; works without a broker."""
+    """Show what a reaction has done.
+
+    Reads the store of its group; works without a broker.
+    """
     name = named(reaction).name
     store = store_of(name, settings(ctx))
     if not effects.exists(store):
@@ -54,15 +64,15 @@ def show(
 
 def _print(name: str, found: Iterator[RecordedEffect]) -> None:
     if name == "sales":
-        tables.show(_sales(found))
+        tables.print_table(_sales(found))
     elif name == "loyalty":
-        tables.show(_points(found))
+        tables.print_table(_points(found))
     else:
         _stream(name, found)
 
 
 def _sales(found: Iterator[RecordedEffect]) -> Table:
-    sheet = output.table(
+    sheet = tables.new_table(
         "day", "product", "orders", "units", "revenue", "", right=("orders", "units", "revenue")
     )
     for each in effects.sales(found):
@@ -78,7 +88,7 @@ def _sales(found: Iterator[RecordedEffect]) -> Table:
 
 
 def _points(found: Iterator[RecordedEffect]) -> Table:
-    sheet = output.table("customer", "points", "orders", right=("points", "orders"))
+    sheet = tables.new_table("customer", "points", "orders", right=("points", "orders"))
     for each in effects.points(found):
         sheet.add_row(tables.cell(each.customer), f"{each.points:,}", f"{each.orders:,}")
     return sheet
@@ -97,18 +107,18 @@ def _stream(name: str, found: Iterator[RecordedEffect]) -> None:
         sheet.add_row(*(tables.cell(cell) for cell in cells))
         count += 1
         if count % _PAGE == 0:
-            tables.show(sheet)
+            tables.print_table(sheet)
             sheet = _page(name)
     if sheet.row_count or not count:
-        tables.show(sheet)
+        tables.print_table(sheet)
     output.log.print(f"{count:,} {'effect' if count == 1 else 'effects'}", style="dim")
 
 
 def _page(name: str) -> Table:
     if name == "warehouse":
-        return output.table("order", "outcome", "via", "at", "address", right=("order",))
+        return tables.new_table("order", "outcome", "via", "at", "address", right=("order",))
     last = "recipient" if name == "notification" else "input"
-    return output.table("order", "effect", "outcome", "at", last, right=("order",))
+    return tables.new_table("order", "effect", "outcome", "at", last, right=("order",))
 
 
 def money(cents: int) -> str:

@@ -6,11 +6,17 @@ I/O: stderr.
 import logging
 import sys
 
-import structlog
+from clients.log import set_up_with
 
 
 def to_stderr() -> None:
-    """Send structlog's events to stderr; stdout carries data only (design §9)."""
+    """Send the log's events to stderr; stdout carries data only (design §9)."""
+    set_up_with(_configure)
+
+
+def _configure() -> None:
+    import structlog  # noqa: PLC0415 - loaded with the first event
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

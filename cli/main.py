@@ -1,65 +1,92 @@
 """`cev`: every command by name. Nothing is decided here.
 
-Only the modules of the command that was asked for are loaded: a shell that calls `cev` in a loop should not
-wait for a database toolkit when it places an order.
+`cev --help` and completion need the table below and nothing else. A command's module is imported when that
+command is called: a shell that calls `cev` in a loop should not load a database toolkit to place an order.
 """
 
-import sys
-from collections.abc import Sequence
 from importlib import import_module
+from typing import Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand
 
+from cli.help import MAX_WIDTH, GroupWithHelp
 from cli.version import VersionFlag
 
-COMMANDS: dict[str, str] = {
-    "demo": "cli.demo.command",
-    "up": "cli.up",
-    "down": "cli.up",
-    "status": "cli.status",
-    "topics": "cli.topics",
-    "mode": "cli.mode",
-    "order": "cli.order.commands",
-    "consume": "cli.consume",
-    "effects": "cli.effects",
-    "verify": "cli.verify",
-    "dlq": "cli.dlq.commands",
-    "relay": "cli.relay",
-    "config": "cli.config",
+
+class Entry(NamedTuple):
+    """One line of `cev --help`.
+
+    Attributes:
+        module: the module of the command. Its `commands` holds a command of that name, or it is the group.
+        help: what the command does: the first sentence of its own help.
+    """
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "demo": Entry("cli.demo.command", "Tell the whole story on a real broker."),
+    "up": Entry("cli.up", "Start an embedded Apache Kafka and create the topics."),
+    "down": Entry("cli.up", "Stop the embedded broker."),
+    "status": Entry("cli.status", "Show the cluster, the mode, every group's lag, and alarms."),
+    "topics": Entry("cli.topics", "Create, inspect and clean the topics of the catalogue."),
+    "mode": Entry("cli.mode", "Show or set how orders are written: as command, shadow or event."),
+    "order": Entry("cli.order.commands", "Place orders in the mode in force."),
+    "consume": Entry("cli.consume", "Run reactions, each as its own consumer group, until SIGTERM."),
+    "effects": Entry("cli.effects", "Show what a reaction has done."),
+    "verify": Entry("cli.verify", "Check that every accepted order was handled exactly once."),
+    "dlq": Entry("cli.dlq.commands", "List, show, redrive and discard dead letters."),
+    "relay": Entry("cli.relay", "Publish the rows of an order service's outbox until SIGTERM."),
+    "config": Entry("cli.config", "Show the settings in force."),
 }
-"""Each command's word, and the module that has it: with `register`, or as a group named `app`."""
 
 
+class DeferredCommand(TyperCommand):
+    """A command of which only the name and the one line of help are known until it is called."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, help=COMMANDS[name].help, rich_markup_mode=None)
+
+    def load(self) -> Any:
+        """Import the command's module; returns the command or group itself."""
+        group = typer.main.get_group(import_module(COMMANDS[str(self.name)].module).commands)
+        # A group's example is its first command's.
+        group.epilog = group.epilog or next(iter(group.commands.values())).epilog
+        return group.commands.get(str(self.name), group)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the command's own arguments; from here on the context carries the loaded command."""
+        return self.load().make_context(*args, **kwargs)
+
+
+class Commands(GroupWithHelp):
+    """The table as a group."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands.update({name: DeferredCommand(name) for name in COMMANDS})
+
+
+app = typer.Typer(
+    name="cev",
+    cls=Commands,
+    no_args_is_help=True,
+    epilog="Example: cev demo",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH},
+)
+"""The command line as typer has it."""
+
+
+@app.callback()
 def _cev(*, version: VersionFlag = False) -> None:
     """The Command Event pattern and its refactoring on a real Kafka."""
     del version
 
 
-def build(words: Sequence[str]) -> typer.Typer:
-    """The command line for these words: the command they name, or all where they name none."""
-    app = typer.Typer(
-        name="cev",
-        no_args_is_help=True,
-        epilog="Example: cev demo",
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_cev)
-    asked = next((COMMANDS[word] for word in words[:1] if word in COMMANDS), None)
-    for word, name in COMMANDS.items():
-        if asked not in (None, name) or (asked is None and words[:1] == ["--version"]):
-            continue
-        module = import_module(name)
-        if not hasattr(module, "register"):
-            module.app.callback()(_cev)
-            # A group's example is its first command's.
-            app.add_typer(module.app, name=word, epilog=module.app.registered_commands[0].epilog)
-        elif not any(each.name == word for each in app.registered_commands):
-            module.register(app)
-    return app
-
-
 def main() -> None:
     """Run the command that the process was given; raises SystemExit with an exit code of design §9."""
-    build(sys.argv[1:])(prog_name="cev")
+    app(prog_name="cev")

@@ -1,25 +1,41 @@
 """What people and programs see: data on stdout, everything else on stderr, nothing that moves the cursor.
 
-Text that came from records or users goes through `safe` before a terminal sees it.
+Text that came from records or users goes through `safe` before a terminal sees it. `console` (stdout) and
+`log` (stderr) are made when they are asked for: loading rich takes as long as placing an order.
+
+I/O: stdout, stderr.
 """
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-console = Console(highlight=False, emoji=False)
-log = Console(stderr=True, highlight=False, emoji=False)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    console: Console
+    log: Console
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON: one document, or a line per record.")]
 
 # Format characters can reorder or hide text (Unicode Cf, e.g. right-to-left override); Cc moves the cursor.
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Make `console` or `log` at its first use (PEP 562)."""
+        if name not in ("console", "log"):
+            raise AttributeError(f"module 'cli.output' has no attribute {name!r}")
+        from rich.console import Console  # noqa: PLC0415 - see the module's head
+
+        return globals().setdefault(name, Console(stderr=name == "log", highlight=False, emoji=False))
 
 
 def emit(document: Mapping[str, Any]) -> None:
@@ -40,9 +56,8 @@ def safe(text: object) -> str:
     )
 
 
-def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """A calm table: no box, dim headings, numbers to the right."""
-    sheet = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in columns:
-        sheet.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return sheet
+def styled(text: str, **style: Any) -> str:
+    """Text for `typer.echo`, which drops the style off a terminal; no colours where NO_COLOR is set."""
+    if os.environ.get("NO_COLOR"):
+        style.pop("fg", None)
+    return typer.style(text, **style)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import output
-from cli.common import AppContext, command, settings, world
+from cli.common import AppContext, app_context, command, settings
 from cli.output import log
 from cli.settings import Settings
 from cli.signals import stop_on_signals
@@ -30,33 +30,35 @@ _LINE_EVERY_S = 5.0
 _DAY_MS = 86_400_000
 
 
-def register(app: typer.Typer) -> None:
-    """Put the command into the command line."""
-    command(app, "relay", example="cev relay --until-idle 0")(relay)
+commands = typer.Typer(rich_markup_mode=None)
 
 
+@command(commands, "relay", example="cev relay --until-idle 0")
 def relay(
     ctx: typer.Context,
     *,
     until_idle: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", min=0, help="Stop when no row waited for so long; 0: at once."),
+        typer.Option(
+            metavar="SECONDS", min=0, help="Stop once no row has waited for so many seconds; 0 stops at once."
+        ),
     ] = None,
     retry_refused: Annotated[
-        bool, typer.Option("--retry-refused", help="Let rows wait again that Kafka did not take.")
+        bool, typer.Option("--retry-refused", help="First queue the rows again that Kafka refused.")
     ] = False,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Publish the rows of an order service's outbox (CEV_OUTBOX_URL) until SIGTERM.
+    """Publish the rows of an order service's outbox until SIGTERM.
 
-    One relay of an outbox works, others stand by and take over. It ends with 1 if Kafka refused rows for
-    good: they are kept, and later rows of the same orders wait behind them.
+    CEV_OUTBOX_URL names the outbox. One relay of an outbox publishes; the others stand by and take over. It
+    exits with 1 if Kafka has refused rows for good: they are kept, and later rows of the same orders wait
+    behind them.
     """
     url = outbox_url(settings(ctx))
     queue = OutboxQueue(url)  # connects later: a wrong setting is said first, whatever runs
-    here = world(ctx)
+    app = app_context(ctx)
     outbox_id = queue.identity()
-    batches = BatchPublisher(here.cluster, outbox_id)
+    batches = BatchPublisher(app.cluster, outbox_id)
     batches.check()
     if retry_refused:
         log.print(f"[dim]refused rows that wait again: {queue.retry_refused():,}[/dim]")
@@ -70,10 +72,10 @@ def relay(
         pulse,
         stopping=stopping.is_set,
         watch=Lines(pulse),
-        clean_after_ms=int(here.settings.clean_after_d * _DAY_MS),
+        clean_after_ms=int(app.settings.clean_after_d * _DAY_MS),
         until_idle_s=until_idle,
     )
-    server = _serve(here, pulse)
+    server = _serve(app, pulse)
     work.run()
     if server is not None:
         server()
@@ -104,10 +106,10 @@ def answer(pulse: RelayStatus, path: str) -> tuple[int, dict[str, Any]]:
     return 404, {"error": "there are /health/live and /health/ready"}
 
 
-def _serve(here: AppContext, pulse: RelayStatus) -> Callable[[], None] | None:
-    if here.settings.health_port is None:
+def _serve(app: AppContext, pulse: RelayStatus) -> Callable[[], None] | None:
+    if app.settings.health_port is None:
         return None
-    server = listen(here.settings.health_port, partial(answer, pulse))
+    server = listen(app.settings.health_port, partial(answer, pulse))
     log.print(f"[dim]health on port {server.server_port}[/dim]")
     return server.shutdown
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import output, tables
-from cli.common import AppContext, command, world
+from cli.common import AppContext, app_context, command
 from cli.tables import cell
 from consumers.registry import REACTIONS, all_topics
 from operations.status import collect, outbox
@@ -20,38 +20,40 @@ _AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _KIB = 1024
 
 
-def register(app: typer.Typer) -> None:
-    """Put the command into the command line."""
-    command(app, "status", example="cev status --check")(show)
+commands = typer.Typer(rich_markup_mode=None)
 
 
+@command(commands, "status", example="cev status --check")
 def show(
     ctx: typer.Context,
     *,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if there is an alarm.")] = False,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Show broker, mode, topics, groups with lag and age, stores and alarms."""
-    here = world(ctx)
-    readers = [Reader(r.name, r.reads, r.replaces, here.store(r.name)) for r in REACTIONS]
-    found = collect.collect_status(here.cluster, here.codec, all_topics(), readers)
+    """Show the cluster, the mode, every group's lag, and alarms.
+
+    Also the topics, the age of the oldest unhandled record, and each group's store.
+    """
+    app = app_context(ctx)
+    readers = [Reader(r.name, r.reads, r.replaces, app.store(r.name)) for r in REACTIONS]
+    found = collect.collect_status(app.cluster, app.codec, all_topics(), readers)
     now = now_ms()
-    url = here.settings.outbox_url
+    url = app.settings.outbox_url
     box = outbox.collect_outbox_status(url.get_secret_value(), now) if url is not None else None
     if box is not None:
         found = found._replace(alarms=(*found.alarms, *box.alarms))
     if as_json:
-        output.emit(_document(here, found, now) | {"outbox": _outbox(box, now)})
+        output.emit(_document(app, found, now) | {"outbox": _outbox(box, now)})
     else:
-        _print(here, found, now, _outbox(box, now))
+        _print(app, found, now, _outbox(box, now))
     if check and found.alarms:
         raise typer.Exit(1)
 
 
-def _document(here: AppContext, found: Status, now: int) -> dict[str, Any]:
+def _document(app: AppContext, found: Status, now: int) -> dict[str, Any]:
     return {
-        "bootstrap": here.cluster.bootstrap,
-        "registry": here.cluster.registry,
+        "bootstrap": app.cluster.bootstrap,
+        "registry": app.cluster.registry,
         "cluster_id": found.cluster_id,
         "brokers": found.brokers,
         "mode": found.mode.mode if found.mode else None,
@@ -99,10 +101,10 @@ def _outbox(box: OutboxStatus | None, now: int) -> dict[str, Any] | None:
     return {"rows": rows, "oldest_age_s": age, "refused": refused}
 
 
-def _print(here: AppContext, found: Status, now: int, box: dict[str, Any] | None) -> None:
+def _print(app: AppContext, found: Status, now: int, box: dict[str, Any] | None) -> None:
     count = f"{found.brokers} {'broker' if found.brokers == 1 else 'brokers'}"
-    _line("broker", f"{cell(here.cluster.bootstrap)}  [dim]{count}, cluster {cell(found.cluster_id)}[/dim]")
-    _line("registry", cell(here.cluster.registry) if here.cluster.registry else "[dim]none[/dim]")
+    _line("broker", f"{cell(app.cluster.bootstrap)}  [dim]{count}, cluster {cell(found.cluster_id)}[/dim]")
+    _line("registry", cell(app.cluster.registry) if app.cluster.registry else "[dim]none[/dim]")
     if found.mode is not None:
         _line("mode", f"[bold]{cell(found.mode.mode)}[/bold]  [dim]epoch {found.mode.epoch}[/dim]")
     output.console.print()
@@ -125,7 +127,7 @@ def _print(here: AppContext, found: Status, now: int, box: dict[str, Any] | None
 
 
 def _print_topics(found: Status, now: int) -> None:
-    sheet = output.table(
+    sheet = tables.new_table(
         "topic",
         "kind",
         "records",
@@ -146,7 +148,7 @@ def _print_topics(found: Status, now: int) -> None:
         head = (each.topic.name, each.topic.kind.value, records)
         for number, lag in enumerate(lags or [None]):
             sheet.add_row(*(head if number == 0 else ("", "", "")), *_cells(lag, now))
-    tables.show(sheet)
+    tables.print_table(sheet)
     if quiet:
         output.console.print(f"[dim]and {quiet} empty dead-letter and retry topics[/dim]")
 

@@ -1,4 +1,4 @@
-"""Printing a table: folded to fit a terminal, at its full width into a file or a pipe."""
+"""Tables: folded to fit a terminal, at their full width into a file or a pipe."""
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,9 +10,17 @@ from cli import output
 _wide = Console(width=1000, highlight=False, emoji=False)
 
 
-def show(sheet: Table) -> None:
+def new_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """A calm table: no box, dim headings, the columns named in `right` aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def print_table(table: Table) -> None:
     """Print a table on stdout."""
-    (output.console if output.console.is_terminal else _wide).print(sheet)
+    (output.console if output.console.is_terminal else _wide).print(table)
 
 
 def cell(text: object) -> str:

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from cli import output, tables
-from cli.common import AppContext, command, world
+from cli.common import AppContext, app_context, command, new_group
+from cli.completion import topic_names
 from cli.progress import progress
 from consumers.registry import all_topics
 from operations.cleaning.clean import CleanedTopic, CleaningRun
@@ -17,12 +18,12 @@ from schemas.times import now_ms, rfc3339
 
 _DAY_MS = 86_400_000
 
-app = typer.Typer(help="The topics of the catalogue.", no_args_is_help=True)
+commands = new_group("Create, inspect and clean the topics of the catalogue.")
 
 
-def create_all(here: AppContext) -> CreationResult:
-    """Create what is missing of the whole catalogue; differences are said on stderr."""
-    made = provision.create(here.cluster, all_topics(), here.registry)
+def create_all(app: AppContext) -> CreationResult:
+    """Create what is missing of the whole catalogue; differences are printed on stderr."""
+    made = provision.create(app.cluster, all_topics(), app.registry)
     for each in made.mended:
         output.log.print(
             f"{each.topic}: {each.what} was {tables.cell(each.actual)}, now {each.wanted}", style="dim"
@@ -32,11 +33,14 @@ def create_all(here: AppContext) -> CreationResult:
     return made
 
 
-@command(app, "create", example="cev topics create")
+@command(commands, "create", example="cev topics create")
 def create(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
-    """Create what is missing, and say what differs; deletes nothing, changes no partition count."""
+    """Create the topics that are missing, and print what differs.
+
+    It deletes nothing and changes no partition count.
+    """
     wanted = all_topics()
-    made = create_all(world(ctx))
+    made = create_all(app_context(ctx))
     if as_json:
         output.emit(
             {
@@ -54,15 +58,15 @@ def create(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     output.console.print(f"{len(made.created)} created, {there} were there{schemas}")
 
 
-@command(app, "list", example="cev topics list")
+@command(commands, "list", example="cev topics list")
 def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     """List every topic with its kind and owner."""
-    found = provision.describe(world(ctx).cluster, all_topics())
+    found = provision.describe(app_context(ctx).cluster, all_topics())
     if as_json:
         for each in found:
             output.emit(_fields(each))
         return
-    sheet = output.table(
+    sheet = tables.new_table(
         "topic", "kind", "owner", "partitions", "records", "", right=("partitions", "records")
     )
     for each in found:
@@ -75,21 +79,23 @@ def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
             f"≤ {each.records_max:,}" if there and each.records_max else "0" if there else "-",
             _remark(each),
         )
-    tables.show(sheet)
+    tables.print_table(sheet)
     if any(each.state is None for each in found):
         output.log.print("`cev topics create` creates what is missing", style="dim")
 
 
-@command(app, "describe", example="cev topics describe dispatch_products")
+@command(commands, "describe", example="cev topics describe dispatch_products")
 def describe(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A topic of the catalogue.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A topic of the catalogue.", autocompletion=topic_names)
+    ],
     *,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Describe one topic: what it is for, and how the cluster has it."""
+    """Describe one topic: its purpose, and its settings and offsets on the cluster."""
     topic = provision.find_topic(all_topics(), name)
-    [each] = provision.describe(world(ctx).cluster, [topic])
+    [each] = provision.describe(app_context(ctx).cluster, [topic])
     if as_json:
         output.emit(_fields(each) | _details(each))
         return
@@ -106,30 +112,31 @@ def describe(
         output.console.print(f"  [dim]{label:<12}[/dim]{text}", soft_wrap=True)
     for difference in each.differs:
         output.console.print(f"  [yellow]{'differs':<12}[/yellow]{tables.cell(difference)}", soft_wrap=True)
-    sheet = output.table("  partition", "low", "high", right=("  partition", "low", "high"))
+    sheet = tables.new_table("  partition", "low", "high", right=("  partition", "low", "high"))
     for number, edge in sorted(each.watermarks.items()):
         sheet.add_row(str(number), f"{edge.low:,}", f"{edge.high:,}")
     if each.state is not None:
-        tables.show(sheet)
+        tables.print_table(sheet)
 
 
-@command(app, "clean", example="cev topics clean --dry-run")
+@command(commands, "clean", example="cev topics clean --dry-run")
 def clean(
     ctx: typer.Context,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be deleted, delete nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be deleted and delete nothing.")
     ] = False,
     as_json: output.JsonFlag = False,
 ) -> None:
     """Delete handled commands and decided dead letters that are older than CEV_CLEAN_AFTER_D days.
 
-    Facts, results and the mode are never deleted, nor what its group has not committed or nobody has decided.
-    A decision stays as long as the dead letter is there, a discard as long as the record that it is about.
+    Facts, results and mode changes are never deleted; nor is a command that its group has not committed, or a
+    dead letter without a decision. A decision is kept as long as its dead letter, a discard as long as the
+    record that it is about.
     """
-    here = world(ctx)
-    before = now_ms() - int(here.settings.clean_after_d * _DAY_MS)
-    run = CleaningRun(here.cluster, all_topics(), before=before, dry_run=dry_run)
+    app = app_context(ctx)
+    before = now_ms() - int(app.settings.clean_after_d * _DAY_MS)
+    run = CleaningRun(app.cluster, all_topics(), before=before, dry_run=dry_run)
     with progress("looking" if dry_run else "cleaning", lambda: run.total, lambda: run.walked):
         cleaned = run.run()
     if as_json:
@@ -147,13 +154,13 @@ def clean(
 
 def _print_cleaned(cleaned: list[CleanedTopic], before: int, *, dry_run: bool) -> None:
     word = "would delete" if dry_run else "deleted"
-    sheet = output.table("topic", word, "left", "because", right=(word, "left"))
+    sheet = tables.new_table("topic", word, "left", "because", right=(word, "left"))
     shown = [each for each in cleaned if each.deleted or each.left]
     for each in shown:
         because = "; ".join(reasons(each.partitions.values()))
         sheet.add_row(each.topic.name, f"{each.deleted:,}", f"≤ {each.left:,}" if each.left else "0", because)
     if shown:
-        tables.show(sheet)
+        tables.print_table(sheet)
     else:
         output.console.print("nothing to clean")
     note = "; dry run: nothing was deleted" if dry_run else ""

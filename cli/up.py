@@ -13,37 +13,48 @@ from rich.progress import Progress as Bar
 from broker import embedded
 from broker.progress import Step
 from cli import output, tables
-from cli.common import command, open_world, settings
+from cli.common import app_for, command, settings
 from cli.topics import create_all
 from schemas.errors import UsageError
 
-
-def register(app: typer.Typer) -> None:
-    """Put both commands into the command line."""
-    command(app, "up", example="cev up --registry")(up)
-    command(app, "down", example="cev down --delete-data --yes")(down)
+commands = typer.Typer(rich_markup_mode=None)
 
 
+@command(commands, "up", example="cev up --registry", cluster=False)
 def up(
     ctx: typer.Context,
     *,
     brokers: Annotated[
-        int | None, typer.Option(min=1, max=9, help="Brokers of a new cluster; 3 replicate. [default: 1]")
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=9,
+            help="Brokers of a new cluster, 1 to 9; from 3 on, records are replicated.",
+        ),
     ] = None,
-    registry: Annotated[bool, typer.Option("--registry", help="Start a schema registry too.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="First port; 0 takes any free one.")] = 9092,
+    registry: Annotated[bool, typer.Option("--registry", help="Start a schema registry, too.")] = False,
+    port: Annotated[
+        int,
+        typer.Option(
+            metavar="PORT", min=0, max=65535, help="Port of the first broker; 0 takes any free one."
+        ),
+    ] = 9092,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Start a real Apache Kafka, detached, and create the topics; returns when it answers."""
+    """Start an embedded Apache Kafka and create the topics.
+
+    It runs in the background; the command returns once it answers.
+    """
     chosen = settings(ctx)
-    with _Shown() as report:
+    with _StartProgress() as report:
         world = embedded.up(chosen.data_dir, brokers=brokers, registry=registry, port=port, report=report)
-    here = open_world(
+    app = app_for(
         chosen.model_copy(
             update={"bootstrap_servers": world.bootstrap, "schema_registry_url": world.registry}
         )
     )
-    create_all(here)
+    create_all(app)
     document = {
         "bootstrap": world.bootstrap,
         "registry": world.registry,
@@ -58,26 +69,30 @@ def up(
         output.console.print(f"[dim]{name:<10}[/dim]{tables.cell(value or 'none')}", soft_wrap=True)
 
 
+@command(commands, "down", example="cev down --delete-data --yes", cluster=False)
 def down(
     ctx: typer.Context,
     *,
     delete_data: Annotated[
-        bool, typer.Option("--delete-data", help="Remove the whole data directory.")
+        bool, typer.Option("--delete-data", help="Delete the whole data directory.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
-    """Stop the embedded broker; its data stays unless --delete-data."""
+    """Stop the embedded broker.
+
+    Its data is kept without --delete-data.
+    """
     folder = settings(ctx).data_dir
     if delete_data and not yes:
         if not sys.stdin.isatty():
             raise UsageError("--delete-data asks before it deletes; off a terminal say --yes")
         typer.confirm(f"Remove everything in {folder}?", abort=True, err=True)
     stopped = embedded.down(folder, delete_data=delete_data)
-    said = "stopped" if stopped else "nothing was running"
-    output.log.print(f"{said}{'; data removed' if delete_data else ''}")
+    result = "stopped" if stopped else "nothing was running"
+    output.log.print(f"{result}{'; data removed' if delete_data else ''}")
 
 
-class _Shown:
+class _StartProgress:
     """Progress of a start: a bar on a terminal, a line per step elsewhere."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import output, tables
-from cli.common import command, world
+from cli.common import app_context, command
 from operations.verify import reading
 from operations.verify.evidence import READS
 from operations.verify.reconcile import reconcile
@@ -22,32 +22,40 @@ _FAULTS = {
 }
 
 
-def register(app: typer.Typer) -> None:
-    """Put the command into the command line."""
-    command(app, "verify", example="cev verify --wait 30")(verify)
+commands = typer.Typer(rich_markup_mode=None)
 
 
+@command(commands, "verify", example="cev verify --wait 30")
 def verify(
     ctx: typer.Context,
     *,
     wait: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Let the groups come to the end first.")
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="First wait for the groups to reach the end, at most so many seconds.",
+        ),
     ] = 0,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """Check that every accepted order was handled exactly once; exit 1 if not."""
-    here = world(ctx)
+    """Check that every accepted order was handled exactly once.
+
+    Compares the records of all topics with what the groups have stored. Exits with 1 if an order is lost,
+    duplicated or changed.
+    """
+    app = app_context(ctx)
     with _progress() as report:
-        if wait and not reading.wait(here.cluster, wait, report):
+        if wait and not reading.wait(app.cluster, wait, report):
             report("")
             output.log.print(f"not every group came to the end within {wait:g} s", style="dim")
-        stores = {group: here.store(group) for group in READS}
-        verdict = reconcile(reading.gather(here.cluster, here.codec, stores, report))
+        stores = {group: app.store(group) for group in READS}
+        verdict = reconcile(reading.gather(app.cluster, app.codec, stores, report))
     if as_json:
         output.emit(verdict._asdict())
     else:
         _print(verdict)
-    if verdict.unreadable and here.registry is None:
+    if verdict.unreadable and app.registry is None:
         output.log.print(
             f"{verdict.unreadable} records cannot be read; if a schema registry wrote them, name it with "
             "--schema-registry-url",
@@ -67,11 +75,11 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 
 def _print(verdict: Reconciliation) -> None:
-    sheet = output.table("what", "orders", "note", right=("orders",))
+    sheet = tables.new_table("what", "orders", "note", right=("orders",))
     sheet.show_header = False
     for label, count, note in _lines(verdict):
         sheet.add_row(label, f"{count:,}", f"[dim]{note}[/dim]")
-    tables.show(sheet)
+    tables.print_table(sheet)
     for name, meaning in _FAULTS.items():
         _print_list(name, getattr(verdict, name), meaning, "red")
     _print_list("unseen", verdict.unseen, "the group is not there yet; not an error", "yellow")

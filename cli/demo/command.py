@@ -13,16 +13,15 @@ from cli.demo.story import Story
 from cli.demo.telling import Teller
 from cli.output import console
 
-
-def register(app: typer.Typer) -> None:
-    """Put the command into the command line."""
-    command(app, "demo", example="cev demo")(demo)
+commands = typer.Typer(rich_markup_mode=None)
 
 
+@command(commands, "demo", example="cev demo", cluster=False)
 def demo(ctx: typer.Context) -> None:
-    """Tell the whole story on a real broker; exits non-zero if a promise was broken.
+    """Tell the whole story on a real broker.
 
-    It runs in a data directory of its own and removes it; settings and clusters of yours are not touched.
+    It runs in a data directory of its own and removes it afterwards; your settings and clusters are not
+    touched. Exits with 1 if a promise was broken.
     """
     del ctx
     stage = Stage()

@@ -1,57 +1,58 @@
-"""`cev order`: place one order, many from a file, or a load of made-up ones (design §9)."""
+"""`cev order`: place one order, many from a file, or a load of made-up ones (design §9).
 
-import secrets
-from typing import Annotated
+What places them is imported by the command that is called: one order needs neither rows nor a load generator.
+"""
+
+from typing import Annotated, Literal
 
 import typer
 
-from cli.common import AppContext, command, world
-from cli.order.output import placed_line, print_load, print_placed
-from cli.order.rows import place_rows
+from cli.common import app_context, command, new_group
 from cli.output import JsonFlag
-from cli.progress import progress
-from producers.bulk.load_generator import LoadGenerator
-from producers.bulk.row_reader import Format
-from producers.bulk.sample_orders import sample_orders
-from producers.placing.order_ids import new_order_id
-from producers.placing.placer import OrderPlacer
-from producers.placing.request import OrderRequest
-from producers.placing.result_watch import ResultWatch
 from schemas.errors import UsageError
 
-app = typer.Typer(help="Place orders, in the mode in force.", no_args_is_help=True)
+commands = new_group("Place orders in the mode in force.")
 
-DEADLINE_S = 15.0
-"""How long a single order may wait for its acknowledgement."""
-
-_Address = Annotated[str | None, typer.Option(metavar="TEXT", help="Where to; the only field required.")]
-_OrderId = Annotated[
-    str | None,
-    typer.Option(metavar="N", help="Any signed 64-bit number; made if not given.", show_default=False),
+_Address = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Where to deliver; the only required field of an order.")
 ]
-_Customer = Annotated[str | None, typer.Option(metavar="C", help="Who.")]
-_Email = Annotated[str | None, typer.Option(metavar="E", help="Without it no mail is owed.")]
-_Phone = Annotated[str | None, typer.Option(metavar="P", help="Without it no text message is owed.")]
+_OrderId = Annotated[
+    str | None, typer.Option(metavar="N", help="Any signed 64-bit number; a new one if not given.")
+]
+_Customer = Annotated[str | None, typer.Option(metavar="NAME", help="Customer name.")]
+_Email = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="E-mail address; without one no mail is sent.")
+]
+_Phone = Annotated[
+    str | None, typer.Option(metavar="NUMBER", help="Phone number; without one no text message is sent.")
+]
 _Item = Annotated[
     list[str] | None,
-    typer.Option(metavar="PRODUCT:QUANTITY:UNIT_CENTS", help="What; may be repeated.", show_default=False),
+    typer.Option(
+        metavar="PRODUCT:QUANTITY:UNIT_CENTS",
+        help="A line of the order, its unit price in cents; may be repeated.",
+    ),
 ]
 _Expires = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="Not to be dispatched later than in so many seconds.")
+    float | None, typer.Option(metavar="SECONDS", help="Do not dispatch later than so many seconds from now.")
 ]
 _Wait = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="Wait so long for what becomes of it.", min=0)
+    float | None, typer.Option(metavar="SECONDS", help="Wait for the result, at most so many seconds.", min=0)
 ]
 _From = Annotated[
-    str | None, typer.Option("--from", metavar="FILE", help="Many orders, a row each; - is standard input.")
+    str | None,
+    typer.Option("--from", metavar="FILE", help="Place many orders, one per row; - reads standard input."),
 ]
 _Format = Annotated[
-    Format | None, typer.Option("--format", help="Of the rows; otherwise by the file's ending, - is jsonl.")
+    Literal["jsonl", "csv"] | None,
+    typer.Option(
+        "--format", help="Format of the rows; by default the file's extension decides, and - is jsonl."
+    ),
 ]
-_DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")]
 
 
-@command(app, "place", example='cev order place --address "1 Streetford Road" --item kettle:1:3499')
+@command(commands, "place", example='cev order place --address "1 Streetford Road" --item kettle:1:3499')
 def place(
     ctx: typer.Context,
     *,
@@ -68,15 +69,16 @@ def place(
     dry_run: _DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Place an order, or with --from many.
+    """Place one order, or with --from many.
 
-    Prints the order's id, its mode, and where its records lie, TOPIC:PARTITION@OFFSET, once the broker has
-    acknowledged them. With --wait it ends with 1 if the order was rejected, expired, or not heard of in time.
+    Once the broker has acknowledged an order, prints its id, its mode, and the position of each of its
+    records as TOPIC:PARTITION@OFFSET. With --wait, exits with 1 if the order was rejected, has expired, or
+    has no result in time.
 
-    Rows have the keys or columns order_id, address, customer, email, phone, currency, items and expires_in;
-    items are a list of {product, quantity, unit_price_cents} in JSON lines, and P:Q:C;P:Q:C in CSV. A row
-    without an id gets one from its content, so a file that is run again, also with its bad rows mended,
-    causes nothing twice.
+    Rows have the keys or columns order_id, address, customer, email, phone, currency, items and expires_in.
+    In JSON lines, items is a list of {product, quantity, unit_price_cents}; in CSV it is P:Q:C;P:Q:C. A row
+    without an id gets one that is made from its content, so placing a file again, also after mending its bad
+    rows, places no order twice.
     """
     fields = {
         "order_id": order_id,
@@ -90,13 +92,17 @@ def place(
     given = {name: value for name, value in fields.items() if value is not None}
     if source is not None:
         _refuse_single([*given, *(["wait"] if wait is not None else [])])
-        place_rows(world(ctx), source, form, dry_run=dry_run, as_json=as_json)
+        from cli.order.rows import place_rows  # noqa: PLC0415 - see the module's head
+
+        place_rows(app_context(ctx), source, form, dry_run=dry_run, as_json=as_json)
     elif form is not None:
         raise UsageError("--format goes with --from")
     elif address is None:
         raise UsageError("an order needs --address; or give many with --from FILE")
     else:
-        _place_one(world(ctx), OrderRequest.parse(given), wait=wait, dry_run=dry_run, as_json=as_json)
+        from cli.order.place import place_one  # noqa: PLC0415 - the same
+
+        place_one(app_context(ctx), given, wait=wait, dry_run=dry_run, as_json=as_json)
 
 
 def _refuse_single(names: list[str]) -> None:
@@ -105,62 +111,20 @@ def _refuse_single(names: list[str]) -> None:
         raise UsageError(f"--from takes its orders from rows: it does not go with {flags}")
 
 
-def _place_one(
-    here: AppContext, request: OrderRequest, *, wait: float | None, dry_run: bool, as_json: bool
-) -> None:
-    order_id = new_order_id() if request.order_id is None else request.order_id
-    placer = OrderPlacer(
-        here.cluster, here.codec, currency=here.settings.currency, deadline_s=DEADLINE_S, live=False
-    )
-    with placer:
-        if dry_run:
-            print_placed(placer.prepare(request, order_id).rehearsed(), as_json=as_json, dry_run=True)
-        elif wait is None:
-            print_placed(placer.place(request, order_id), as_json=as_json)
-        else:
-            _place_and_wait(here, placer, request, order_id, seconds=wait, as_json=as_json)
-
-
-def _place_and_wait(
-    here: AppContext,
-    placer: OrderPlacer,
-    request: OrderRequest,
-    order_id: int,
-    *,
-    seconds: float,
-    as_json: bool,
-) -> None:
-    fresh = request.order_id is None
-    with ResultWatch(
-        here.cluster, here.codec, order_id=order_id, address=request.address, fresh=fresh
-    ) as watch:
-        placed = placer.place(request, order_id)
-        if not as_json:
-            placed_line(placed)
-        result = watch.wait(seconds)
-    print_placed(placed, as_json=as_json, waited=(seconds, result))
-    if result is None or not result.good:
-        raise typer.Exit(1)
-
-
-@command(app, "load", example="cev order load --count 500 --rate 50 --seed 7")
+@command(commands, "load", example="cev order load --count 500 --rate 50 --seed 7")
 def load(
     ctx: typer.Context,
     *,
-    count: Annotated[int, typer.Option(metavar="N", help="How many orders.", min=1)],
-    rate: Annotated[float, typer.Option(metavar="R", help="Orders a second; 0: as fast as it goes.", min=0)],
+    count: Annotated[int, typer.Option(metavar="N", help="Number of orders.", min=1)],
+    rate: Annotated[
+        float, typer.Option(metavar="N", help="Maximum orders per second; 0 is unlimited.", min=0)
+    ],
     seed: Annotated[
-        int | None, typer.Option(metavar="S", help="Fixes what is ordered, not the ids.", show_default=False)
+        int | None, typer.Option(metavar="N", help="Makes what is ordered repeatable; the ids are new.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Place made-up orders at a steady rate, following the mode as it changes."""
-    here = world(ctx)
-    chosen = secrets.randbelow(10**6) if seed is None else seed
-    with OrderPlacer(here.cluster, here.codec, currency=here.settings.currency) as placer:
-        run = LoadGenerator(placer, rate=rate)
-        with progress("placing", count, lambda: run.seen):
-            loaded = run.run(sample_orders(chosen), count)
-    print_load(loaded, seed=chosen, as_json=as_json)
-    if loaded.error is not None:
-        raise loaded.error
+    from cli.order.load import place_load  # noqa: PLC0415 - see the module's head
+
+    place_load(app_context(ctx), count=count, rate=rate, seed=seed, as_json=as_json)

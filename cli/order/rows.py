@@ -1,4 +1,4 @@
-"""`cev order place --from`: opens the rows, places them, and tells what came of each."""
+"""`cev order place --from`: opens the rows, places them, and prints what became of each."""
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -18,34 +18,35 @@ from producers.placing.pending_order import Placed
 from producers.placing.placer import OrderPlacer
 from schemas.errors import CommandEventError, UsageError
 
-_ENDINGS = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".json": Format.JSONL, ".csv": Format.CSV}
+_EXTENSIONS = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".json": Format.JSONL, ".csv": Format.CSV}
 
 
-def place_rows(here: AppContext, source: str, form: Format | None, *, dry_run: bool, as_json: bool) -> None:
+def place_rows(app: AppContext, source: str, form: str | None, *, dry_run: bool, as_json: bool) -> None:
     """Place every good row of a file, name every bad one, and sum up.
 
     Args:
-        here: the world.
+        app: settings and cluster.
         source: a path, or `-`.
-        form: how rows are written; None: by the path's ending.
+        form: `jsonl` or `csv`; None: the path's extension decides.
         dry_run: check the rows and write nothing.
         as_json: a line per order, and a document at the end.
 
     Raises:
         UsageError: no such file, no format, or a CSV header that cannot be used.
-        CommandEventError: the cluster cannot be used, or was lost on the way; what was placed is told first.
+        CommandEventError: the cluster cannot be used, or was lost on the way; what was placed is printed
+            first.
         typer.Exit: 1 if any row was not placed.
     """
-    chosen = form or _format_of(source)
+    chosen = Format(form) if form is not None else _format_of(source)
     with (
-        _opened(source) as stream,
-        OrderPlacer(here.cluster, here.codec, currency=here.settings.currency) as placer,
+        _open(source) as stream,
+        OrderPlacer(app.cluster, app.codec, currency=app.settings.currency) as placer,
     ):
 
         def show(placed: Placed) -> None:
             if as_json:
                 emit(document(placed))
-                # Whoever reads a pipe wants to know of an order when it is placed, not when a buffer is full.
+                # The reader of a pipe sees an order when it is placed, not when a buffer is full.
                 sys.stdout.flush()
 
         bulk = OrderImport(placer, on_placed=show, on_fault=_show_fault)
@@ -81,13 +82,13 @@ def _show_fault(row: Row, message: str) -> None:
 def _format_of(source: str) -> Format:
     if source == "-":
         return Format.JSONL
-    form = _ENDINGS.get(Path(source).suffix.lower())
+    form = _EXTENSIONS.get(Path(source).suffix.lower())
     if form is None:
         raise UsageError(f"{source}: .jsonl or .csv? The name does not say; give --format")
     return form
 
 
-def _opened(source: str) -> AbstractContextManager[BinaryIO]:
+def _open(source: str) -> AbstractContextManager[BinaryIO]:
     if source == "-":
         return nullcontext(sys.stdin.buffer)
     try:

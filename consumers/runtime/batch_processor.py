@@ -14,9 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
-import structlog
-
 from clients.errors import StaleBatch
+from clients.log import Log
 from consumers.runtime.batch import Batch
 from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.config import MemberConfig
@@ -98,7 +97,7 @@ class BatchProcessor:
             render=self._answers.render,
             patience=tools.options.retry_policy,
         )
-        self._log = structlog.get_logger().bind(group=tools.reaction.name)
+        self._log = Log(group=tools.reaction.name)
 
     def run(self, haul: Batch) -> Unsettled | None:
         """Carry a batch as far as it goes.

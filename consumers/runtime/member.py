@@ -6,10 +6,9 @@ I/O: Kafka, the store and the channels.
 from collections.abc import Mapping
 from threading import Event
 
-import structlog
-
 from clients.cluster import caught_up, cluster_id
 from clients.config import Cluster
+from clients.log import Log
 from consumers.runtime.batch_processor import Resources
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import Channel, DeliveryPool
@@ -63,7 +62,7 @@ class Member:
         self._stopping = stopping
         self._pool = DeliveryPool(reaction.name, channels, config.workers)
         self._session: Session | None = None
-        self._log = structlog.get_logger().bind(group=reaction.name)
+        self._log = Log(group=reaction.name)
 
     def run(self) -> None:
         """Join, work until told to stop, leave.

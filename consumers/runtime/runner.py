@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
-import structlog
-
+from clients.log import Log
 from consumers.runtime.member import Member
 from consumers.runtime.status import MemberStatus
 
@@ -76,4 +75,4 @@ def _run(member: Member, status: MemberStatus) -> None:
         member.run()
     except BaseException as error:  # noqa: BLE001 - kept and reported: one broken group must not end the others
         status.failure = error
-        structlog.get_logger().error("stopped", group=status.group, why=str(error) or repr(error))
+        Log().error("stopped", group=status.group, why=str(error) or repr(error))

@@ -10,10 +10,9 @@ I/O: Kafka (reads order_mode, in a thread).
 
 import threading
 
-import structlog
-
 from clients.closing import Closing
 from clients.config import Cluster
+from clients.log import Log
 from producers.mode.log import ModeLog, in_force
 from schemas.codec import Codec
 from schemas.control import INITIAL, Mode, ModeChanged
@@ -56,7 +55,7 @@ class ModeFollower(Closing):
     """
 
     def __init__(self, cluster: Cluster, codec: Codec, *, timeout_s: float = 10.0, live: bool = True) -> None:
-        self._log = structlog.get_logger()
+        self._log = Log()
         self._stop = threading.Event()
         self._current = INITIAL
         self._refused: SafetyRefusal | None = None

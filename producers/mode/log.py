@@ -10,12 +10,12 @@ I/O: Kafka (reads order_mode).
 import time
 from collections.abc import Iterator
 
-import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from clients.closing import Closing
 from clients.config import Cluster
 from clients.errors import AUTO_OFFSET_RESET, PARTITION_EOF, partitions_of, unreachable
+from clients.log import Log
 from schemas.codec import Codec
 from schemas.control import INITIAL, ModeChanged
 from schemas.errors import DeadlinePassed, NoRegistry, Position, SafetyRefusal, UndecodableMessage
@@ -51,7 +51,7 @@ class ModeLog(Closing):
         wait = {} if "fetch.wait.max.ms" in cluster.kafka else {"fetch.wait.max.ms": _FETCH_WAIT_MS}
         self._bootstrap = cluster.bootstrap
         self._codec = codec
-        self._log = structlog.get_logger(topic=ORDER_MODE)
+        self._log = Log(topic=ORDER_MODE)
         self._held: Message | None = None
         self.at_end = False
         self._consumer = Consumer(cluster.reader(**wait))

@@ -10,12 +10,12 @@ I/O: Kafka (reads dispatch_results).
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from clients.config import Cluster
 from clients.deadline import Deadline
 from clients.errors import partitions_of
+from clients.log import Log
 from clients.partitioner import partition_of
 from schemas.codec import Codec
 from schemas.errors import Position, UndecodableMessage
@@ -75,7 +75,7 @@ class ResultWatch:
         self._codec = codec
         self._key = encode_key(order_id)
         self._address = address
-        self._log = structlog.get_logger(topic=DISPATCH_RESULTS)
+        self._log = Log(topic=DISPATCH_RESULTS)
         self._consumer = Consumer(cluster.reader())
         try:
             count = partitions_of(

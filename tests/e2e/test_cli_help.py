@@ -1,22 +1,18 @@
-"""Every command's help has an example, and every example does what it says, typed as it stands.
+"""Every example of a command's help does what it says, typed as it stands.
 
 I/O: a world of this file's own, a raw producer, an SQLite file.
 """
 
 import shlex
 import struct
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 from confluent_kafka import Producer
 from sqlalchemy import create_engine
-from typer.testing import CliRunner
 
-from cli.main import build
 from producers.outbox.outbox import create
+from tests.support.command_line import every_command
 from tests.support.program import Program, until
 
 WORDS = "Example: cev "
@@ -49,35 +45,14 @@ BETWEEN: tuple[tuple[str, tuple[int, ...]], ...] = (
 an alarm, there is a dead letter."""
 
 
-def walk(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command and group with its words; the program itself has none."""
-    yield words, group
-    for name, below in getattr(group, "commands", {}).items():
-        yield from walk(below, (*words, name))
-
-
-ALL = dict(walk(typer.main.get_command(build([]))))
-COMMANDS = {" ".join(words): each for words, each in ALL.items() if not hasattr(each, "commands")}
+COMMANDS = {
+    " ".join(words): command for words, command in every_command().items() if not hasattr(command, "commands")
+}
 
 
 def example(name: str) -> list[str]:
     """The words after `cev` in a command's example."""
     return shlex.split(str(COMMANDS[name].epilog).removeprefix(WORDS))
-
-
-@pytest.mark.parametrize("words", ALL, ids=lambda words: " ".join(("cev", *words)))
-def test_help_has_an_example(words: tuple[str, ...]) -> None:
-    shown = CliRunner().invoke(build(words), [*words, "--help"], prog_name="cev")
-    assert shown.exit_code == 0, shown.output
-    assert WORDS in shown.output
-    assert ALL[words].help
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_takes_the_flags_of_the_cluster(name: str) -> None:
-    options = {flag for parameter in COMMANDS[name].params for flag in parameter.opts}
-    assert options >= {"--bootstrap-servers", "--schema-registry-url", "--version"}
-    assert COMMANDS[name].epilog.startswith(f"{WORDS}{name}")
 
 
 def poison(bootstrap: str) -> None:

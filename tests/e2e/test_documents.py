@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.embedded import down, running
+from broker.embedded import down
+from broker.running import running
 from tests.support.documents import documents
 from tests.support.documents.documents import Block
 from tests.support.documents.shell import Shell

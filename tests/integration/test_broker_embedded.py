@@ -21,10 +21,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from broker.embedded import Running, down, running, up
+from broker.embedded import down, up
 from broker.errors import DifferentClusterError, PortInUseError, StartError
 from broker.ports import any_free
 from broker.process import is_alive
+from broker.running import Running, running
 from broker.state import State, load_state, new_identity, save_identity
 from broker.waiting import TimeLimit, wait_until
 from clients.config import Cluster

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.embedded import down, running
+from broker.embedded import down
 from broker.process import Process, _started_by_ps, is_alive, spawn, stop
 from broker.properties import Ports
+from broker.running import running
 from broker.state import State, save_state
 from broker.waiting import TimeLimit, wait_until
 

@@ -10,7 +10,7 @@ import structlog
 from confluent_kafka import Producer
 from typer.testing import CliRunner, Result
 
-from cli.main import build
+from cli.main import app
 from clients.config import Cluster
 from consumers.registry import all_topics
 from operations.topics import provision
@@ -43,7 +43,7 @@ def broker() -> Iterator[BrokerFixture]:
 def run(broker: BrokerFixture, tmp_path: Path) -> Iterator[Run]:
     def typed(*words: str) -> Result:
         env = {"CEV_BOOTSTRAP_SERVERS": broker.bootstrap, "CEV_DATA_DIR": str(tmp_path)}
-        return CliRunner().invoke(build(words), list(words), env=env)
+        return CliRunner().invoke(app, list(words), env=env)
 
     yield typed
     # The command line sends logs to its stderr, which the runner closes; other tests log too.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 from confluent_kafka import Producer
 
-from cli.consume import _channel
+from cli.run_consumers import _channel
 from cli.settings import load
 from clients.config import Cluster
 from consumers.registry import REACTIONS, all_topics

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.discovery import ClusterAddress, choose, find
-from broker.embedded import Running
 from broker.errors import NoClusterError
+from broker.running import Running
 
 DATA = Path("/data")
 OURS = "http://127.0.0.1:9094/apis/ccompat/v7"

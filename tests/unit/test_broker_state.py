@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.embedded import running
 from broker.process import Process
 from broker.properties import Ports
+from broker.running import running
 from broker.state import (
     ClusterIdentity,
     State,

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 import pytest
-import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.main import build
 from tests.support.architecture import ROOMS
+from tests.support.command_line import every_command
 from tests.support.documents import documents
 from tests.support.documents.documents import ANYTHING, Block, Command
 
 ROOT = Path(__file__).parents[2]
 OURS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+COMMANDS = every_command()
 HERE = Path("page.md")
 
 LINES = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r…"), max_size=5), max_size=6)
@@ -185,10 +185,9 @@ def test_every_target_of_make_that_a_document_names_exists(document: Path) -> No
 @pytest.mark.parametrize("document", OURS, ids=lambda path: path.name)
 def test_every_command_that_prose_names_exists(document: Path) -> None:
     for line, text in documents.named(document.read_text("utf-8")):
-        group = typer.main.get_command(build([]))
+        words: tuple[str, ...] = ()
         for word in text.split()[1:]:
-            below = getattr(group, "commands", {})
-            if word.startswith("-") or not below:
+            if word.startswith("-") or not hasattr(COMMANDS[words], "commands"):
                 break
-            assert word in below, f"{document.name}:{line}: `{text}` is no command"
-            group = below[word]
+            words = (*words, word)
+            assert words in COMMANDS, f"{document.name}:{line}: `{text}` is no command"

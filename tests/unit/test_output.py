@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cli.output import console, emit, log, safe, table
+from cli.output import console, emit, log, safe
+from cli.tables import new_table
 
 
 def test_a_document_is_one_line_of_json_with_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +74,7 @@ def test_data_goes_to_stdout_and_everything_else_to_stderr() -> None:
 
 
 def test_a_table_has_no_box_and_numbers_to_the_right() -> None:
-    sheet = table("topic", "lag", right=("lag",))
+    sheet = new_table("topic", "lag", right=("lag",))
     sheet.add_row("orders", "7")
     sheet.add_row("dispatch_products", "12000")
     out = io.StringIO()

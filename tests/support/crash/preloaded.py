@@ -10,5 +10,6 @@ from tests.support.crash import probes
 
 probes.install()
 
-import cli.main  # noqa: E402, F401 - behind the wrapping
+import cli.main  # noqa: E402 - behind the wrapping
+import cli.run_consumers  # noqa: E402, F401 - the same
 import tests.support.crash.forked  # noqa: E402, F401 - the same

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from broker import embedded
-from broker.embedded import Running
+from broker.running import Running
 
 
 class BrokerFixture:

@@ -8,7 +8,7 @@ import platform
 from contextlib import suppress
 
 
-def me() -> str:
+def user_at_host() -> str:
     """The user at this machine, as user@host."""
     user = "unknown"
     # A container may run as a user id without a name.

@@ -1,0 +1,115 @@
+"""How `--help` looks: plain sections, paragraphs that fill the line, an option with the name of its value.
+
+typer's own pages load rich and a Markdown parser (70 ms) and print a type behind every flag.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
+
+MAX_WIDTH = 100
+"""Columns of a help page on a wider terminal; longer lines are hard to read."""
+
+_LEFT = 30
+
+CLUSTER = "Cluster options"
+"""The section of the flags that find the cluster."""
+
+
+class CommandWithHelp(TyperCommand):
+    """A command whose help is written here."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the whole page."""
+        _write(self, ctx, formatter)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What follows the command's name in its usage line."""
+        return _usage(self, ctx)
+
+
+class GroupWithHelp(TyperGroup):
+    """A group whose help is written here."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the whole page."""
+        _write(self, ctx, formatter)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What follows the group's name in its usage line."""
+        return [*_usage(self, ctx), "COMMAND [ARGS]..."]
+
+
+def _write(command: Any, ctx: Any, formatter: Any) -> None:
+    command.format_usage(ctx, formatter)
+    command.format_help_text(ctx, formatter)
+    for title, rows in _sections(command, ctx):
+        if rows:
+            with formatter.section(typer.style(title, bold=True)):
+                formatter.write_dl(rows, col_max=_column(rows))
+    if command.epilog:
+        formatter.write_paragraph()
+        # Not wrapped: a reader copies it.
+        formatter.write(f"  {command.epilog}\n")
+
+
+def _column(rows: list[tuple[str, str]]) -> int:
+    """Columns of the left side; a name that needs more has its text below it."""
+    return max((len(name) for name, _ in rows if len(name) <= _LEFT), default=_LEFT)
+
+
+def _usage(command: Any, ctx: Any) -> list[str]:
+    arguments = [parameter for parameter in command.get_params(ctx) if isinstance(parameter, TyperArgument)]
+    return ["[OPTIONS]", *map(_placeholder, arguments)]
+
+
+def _sections(command: Any, ctx: Any) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    shown = [parameter for parameter in command.get_params(ctx) if not parameter.hidden]
+    arguments = [parameter for parameter in shown if isinstance(parameter, TyperArgument)]
+    options = [parameter for parameter in shown if parameter not in arguments]
+    yield (
+        "Commands",
+        [(name, below.get_short_help_str(MAX_WIDTH)) for name, below in _commands(command).items()],
+    )
+    yield "Arguments", [(_placeholder(argument), _text(argument)) for argument in arguments]
+    for panel in (None, CLUSTER):
+        rows = [(_flags(option, ctx), _text(option)) for option in options if _panel(option) == panel]
+        yield panel or "Options", rows
+
+
+def _commands(command: Any) -> dict[str, Any]:
+    return getattr(command, "commands", {})
+
+
+def _panel(option: Any) -> str | None:
+    return getattr(option, "rich_help_panel", None)
+
+
+def _placeholder(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    repeated = f"{name}..." if argument.nargs != 1 else name
+    return repeated if argument.required else f"[{repeated}]"
+
+
+def _flags(option: Any, ctx: Any) -> str:
+    names = ", ".join(sorted(option.opts, key=len))
+    if option.is_flag:
+        return names
+    value = option.metavar or option.display_type(ctx).strip("<>")
+    return f"{names} {value}"
+
+
+def _text(parameter: Any) -> str:
+    notes = []
+    if (
+        parameter.show_default
+        and parameter.default not in (None, False, "")
+        and not callable(parameter.default)
+    ):
+        notes.append(f"default: {parameter.default}")
+    if parameter.required and not isinstance(parameter, TyperArgument):
+        notes.append("required")
+    note = f"  [{'; '.join(notes)}]" if notes else ""
+    return f"{parameter.help or ''}{note}"

@@ -1,0 +1,167 @@
+"""The consumers of `cev consume`: made from the settings, run until a signal, and reported on at the end.
+
+I/O: signals, stderr, logs.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from threading import Event
+
+import typer
+
+from broker.datadir import claim
+from cli.common import AppContext
+from cli.output import log, safe
+from cli.settings import Settings
+from cli.signals import stop_on_signals
+from cli.tables import cell
+from consumers.registry import named
+from consumers.runtime.config import MemberConfig
+from consumers.runtime.delivery.pool import Channel
+from consumers.runtime.health_server import serve
+from consumers.runtime.member import Member
+from consumers.runtime.reaction import Reaction, Start
+from consumers.runtime.runner import Runner
+from consumers.runtime.status import MemberStatus
+from schemas.errors import UsageError
+from schemas.topics import BY_NAME
+
+_KILLED = 1
+
+
+def run_consumers(
+    app: AppContext,
+    names: Sequence[str],
+    *,
+    workers: int,
+    start: Start | None,
+    until_idle_s: float | None,
+) -> None:
+    """Run reactions until a signal, or until nothing has come for a while.
+
+    Args:
+        app: settings and cluster.
+        names: reactions; a repeated one runs once.
+        workers: deliveries in parallel.
+        start: where a group begins at its very first start; None: where its registry line says.
+        until_idle_s: seconds without a record after which it ends; None: never.
+
+    Raises:
+        UsageError: there is no such reaction.
+        typer.Exit: a group has stopped because of an error, with its exit code (design §9).
+    """
+    chosen = [named(name) for name in dict.fromkeys(names)]
+    claim(app.data_dir)
+    stopping = Event()
+    stop_on_signals(stopping)
+    config = MemberConfig(
+        workers=workers,
+        start=start,
+        clock_skew_ms=int(app.settings.clock_skew_s * 1000),
+        notify_max_age_ms=int(app.settings.notify_max_age_h * 3_600_000),
+        act_on_foreign=app.settings.foreign_facts == "act",
+    )
+    members = [_member(reaction, app, config, stopping) for reaction in chosen]
+    statuses = [status for _, status in members]
+    server = None
+    if app.settings.health_port is not None:
+        server = serve(app.settings.health_port, statuses)
+        log.print(f"[dim]health on port {server.server_port}[/dim]")
+    runner = Runner(members, stopping)
+    drained = runner.run(
+        until_idle_s=until_idle_s, drain_s=app.settings.drain_s, watch=partial(_announce, statuses, set())
+    )
+    if server is not None:
+        server.shutdown()
+    _finish(runner, statuses, drained=drained, drain_s=app.settings.drain_s)
+
+
+def _member(
+    reaction: Reaction, app: AppContext, config: MemberConfig, stopping: Event
+) -> tuple[Member, MemberStatus]:
+    channels = {name: _channel(name, app.settings) for name in reaction.channels}
+    status = MemberStatus(reaction.name)
+    member = Member(
+        reaction,
+        cluster=app.cluster,
+        codec=app.codec,
+        store=app.store(reaction.name),
+        channels=channels,
+        config=config,
+        status=status,
+        stopping=stopping,
+    )
+    _introduce(reaction, app, channels)
+    return member, status
+
+
+def _channel(name: str, settings: Settings) -> Channel:
+    if name == "email":
+        return _mail(settings)
+    if name == "text":
+        return _text(settings)
+    raise UsageError(f"there is no channel {name!r}; there are email and text")
+
+
+def _mail(settings: Settings) -> Channel:
+    from consumers.channels.mail import Maildir, SmtpMail  # noqa: PLC0415 - only groups that send mails need it
+
+    if settings.smtp_url is not None:
+        return SmtpMail(settings.smtp_url.get_secret_value(), settings.mail_from)
+    return Maildir(settings.data_dir / "maildir", settings.mail_from)
+
+
+def _text(settings: Settings) -> Channel:
+    from consumers.channels.text import HttpText, JsonLinesText  # noqa: PLC0415 - the same
+
+    if settings.text_url is not None:
+        return HttpText(settings.text_url.get_secret_value())
+    return JsonLinesText(settings.data_dir / "texts.jsonl")
+
+
+def _introduce(reaction: Reaction, app: AppContext, channels: Mapping[str, Channel]) -> None:
+    reads = ", ".join(
+        f"{name} ({BY_NAME[name].kind}, owner {BY_NAME[name].owner})" for name in reaction.reads
+    )
+    log.print(f"[bold]{reaction.name}[/bold]  reads {reads}", soft_wrap=True)
+    log.print(f"  store     {cell(app.store(reaction.name))}", style="dim", soft_wrap=True)
+    for name, channel in channels.items():
+        log.print(f"  {name:<9} {cell(channel.describe)}", style="dim", soft_wrap=True)
+
+
+def _announce(statuses: list[MemberStatus], announced: set[str]) -> None:
+    for status in statuses:
+        if status.joined and status.owned and status.group not in announced:
+            announced.add(status.group)
+            where = (
+                "for the first time"
+                if status.first_starts == len(status.start_offsets)
+                else "where it left off"
+            )
+            log.print(
+                f"[bold]{status.group}[/bold]  joined with {status.owned} partitions, {where}, "
+                f"at position {sum(status.start_offsets.values())} (sum of offsets)",
+                soft_wrap=True,
+            )
+
+
+def _finish(runner: Runner, statuses: list[MemberStatus], *, drained: bool, drain_s: float) -> None:
+    for status in statuses:
+        log.print(
+            f"[bold]{status.group}[/bold]  {status.effects} effects, {status.duplicates} duplicates, "
+            f"{status.dead} dead letters"
+        )
+    code = 0
+    for failure in runner.failures():
+        log.print(f"cev: {safe(failure)}", markup=False, soft_wrap=True)
+        code = max(code, getattr(failure, "exit_code", 1))
+    if not drained:
+        log.print(
+            f"cev: the drain deadline of {drain_s:g} s passed; what was in flight comes again next time"
+        )
+        sys.stderr.flush()
+        os._exit(max(code, _KILLED))
+    if code:
+        raise typer.Exit(code)
