@@ -30,8 +30,8 @@
         ├── NotAcknowledged
         └── DeadlinePassed
 
-A message is one line: what is wrong, where, what to do. `retriable` says whether the same call may succeed
-later; `exit_code` is what the command line ends with (design §9).
+A message is one line: what is wrong, where, what to do. `retriable` says whether the same call, or the same
+record, may succeed later; `exit_code` is what the command line ends with (design §9).
 """
 
 from typing import ClassVar, NamedTuple
@@ -109,15 +109,19 @@ class UnknownFraming(UndecodableMessage):
 
 
 class UnknownFingerprint(UndecodableMessage):
-    """No schema of ours has the fingerprint in the single-object header."""
+    """No schema of ours has the fingerprint: it stands for one that ships with the program; no wait helps."""
 
 
 class UnknownSchemaId(UndecodableMessage):
-    """The registry does not know the schema id, or no registry is configured to ask."""
+    """The registry does not know the schema id; it may be registered a moment after its first record."""
+
+    retriable = True
 
 
 class NoRegistry(UnknownSchemaId):
-    """The value has a schema id, and no registry is configured to ask for it."""
+    """The value has a schema id, and no registry is configured to ask for it: no wait helps."""
+
+    retriable = False
 
 
 class UnknownType(UndecodableMessage):
@@ -162,6 +166,8 @@ class DeliveryRejected(RecordError):
 
 class TransientFailure(RecordError):
     """It did not work this time and may the next: tried a bounded number of times, then dead-lettered."""
+
+    retriable = True
 
 
 class ReactionFailed(TransientFailure):

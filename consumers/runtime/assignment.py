@@ -125,6 +125,6 @@ class PartitionAssigner:
         if not offsets:
             return
         at = now_ms()
-        self._store.begin(offsets, at, started=False)
+        self._store.announce_start(offsets, at, started=False)
         consumer.commit_first(offsets)
-        self._store.begin(offsets, at, started=True)
+        self._store.announce_start(offsets, at, started=True)

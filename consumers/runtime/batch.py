@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from clients.records import ProducerRecord
 from consumers.runtime.failures.unknown_schemas import PausePoint
 from consumers.runtime.kafka.polled import PolledRecords
-from consumers.runtime.records import Dead, Item, Partition
+from consumers.runtime.plan import DeadRecord
+from consumers.runtime.records import Item, Partition
 from schemas.errors import Position
 
 
@@ -34,7 +35,7 @@ class Batch:
     positions: dict[Partition, int] = field(default_factory=dict)
     todo: list[Item] = field(default_factory=list)
     results: list[tuple[Position, ProducerRecord]] = field(default_factory=list)
-    dead: dict[Position, Dead] = field(default_factory=dict)
+    dead: dict[Position, DeadRecord] = field(default_factory=dict)
     cuts: dict[Partition, PausePoint] = field(default_factory=dict)
     stored: bool = False
     effects: int = 0

@@ -30,10 +30,11 @@ from consumers.runtime.failures.unknown_schemas import PausePoint
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.kafka.producer import ResultProducer
+from consumers.runtime.plan import Plan
 from consumers.runtime.reaction import Context, Reaction
-from consumers.runtime.records import FailedRecord, Item, Partition, Plan
+from consumers.runtime.records import FailedRecord, Item, Partition
 from consumers.runtime.results import ResultRenderer
-from consumers.runtime.stores.failure_tables import notes_of
+from consumers.runtime.stores.failure_tables import failure_changes
 from consumers.runtime.stores.store import EffectTaken, Identity, Store, StoreWrite
 from schemas.codec import Codec
 from schemas.errors import DependencyUnavailable, Unreachable
@@ -125,16 +126,16 @@ class BatchProcessor:
     def _look(self, haul: Batch, fresh: PolledRecords) -> None:
         """Decode what was read, and cut it where a partition has to stand still."""
         items = decoded(self._codec, fresh.records, fresh.broken)
-        rollouts = self._troubles.rollouts
+        unknown_schemas = self._troubles.unknown_schemas
         cuts, moved = dict[Partition, PausePoint](), set[Partition]()
-        if rollouts.active or any(type(item) is FailedRecord for item in items):
-            cuts, moved = rollouts.look(items)
+        if unknown_schemas.active or any(type(item) is FailedRecord for item in items):
+            cuts, moved = unknown_schemas.inspect(items)
         haul.looked(items, cuts)
         for partition, cut in cuts.items():
-            self._troubles.alarms.stands(partition, cut.words)
-            self._log.warning("unknown schema", partition=partition, offset=cut.offset, why=cut.words)
+            self._troubles.alarms.pause(partition, cut.reason)
+            self._log.warning("unknown schema", partition=partition, offset=cut.offset, why=cut.reason)
         for partition in moved:
-            self._troubles.alarms.goes_on(partition)
+            self._troubles.alarms.resume(partition)
 
     def _pass(self, haul: Batch) -> Unsettled | None:
         at = now_ms()
@@ -161,7 +162,7 @@ class BatchProcessor:
             notify_max_age_ms=self._options.notify_max_age_ms,
         )
         for _ in range(_REDECIDE):
-            known = self._store.known([each.order_id for each in todo if each.order_id is not None])
+            known = self._store.find_effects([each.order_id for each in todo if each.order_id is not None])
             deciding = partial(
                 decide,
                 todo,
@@ -173,8 +174,8 @@ class BatchProcessor:
             )
             plan = self._lanes.run_beside(deciding, self._stay)
             # Before the write: what is stored from here on is in hand already.
-            stored = self._store.results(self._sent.missing(plan.replays, haul)) if plan.replays else []
-            settled = not plan.errands and not plan.waiting
+            stored = self._store.results(self._sent.missing(plan.resends, haul)) if plan.resends else []
+            settled = not plan.deliveries and not plan.waiting
             try:
                 # What is only intended is not done: a crash must bring the record again.
                 self._write(plan, at, haul.positions if settled else {})
@@ -187,13 +188,13 @@ class BatchProcessor:
         raise DependencyUnavailable(f"other members took effects of this batch {_REDECIDE} times in a row")
 
     def _deliver(self, plan: Plan, haul: Batch, at: int) -> tuple[DeliveryOutcome, dict[str, Unreachable]]:
-        if not plan.errands:
+        if not plan.deliveries:
             return DeliveryOutcome(), {}
-        report = self._lanes.run(plan.errands, self._stay, lambda where: where[:2] in self._inlet.owned)
+        report = self._lanes.run(plan.deliveries, self._stay, lambda where: where[:2] in self._inlet.owned)
         after = delivery_outcome(
             report,
             attempts=self._troubles.attempts,
-            patience=self._options.retry_policy,
+            retry_policy=self._options.retry_policy,
             now=now_ms(),
         )
         settled = not plan.waiting and not after.unsettled
@@ -222,11 +223,11 @@ class BatchProcessor:
                 results_upto=self._sent.upto,
                 finished=[*finished],
                 withdrawn=[*withdrawn],
-                notes=notes_of(plan, passed),
+                failures=failure_changes(plan, passed),
             )
         )
         self._troubles.forget(passed)
-        self._troubles.noted(plan.setbacks)
+        self._troubles.remember(plan.failed_attempts)
 
     def _gather(self, haul: Batch, plan: Plan) -> None:
         """Keep what was stored until it is committed."""
@@ -237,9 +238,9 @@ class BatchProcessor:
         haul.discarded += plan.discarded
         for each in plan.dead:
             self._log.warning("dead letter", why=str(each.error), attempts=each.attempts)
-        for setback in plan.setbacks:
+        for setback in plan.failed_attempts:
             self._log.warning(
-                "setback", where=str(setback.position), why=setback.why, tried=setback.tried.times
+                "setback", where=str(setback.position), why=setback.reason, tried=setback.attempts.times
             )
 
     def _tell(self, outages: dict[str, Unreachable], worked: set[str]) -> None:

@@ -32,4 +32,4 @@ class MemberConfig:
     @property
     def max_wait_ms(self) -> int:
         """The longest wait for one batch, whatever time of the next attempt the store holds."""
-        return max(self.retry_policy.longest_ms, OUTAGE_BACKOFF.longest_ms)
+        return max(self.retry_policy.max_backoff_ms, OUTAGE_BACKOFF.max_backoff_ms)

@@ -5,7 +5,8 @@ Pure. This decides how large a dead letter may be and what is cut; the headers t
 """
 
 from clients.records import ProducerRecord
-from consumers.runtime.records import ConsumerRecord, Dead
+from consumers.runtime.plan import DeadRecord
+from consumers.runtime.records import ConsumerRecord
 from schemas import topics
 from schemas.dead_letters import Reason, with_reason
 
@@ -16,7 +17,7 @@ _ROOM = topics.MAX_DEAD_LETTER_BYTES - 64 * 1024
 """What a record may bring into a dead letter; the rest is for our own headers and the client's framing."""
 
 
-def dead_letter(dead: Dead, group: str) -> ProducerRecord:
+def dead_letter(dead: DeadRecord, group: str) -> ProducerRecord:
     """The record for the group's dead-letter topic of the dead record's source.
 
     Key, value and headers stay as they were. A record that was redriven and fails again keeps its first

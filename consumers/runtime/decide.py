@@ -20,17 +20,16 @@ from types import MappingProxyType
 
 from clients.records import ProducerRecord
 from consumers.runtime.failures.ordering import OrderSequencer
+from consumers.runtime.plan import DeliveryTask, Plan
 from consumers.runtime.reaction import MAX_INPUT, BrokenReaction, Context, Effect, Reaction
 from consumers.runtime.records import (
     Attempts,
     Decoded,
-    DeliveryTask,
     EffectRow,
     FailedRecord,
     Item,
     KnownEffect,
     Partition,
-    Plan,
     Via,
 )
 from consumers.runtime.retry_policy import RetryPolicy
@@ -170,7 +169,9 @@ class _Decision:
             self.seen[item.order_id, effect.name] = KnownEffect(effect.outcome, effect.input, where)
         unfinished = before is not None and before.outcome == INTENDED and before.origin == where
         if effect.delivery is not None and (before is None or unfinished):
-            self.plan.errands.append(DeliveryTask(item.order_id, effect.name, item.record, effect.delivery))
+            self.plan.deliveries.append(
+                DeliveryTask(item.order_id, effect.name, item.record, effect.delivery)
+            )
 
     def _answer(self, item: Decoded, facts: Sequence[Fact], before: Sequence[KnownEffect | None]) -> None:
         where = item.record.position
@@ -185,7 +186,7 @@ class _Decision:
 
     def _again(self, where: Position) -> None:
         if where.offset >= self.sent_upto.get((where.topic, where.partition), 0):
-            self.plan.replays.append(where)
+            self.plan.resends.append(where)
 
 
 def canonical(text: str | None) -> str | None:

@@ -85,7 +85,7 @@ class Member:
             slot = store.claim_slot()
             producer = ResultProducer(self._cluster, f"cev-{name}-{identity.id[:12]}-{slot}")
             self._status.opened(identity.id, slot)
-            failures = FailureTracker(store, longest_wait_ms=self._config.retry_policy.longest_ms)
+            failures = FailureTracker(store, longest_wait_ms=self._config.retry_policy.max_backoff_ms)
             resources = Resources(
                 reaction=self._reaction,
                 codec=self._codec,

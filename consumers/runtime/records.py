@@ -1,10 +1,10 @@
-"""The values that travel through the runtime: records in, a plan, records out. No I/O."""
+"""The values that travel through the runtime: records as they were read, and what the store has. No I/O.
 
-from dataclasses import dataclass, field
+Not here: what a batch amounts to (`plan`), and records on their way to Kafka (`clients.records`).
+"""
+
 from typing import Literal, NamedTuple
 
-from clients.records import ProducerRecord
-from consumers.runtime.reaction import Delivery
 from schemas.envelope import Envelope, Headers
 from schemas.errors import Position, RecordError
 from schemas.topics import Message
@@ -72,14 +72,6 @@ class Marker(NamedTuple):
 Item = Decoded | FailedRecord | Marker
 
 
-class Dead(NamedTuple):
-    """A record that goes to the dead letters, why, and how often it was tried this time."""
-
-    record: ConsumerRecord
-    error: RecordError
-    attempts: int = 1
-
-
 class Attempts(NamedTuple):
     """How often a record has failed, and before which moment (ms) it is not tried again."""
 
@@ -87,16 +79,8 @@ class Attempts(NamedTuple):
     at: int
 
 
-class FailedAttempt(NamedTuple):
-    """A record failed and is tried again: what the store notes."""
-
-    position: Position
-    tried: Attempts
-    why: str
-
-
 class Alarm(NamedTuple):
-    """A named condition that an operator shall hear of; since when, ms since the epoch."""
+    """A named condition that an operator must hear of; since when, ms since the epoch."""
 
     name: str
     subject: str
@@ -126,43 +110,3 @@ class EffectRow(NamedTuple):
     source_partition: int
     source_offset: int
     at: int
-
-
-class DeliveryTask(NamedTuple):
-    """A delivery on behalf of one effect of one record."""
-
-    order_id: int
-    effect: str
-    record: ConsumerRecord
-    delivery: Delivery
-
-
-@dataclass(slots=True)
-class Plan:
-    """What a batch amounts to: decided without I/O, carried out by the member.
-
-    Attributes:
-        effects: new effects.
-        shadows: decisions that are only recorded (design §6).
-        results: new result records, each with the position whose effect they report.
-        replays: positions whose stored results must be sent once more (design §7, point 3).
-        dead: records for the dead-letter topics.
-        errands: deliveries to make before the batch is done.
-        duplicates: how many records repeated what was done before.
-        discarded: how many discard markers were passed.
-        waiting: records that are not settled: failed and to be tried again, or behind one of the same order.
-        blocked: orders whose later records wait, and until when (ms; 0: until this pass is over).
-        setbacks: what failed in this pass and is tried again.
-    """
-
-    effects: list[EffectRow] = field(default_factory=list)
-    shadows: list[EffectRow] = field(default_factory=list)
-    results: list[tuple[Position, ProducerRecord]] = field(default_factory=list)
-    replays: list[Position] = field(default_factory=list)
-    dead: list[Dead] = field(default_factory=list)
-    errands: list[DeliveryTask] = field(default_factory=list)
-    duplicates: int = 0
-    discarded: int = 0
-    waiting: list[Item] = field(default_factory=list)
-    blocked: dict[int, int] = field(default_factory=dict)
-    setbacks: list[FailedAttempt] = field(default_factory=list)

@@ -159,7 +159,7 @@ class Session:
             self._processor.settle()
         except Unreachable as error:
             outage = str(error)
-            self._wait(self._outage(error, OUTAGE_BACKOFF.first_ms))
+            self._wait(self._outage(error, OUTAGE_BACKOFF.initial_backoff_ms))
         self._status.outage = outage
 
     def _outage(self, error: Unreachable, wait_ms: int) -> Unsettled:

@@ -13,8 +13,8 @@ import pytest
 from consumers.channels.mail import Maildir, SmtpMail
 from consumers.channels.text import HttpText, JsonLinesText
 from consumers.runtime.delivery.pool import Channel, DeliveryPool
+from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
-from consumers.runtime.records import DeliveryTask
 from schemas.errors import DeliveryRejected, DependencyUnavailable, Position
 from tests.support.consumers.records import record
 from tests.support.receivers import MailServer, TextGateway

@@ -207,7 +207,7 @@ class Member:
     def __init__(self, world: World, store: Watched, reaction: Reaction) -> None:
         self._world = world
         self._lanes = DeliveryPool("warehouse", {}, 1)
-        patience = RetryPolicy(attempts=ATTEMPTS, chance=lambda: 0.0)
+        patience = RetryPolicy(attempts=ATTEMPTS, jitter=lambda: 0.0)
         tools = Resources(
             reaction=reaction,
             codec=CODEC,
@@ -216,7 +216,7 @@ class Member:
             identity=store.identity("cluster", 0),
             outlet=world,  # type: ignore[arg-type]  # the world stands in for it
             lanes=self._lanes,
-            troubles=FailureTracker(store, longest_wait_ms=patience.longest_ms),
+            troubles=FailureTracker(store, longest_wait_ms=patience.max_backoff_ms),
         )
         tools.troubles.begin([*PARTITIONS])
         self._at = dict(world.committed)

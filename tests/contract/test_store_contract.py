@@ -41,8 +41,8 @@ def result(at: int, value: bytes = b"v") -> tuple[Position, ProducerRecord]:
 
 def test_a_store_is_made_where_nothing_is_and_is_empty(new: StoreAddress) -> None:
     with opened(new) as store:
-        assert store.known([1, 2]) == {}
-        assert store.known([]) == {}
+        assert store.find_effects([1, 2]) == {}
+        assert store.find_effects([]) == {}
         assert store.progress([P0]) == {}
         assert store.results([Position(ORDERS, 0, 1)]) == []
 
@@ -84,7 +84,7 @@ def test_a_batch_is_there_as_it_was_written(store: Store) -> None:
             results_upto={P0: 2},
         )
     )
-    assert store.known([1, 2, 3]) == {
+    assert store.find_effects([1, 2, 3]) == {
         (1, "dispatch"): KnownEffect("dispatched", "1 Streetford Road", Position(ORDERS, 0, 3)),
         (2, "dispatch"): KnownEffect("dispatched", "1 Streetford Road", Position(ORDERS, 0, 4)),
     }
@@ -105,7 +105,7 @@ def test_a_batch_with_a_taken_effect_leaves_nothing_at_all(store: Store) -> None
                 finished=[(1, "dispatch")],
             )
         )
-    assert store.known([0, 1, 2]).keys() == {(1, "dispatch")}
+    assert store.find_effects([0, 1, 2]).keys() == {(1, "dispatch")}
     assert store.results([Position(ORDERS, 0, 7)]) == []
     assert store.progress([P0, P1]) == {P0: Progress(1, 0, started=True)}
     store.write(StoreWrite(at=3, shadows=[effect(3)]))
@@ -114,14 +114,14 @@ def test_a_batch_with_a_taken_effect_leaves_nothing_at_all(store: Store) -> None
 def test_another_members_effect_is_seen_at_once_and_guards(store: Store, name: StoreAddress) -> None:
     with opened(name) as other:
         other.write(StoreWrite(at=1, effects=[effect(1)]))
-        assert (1, "dispatch") in store.known([1])
+        assert (1, "dispatch") in store.find_effects([1])
         with pytest.raises(EffectTaken):
             store.write(StoreWrite(at=2, effects=[effect(1)]))
 
 
 def test_two_effects_of_one_order_are_two_keys(store: Store) -> None:
     store.write(StoreWrite(at=1, effects=[effect(1, name="email"), effect(1, name="text")]))
-    assert store.known([1]).keys() == {(1, "email"), (1, "text")}
+    assert store.find_effects([1]).keys() == {(1, "email"), (1, "text")}
 
 
 def test_progress_never_goes_back(store: Store) -> None:
@@ -133,30 +133,30 @@ def test_progress_never_goes_back(store: Store) -> None:
 
 
 def test_a_first_start_is_announced_in_two_steps(store: Store) -> None:
-    store.begin({P0: 7, P1: 0}, 1, started=False)
+    store.announce_start({P0: 7, P1: 0}, 1, started=False)
     assert store.progress([P0, P1]) == {P0: Progress(7, 7, started=False), P1: Progress(0, 0, started=False)}
-    store.begin({P0: 7}, 2, started=True)
+    store.announce_start({P0: 7}, 2, started=True)
     assert store.progress([P0]) == {P0: Progress(7, 7, started=True)}
 
 
 def test_a_first_start_that_died_half_way_may_begin_elsewhere(store: Store) -> None:
-    store.begin({P0: 100}, 1, started=False)
-    store.begin({P0: 150}, 2, started=False)
-    store.begin({P0: 150}, 2, started=True)
+    store.announce_start({P0: 100}, 1, started=False)
+    store.announce_start({P0: 150}, 2, started=False)
+    store.announce_start({P0: 150}, 2, started=True)
     assert store.progress([P0]) == {P0: Progress(150, 150, started=True)}
 
 
 def test_announcing_a_start_never_takes_back_what_was_done(store: Store) -> None:
-    store.begin({P0: 0}, 1, started=True)
+    store.announce_start({P0: 0}, 1, started=True)
     store.write(StoreWrite(at=2, positions={P0: 100}, results_upto={P0: 90}))
-    store.begin({P0: 0}, 3, started=False)
+    store.announce_start({P0: 0}, 3, started=False)
     assert store.progress([P0]) == {P0: Progress(100, 90, started=True)}
 
 
 def test_a_partition_that_was_worked_on_has_started_though_its_announcement_was_cut_short(
     store: Store,
 ) -> None:
-    store.begin({P0: 0}, 1, started=False)
+    store.announce_start({P0: 0}, 1, started=False)
     store.write(StoreWrite(at=2, positions={P0: 3}))
     assert store.progress([P0]) == {P0: Progress(3, 0, started=True)}
 
@@ -182,9 +182,9 @@ def test_results_of_another_partition_stay(store: Store) -> None:
 
 def test_a_shadow_decision_takes_no_key_and_its_first_word_stays(store: Store) -> None:
     store.write(StoreWrite(at=1, shadows=[effect(1)]))
-    assert store.known([1]) == {}
+    assert store.find_effects([1]) == {}
     store.write(StoreWrite(at=2, shadows=[effect(1, at=9)], effects=[effect(1, at=2)]))
-    assert store.known([1])[1, "dispatch"].origin == Position(ORDERS, 0, 2)
+    assert store.find_effects([1])[1, "dispatch"].origin == Position(ORDERS, 0, 2)
 
 
 def test_only_what_is_intended_is_finished_or_withdrawn(store: Store) -> None:
@@ -197,7 +197,7 @@ def test_only_what_is_intended_is_finished_or_withdrawn(store: Store) -> None:
             withdrawn=[(2, "email"), (4, "dispatch"), (1, "email")],
         )
     )
-    found = store.known([1, 2, 3, 4])
+    found = store.find_effects([1, 2, 3, 4])
     assert {key: known.outcome for key, known in found.items()} == {
         (1, "email"): "done",
         (3, "dispatch"): "dispatched",
@@ -210,7 +210,7 @@ def test_a_large_batch_is_one_batch(store: Store) -> None:
     store.write(
         StoreWrite(at=1, effects=[effect(n) for n in ids], results=[result(at) for at in range(5_000)])
     )
-    assert store.known(ids).keys() == {(n, "dispatch") for n in ids}
+    assert store.find_effects(ids).keys() == {(n, "dispatch") for n in ids}
     assert len(store.results([Position(ORDERS, 0, at) for at in range(5_000)])) == 5_000
 
 
@@ -220,7 +220,7 @@ def test_a_store_that_was_filled_before_this_rule_about_text_still_means_what_it
     store.write(StoreWrite(at=1, effects=[effect(1), effect(2)]))
     with store._writing() as connection:
         connection.exec_driver_sql("UPDATE effects SET input = '\x10 a \\u0041' WHERE order_id = 1")
-    assert store.known([1])[1, "dispatch"].input == "\x10 a \\u0041"
+    assert store.find_effects([1])[1, "dispatch"].input == "\x10 a \\u0041"
     assert rows(name, "SELECT input FROM effects WHERE order_id = 2") == [("1 Streetford Road",)]
 
 
@@ -232,18 +232,18 @@ def test_text_that_a_database_refuses_is_kept_all_the_same(store: Store, odd: st
     out = ProducerRecord("dispatch_results", b"\x00", b"\x00\xff", [("ce_id", odd), (odd, odd)])
     where = Position(ORDERS, 0, 0)
     store.write(StoreWrite(at=1, effects=[row], shadows=[row], results=[(where, out)]))
-    assert store.known([1]) == {(1, odd): KnownEffect("intended", odd, where)}
+    assert store.find_effects([1]) == {(1, odd): KnownEffect("intended", odd, where)}
     assert store.results([where]) == [(where, out)]
     with pytest.raises(EffectTaken):
         store.write(StoreWrite(at=2, effects=[row]))
     store.write(StoreWrite(at=2, finished=[(1, odd)]))
-    assert store.known([1])[1, odd].outcome == "done"
+    assert store.find_effects([1])[1, odd].outcome == "done"
 
 
 def test_two_texts_that_look_alike_to_a_database_are_two_keys(store: Store) -> None:
     odd = ["\x00", "\\u0000", "\x10\\u0000", "\x10\x10", "\x10", "a", "a ", "A", "ä", "a\u0308"]
     store.write(StoreWrite(at=1, effects=[effect(1, name=each) for each in odd]))
-    assert store.known([1]).keys() == {(1, each) for each in odd}
+    assert store.find_effects([1]).keys() == {(1, each) for each in odd}
 
 
 LONG = st.integers(-(2**63), 2**63 - 1)
@@ -282,7 +282,7 @@ def test_any_id_text_and_bytes_come_back_as_they_went_in(
     where = Position(row.source_topic, row.source_partition, row.source_offset)
     key = row.order_id, row.effect
     store.write(StoreWrite(at=1, effects=[row], results=[(where, out)]))
-    assert store.known([row.order_id])[key] == KnownEffect("intended", row.input, where)
+    assert store.find_effects([row.order_id])[key] == KnownEffect("intended", row.input, where)
     assert store.results([where]) == [(where, out)]
     # The same key and offset may be drawn again: what is withdrawn and sent leaves no trace.
     store.write(

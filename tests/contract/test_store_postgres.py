@@ -56,15 +56,15 @@ def test_a_lost_connection_is_an_outage_once_and_replaced_by_the_next_call(
     store.write(StoreWrite(at=1, effects=[effect(1)], positions={P0: 1}))
     for call in (
         lambda: store.write(StoreWrite(at=2, effects=[effect(2)], positions={P0: 2})),
-        lambda: store.known([1]),
-        lambda: store.begin({P0: 0}, 0, started=False),
+        lambda: store.find_effects([1]),
+        lambda: store.announce_start({P0: 0}, 0, started=False),
     ):
         cut(postgres, name)
         with pytest.raises(DependencyUnavailable, match="does not answer"):
             call()
-        assert store.known([1, 2]).keys() == {(1, "dispatch")}
+        assert store.find_effects([1, 2]).keys() == {(1, "dispatch")}
     store.write(StoreWrite(at=2, effects=[effect(2)], positions={P0: 2}))
-    assert store.known([1, 2]).keys() == {(1, "dispatch"), (2, "dispatch")}
+    assert store.find_effects([1, 2]).keys() == {(1, "dispatch"), (2, "dispatch")}
 
 
 def test_a_connection_that_is_lost_inside_a_write_leaves_nothing(
@@ -78,7 +78,7 @@ def test_a_connection_that_is_lost_inside_a_write_leaves_nothing(
     with pytest.raises(DependencyUnavailable):
         store.write(StoreWrite(at=1, effects=[effect(1)], positions={P0: 1}))
     event.remove(store._database.engine, "commit", lose)
-    assert store.known([1]) == {}
+    assert store.find_effects([1]) == {}
     assert store.progress([P0]) == {}
 
 
@@ -90,13 +90,13 @@ def test_a_server_that_is_down_is_an_outage_in_one_line_without_the_password() -
             server.stop(signal.SIGQUIT)
             for _ in range(3):
                 with pytest.raises(DependencyUnavailable) as told:
-                    store.known([1])
+                    store.find_effects([1])
                 assert "\n" not in str(told.value)
                 assert PASSWORD not in str(told.value)
             with pytest.raises(DependencyUnavailable, match="does not answer"):
                 Store(StoreAddress(url, "sales"))
             server.start()
-            assert store.known([1]).keys() == {(1, "dispatch")}, "what was written survived the crash"
+            assert store.find_effects([1]).keys() == {(1, "dispatch")}, "what was written survived the crash"
 
 
 # -- slots -------------------------------------------------------------------------------------------------
@@ -108,8 +108,8 @@ def test_a_slot_is_taken_again_with_the_next_connection(
     assert store.claim_slot() == 0
     cut(postgres, name)
     with pytest.raises(DependencyUnavailable):
-        store.known([1])
-    store.known([1])
+        store.find_effects([1])
+    store.find_effects([1])
     with opened(name) as other:
         assert other.claim_slot() == 1
 
@@ -123,12 +123,12 @@ def test_a_slot_that_another_member_took_meanwhile_is_not_shared(
         cut(postgres, name)
         assert store.claim_slot() == 0, "its holder has no connection, and so no slot"
         with pytest.raises(DependencyUnavailable):
-            mine.known([1])
+            mine.find_effects([1])
         for _ in range(2):
             with pytest.raises(SlotTaken, match="another member took slot 0") as told:
                 mine.write(StoreWrite(at=1, effects=[effect(1)]))
             assert PASSWORD not in str(told.value)
-    assert store.known([1]) == {}
+    assert store.find_effects([1]) == {}
 
 
 def test_slots_of_two_groups_in_one_database_are_their_own(name: StoreAddress) -> None:
@@ -163,7 +163,7 @@ def test_the_server_undoes_a_write_in_which_its_member_stands_still(
         _, told = holder.communicate("", timeout=60)
         assert holder.returncode != 0
         assert "DependencyUnavailable" in told
-        assert store.known([2])[2, "dispatch"].input == "1 Streetford Road"
+        assert store.find_effects([2])[2, "dispatch"].input == "1 Streetford Road"
 
 
 # -- the database ------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_a_role_that_may_not_make_schemas_uses_one_that_is_there(new_url: str, p
         postgres.run("CREATE SCHEMA cev_sales AUTHORIZATION modest", url=new_url)
         with opened(StoreAddress(url, "sales")) as store:
             store.write(StoreWrite(at=1, effects=[effect(1)]))
-            assert store.known([1])
+            assert store.find_effects([1])
     finally:
         postgres.run("DROP OWNED BY modest", url=new_url)
         postgres.run("DROP ROLE modest", url=new_url)
@@ -238,7 +238,7 @@ def test_a_parameter_that_nobody_knows_is_a_wrong_setting(name: StoreAddress) ->
 
 def test_what_the_address_asks_for_is_done(name: StoreAddress, postgres: Server) -> None:
     with opened(StoreAddress(f"{name.url}?application_name=mine&connect_timeout=9", "warehouse")) as store:
-        store.known([1])
+        store.find_effects([1])
         assert ("mine",) in postgres.run("SELECT application_name FROM pg_stat_activity", url=name.url)
 
 

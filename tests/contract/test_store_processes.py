@@ -151,13 +151,13 @@ def test_a_member_inside_a_write_holds_the_others_up_for_a_while_and_takes_nothi
                 with pytest.raises(DependencyUnavailable, match=r"does not answer: .*lock"):
                     store.write(batch)
             assert time.monotonic() - began < 10, "each waited for 0.3 s, not for five"
-            assert store.known([1, 2]).keys() == {(1, "dispatch")}, "readers do not wait for a writer"
+            assert store.find_effects([1, 2]).keys() == {(1, "dispatch")}, "readers do not wait for a writer"
             assert store.progress([P0, P1]).keys() == {P0}
             holder.kill()
             holder.wait()
         last = StoreWrite(at=3, effects=[effect(2, at=1)], results=[result(1)], positions={P0: 2})
         until(lambda: written(store, last), "the dead member's lock is gone")
-        assert store.known([2])[2, "dispatch"].input == "1 Streetford Road"
+        assert store.find_effects([2])[2, "dispatch"].input == "1 Streetford Road"
         assert store.results([Position(ORDERS, 0, 1)]) == [result(1)]
 
 
@@ -171,7 +171,7 @@ def test_a_member_that_goes_on_inside_its_write_is_followed(name: StoreAddress) 
         with pytest.raises(EffectTaken):
             store.write(StoreWrite(at=2, effects=[effect(2, at=1)]))
         going_on.join()
-        assert store.known([2])[2, "dispatch"].input == "half"
+        assert store.find_effects([2])[2, "dispatch"].input == "half"
 
 
 STRESS = """
@@ -189,7 +189,7 @@ store = Store(where)
 made = taken = 0
 for turn in range(30):
     ids = dice.sample(range(150), 40)
-    mine = [each for each in ids if (each, "dispatch") not in store.known(ids)]
+    mine = [each for each in ids if (each, "dispatch") not in store.find_effects(ids)]
     told = "intended", str(seed), None, "fact", "id", "orders", seed, turn, 1
     rows = [EffectRow(n, "dispatch", *told) for n in mine]
     parts = {("orders", n): turn for n in dice.sample(range(12), 12)}

@@ -32,7 +32,7 @@ def test_status_tells_size_effects_results_and_the_groups_alarms(name: StoreAddr
         store.write(
             StoreWrite(at=1, effects=[effect(n) for n in range(5_000)], results=[result(0), result(1)])
         )
-        store.setbacks.sound(Alarm("outage", "smtp", 1_000, "no \x00 answer"))
+        store.failures.raise_alarm(Alarm("outage", "smtp", 1_000, "no \x00 answer"))
         found = state(name)
     assert (found.group, found.effects, found.results) == ("warehouse", 5_000, 1)
     assert found.size > empty.size > 0

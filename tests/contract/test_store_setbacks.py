@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumers.runtime.records import Alarm, Attempts, EffectRow, FailedAttempt
+from consumers.runtime.plan import FailedAttempt
+from consumers.runtime.records import Alarm, Attempts, EffectRow
 from consumers.runtime.stores.failure_tables import FailureChanges
 from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
 from databases.address import StoreAddress
@@ -29,7 +30,7 @@ def here(offset: int, number: int = 0) -> Position:
 
 
 def note(store: Store, **notes: Any) -> None:
-    store.write(StoreWrite(at=1, notes=FailureChanges(**notes)))
+    store.write(StoreWrite(at=1, failures=FailureChanges(**notes)))
 
 
 def setback(offset: int, times: int, *, at: int = 9, why: str = "not now") -> FailedAttempt:
@@ -37,17 +38,17 @@ def setback(offset: int, times: int, *, at: int = 9, why: str = "not now") -> Fa
 
 
 def test_attempts_are_found_by_partition_and_never_go_down(store: Store) -> None:
-    note(store, setbacks=[setback(5, 2), setback(3, 1)])
-    note(store, setbacks=[setback(5, 1, at=20), setback(3, 2)])
-    assert store.setbacks.tries([P0]) == {here(5): Attempts(2, 20), here(3): Attempts(2, 9)}
-    assert store.setbacks.tries([(ORDERS, 1)]) == {}
+    note(store, failed_attempts=[setback(5, 2), setback(3, 1)])
+    note(store, failed_attempts=[setback(5, 1, at=20), setback(3, 2)])
+    assert store.failures.attempts([P0]) == {here(5): Attempts(2, 20), here(3): Attempts(2, 9)}
+    assert store.failures.attempts([(ORDERS, 1)]) == {}
 
 
 def test_attempts_that_are_passed_are_forgotten_in_their_partition_alone(store: Store) -> None:
     other = FailedAttempt(here(1, number=1), Attempts(1, 9), "x")
-    note(store, setbacks=[setback(5, 1), setback(7, 1), other])
+    note(store, failed_attempts=[setback(5, 1), setback(7, 1), other])
     note(store, passed={P0: 7})
-    assert store.setbacks.tries([P0, (ORDERS, 1)]) == {
+    assert store.failures.attempts([P0, (ORDERS, 1)]) == {
         here(7): Attempts(1, 9),
         other.position: Attempts(1, 9),
     }
@@ -55,26 +56,26 @@ def test_attempts_that_are_passed_are_forgotten_in_their_partition_alone(store: 
 
 def test_an_alarm_keeps_its_time_while_it_lasts_and_is_removed_alone(store: Store) -> None:
     mail = Alarm("outage", "email", 5, "down")
-    store.setbacks.sound(mail)
-    store.setbacks.sound(mail._replace(since=9, text="still down"))
-    store.setbacks.sound(Alarm("unknown-schema", "orders:0", 6, "no schema 7"))
-    assert store.setbacks.alarms() == [
+    store.failures.raise_alarm(mail)
+    store.failures.raise_alarm(mail._replace(since=9, text="still down"))
+    store.failures.raise_alarm(Alarm("unknown-schema", "orders:0", 6, "no schema 7"))
+    assert store.failures.alarms() == [
         Alarm("outage", "email", 5, "still down"),
         Alarm("unknown-schema", "orders:0", 6, "no schema 7"),
     ]
-    store.setbacks.hush("outage", "email")
-    assert [each.name for each in store.setbacks.alarms()] == ["unknown-schema"]
+    store.failures.clear_alarm("outage", "email")
+    assert [each.name for each in store.failures.alarms()] == ["unknown-schema"]
 
 
 def test_notes_are_written_with_the_rest_of_their_batch_or_not_at_all(store: Store) -> None:
     row = EffectRow(7, "sale", "counted", None, None, "fact", "id", ORDERS, 0, 5, 1)
     store.write(StoreWrite(at=1, effects=[row]))
     with pytest.raises(EffectTaken):
-        store.write(StoreWrite(at=1, effects=[row], notes=FailureChanges(setbacks=[setback(6, 1)])))
-    assert store.setbacks.tries([P0]) == {}
+        store.write(StoreWrite(at=1, effects=[row], failures=FailureChanges(failed_attempts=[setback(6, 1)])))
+    assert store.failures.attempts([P0]) == {}
 
 
 @given(why=st.text())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_words_of_any_kind_are_kept(store: Store, why: str) -> None:
-    note(store, setbacks=[setback(5, 1, why=f"{why}\ud800\x00" * 90)])
+    note(store, failed_attempts=[setback(5, 1, why=f"{why}\ud800\x00" * 90)])

@@ -7,7 +7,8 @@ from confluent_kafka import Producer
 
 from clients.config import Cluster
 from consumers.runtime.dead_letters import dead_letter
-from consumers.runtime.records import ConsumerRecord, Dead
+from consumers.runtime.plan import DeadRecord
+from consumers.runtime.records import ConsumerRecord
 from operations.dead_letters import listing
 from operations.dead_letters.listing import DeadLetter, Filter
 from operations.topics import provision
@@ -38,7 +39,9 @@ class Letters:
     def put(self, source: str, order_id: int | None, error: type[RecordError]) -> None:
         where = Position(source, 3, 41)
         key = None if order_id is None else encode_key(order_id)
-        dead = Dead(ConsumerRecord(where, source, 1000, key, b"v", [("h", b"1")]), error("it broke", where))
+        dead = DeadRecord(
+            ConsumerRecord(where, source, 1000, key, b"v", [("h", b"1")]), error("it broke", where)
+        )
         out = dead_letter(dead, self.group)
         producer = Producer(self.cluster.transactional_producer(uuid4().hex))
         producer.init_transactions(20)

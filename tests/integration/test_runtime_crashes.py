@@ -47,7 +47,8 @@ def broken(message, context):
         raise TimeoutError("not now")
     return whole(message, context)
 consumers.warehouse.react = broken
-RetryPolicy.__init__.__kwdefaults__.update(first_ms=600_000, longest_ms=600_000, chance=lambda: 1.0)
+defaults = RetryPolicy.__init__.__kwdefaults__
+defaults.update(initial_backoff_ms=600_000, max_backoff_ms=600_000, jitter=lambda: 1.0)
 """
 _STOP_BEFORE = """
 whole = {owner}.{name}
@@ -196,7 +197,7 @@ def test_a_process_that_is_killed_while_it_reads_past_a_record_that_waits_does_e
     assert shop.results() == [], "nothing is committed past what waits"
     child.kill()
     child.wait(10)
-    shop.handled("warehouse", retry_policy=RetryPolicy(first_ms=20, longest_ms=100))
+    shop.handled("warehouse", retry_policy=RetryPolicy(initial_backoff_ms=20, max_backoff_ms=100))
     assert shop.outcomes("warehouse") == dict.fromkeys([7, *range(100, 160)], "dispatched")
     assert Counter(shop.results()) == once(range(100, 160)) + once(range(7, 8))
 

@@ -154,18 +154,18 @@ def test_effects_that_another_member_took_first_are_found_and_not_made_again(
 ) -> None:
     shop.fact(1)
     shop.fact(2)
-    known = Store.known
+    find_effects = Store.find_effects
     blind = [True]
 
-    def look(store: Store, ids: list[int]) -> object:
+    def find_nothing_once(store: Store, ids: list[int]) -> object:
         if blind and shop.outcomes("sales"):
             blind.clear()
             return {}
-        return known(store, ids)
+        return find_effects(store, ids)
 
     shop.handled("sales")
     shop.fact(1)
-    monkeypatch.setattr(Store, "known", look)
+    monkeypatch.setattr(Store, "find_effects", find_nothing_once)
     assert shop.handled("sales").duplicates == 1
     assert not blind
     assert shop.outcomes("sales") == {1: "counted", 2: "counted"}

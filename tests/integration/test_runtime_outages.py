@@ -18,7 +18,7 @@ from tests.support.consumers.harness import ConsumerHarness
 from tests.support.kafka.log import until
 from tests.support.receivers import MailServer
 
-QUICK = RetryPolicy(first_ms=20, longest_ms=100)
+QUICK = RetryPolicy(initial_backoff_ms=20, max_backoff_ms=100)
 SLOWER_THAN_A_POLL_S = 8.0
 
 

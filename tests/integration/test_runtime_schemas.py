@@ -15,8 +15,8 @@ from tests.support.consumers.harness import ConsumerHarness, Running
 from tests.support.kafka.log import HOME, until
 from tests.support.kafka.wire import FakeRegistry, framed
 
-QUICK = RetryPolicy(first_ms=20, longest_ms=100)
-PATIENT = RetryPolicy(first_ms=1_000, longest_ms=1_000, attempts=60)
+QUICK = RetryPolicy(initial_backoff_ms=20, max_backoff_ms=100)
+PATIENT = RetryPolicy(initial_backoff_ms=1_000, max_backoff_ms=1_000, attempts=60)
 SCHEMA = 4_711
 STRANGE = b"\xc3\x01strange!" + bytes(20)
 

@@ -18,8 +18,8 @@ from tests.support.consumers.harness import ConsumerHarness
 from tests.support.kafka.log import PATIENCE_S, until
 from tests.support.stores.postgres import STORE_KINDS
 
-QUICK = RetryPolicy(first_ms=20, longest_ms=100)
-SLOW = RetryPolicy(first_ms=600_000, longest_ms=600_000, chance=lambda: 1.0)
+QUICK = RetryPolicy(initial_backoff_ms=20, max_backoff_ms=100)
+SLOW = RetryPolicy(initial_backoff_ms=600_000, max_backoff_ms=600_000, jitter=lambda: 1.0)
 COUNTING = """
 import os
 import consumers.sales
@@ -32,7 +32,7 @@ def broken(message, context):
         raise TimeoutError("not now")
     return whole(message, context)
 consumers.sales.react = broken
-RetryPolicy.__init__.__kwdefaults__.update(first_ms={first}, longest_ms=5000)
+RetryPolicy.__init__.__kwdefaults__.update(initial_backoff_ms={first}, max_backoff_ms=5000)
 """
 
 
@@ -138,7 +138,7 @@ def test_what_is_read_past_a_record_that_waits_is_bounded(shop: ConsumerHarness)
 def test_records_that_keep_failing_do_not_keep_a_batch_from_its_commit(shop: ConsumerHarness) -> None:
     fails: dict[str, int] = {f"order_{n}": 4 for n in range(10_000)}
     calls = Calls(**fails)
-    patience = RetryPolicy(first_ms=300, longest_ms=300, chance=lambda: 1.0)
+    patience = RetryPolicy(initial_backoff_ms=300, max_backoff_ms=300, jitter=lambda: 1.0)
     running = shop.member(calls.reaction(), retry_policy=patience)
     first = shop.edges(ORDERS)
     written = iter(range(10_000))
@@ -179,7 +179,7 @@ def test_two_members_do_not_multiply_attempts(shop: ConsumerHarness) -> None:
     calls = Calls(order_7=100)
     for order_id in range(30):
         shop.fact(order_id, placed_at=1)
-    patience = RetryPolicy(first_ms=500, longest_ms=500)
+    patience = RetryPolicy(initial_backoff_ms=500, max_backoff_ms=500)
     first = shop.member(calls.reaction(), retry_policy=patience)
     until(lambda: calls.of(7), "the first one tried")
     second = shop.member(calls.reaction(), retry_policy=patience)

@@ -63,10 +63,10 @@ class Bench:
         envelope = from_headers(record.headers, order_id=message[0], position=where)
         item = Decoded(record, message[0], message, envelope)
         plan = decide([item], self._known, {}, context(), self._policy)
-        assert not plan.setbacks, plan.setbacks
+        assert not plan.failed_attempts, plan.failed_attempts
         for each in plan.dead:
             raise each.error
-        for errand in plan.errands:
+        for errand in plan.deliveries:
             if channel := self._channels.get(errand.delivery.channel):
                 key = f"{self._policy.reaction.name}/{errand.order_id}/{errand.effect}"
                 channel.deliver(errand.delivery, key, where)

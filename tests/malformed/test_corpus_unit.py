@@ -10,7 +10,7 @@ import pytest
 from consumers.channels.mail import Maildir
 from consumers.channels.text import JsonLinesText
 from consumers.runtime.dead_letters import dead_letter
-from consumers.runtime.records import Dead
+from consumers.runtime.plan import DeadRecord
 from schemas.codec import Codec
 from schemas.dead_letters import parse
 from schemas.errors import NoRegistry, Position
@@ -62,7 +62,7 @@ def test_a_dead_letter_is_the_record_and_its_own_origin_whatever_its_headers_sai
         (group, *each) for group, bench in zip(GROUPS, benches[1], strict=True) for each in bench.dead
     ]
     for group, record, error in put_aside:
-        out = dead_letter(Dead(record, error), group)
+        out = dead_letter(DeadRecord(record, error), group)
         assert (out.key, out.value) == (record.key, record.value)
         assert out.headers[: len(record.headers or ())] == list(record.headers or ())
         said = parse(out.headers)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.runtime.dead_letters import dead_letter
-from consumers.runtime.records import Dead
+from consumers.runtime.plan import DeadRecord
 from schemas import dead_letters as letters
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
@@ -142,7 +142,7 @@ def test_any_record_comes_back_from_its_dead_letter(
 ) -> None:
     topic = f"warehouse.{ORDERS}.retry" if kind else ORDERS
     lay = record(Position(topic, 3, 42), key=key, value=value, headers=headers, source=ORDERS)
-    out = dead_letter(Dead(lay, TruncatedBody(words, lay.position), 2), "warehouse")
+    out = dead_letter(DeadRecord(lay, TruncatedBody(words, lay.position), 2), "warehouse")
     assert (out.key, out.value) == (key, value)
     ours = {letters.PREFIX + "exception-fqcn", letters.PREFIX + "exception-message", "attempts"}
     kept = [each for each in headers if not kind or each[0] not in ours]

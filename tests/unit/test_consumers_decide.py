@@ -7,8 +7,9 @@ import pytest
 
 from consumers.registry import named
 from consumers.runtime.decide import canonical, decide
+from consumers.runtime.plan import Plan
 from consumers.runtime.reaction import Context, Delivery, Effect
-from consumers.runtime.records import Decoded, KnownEffect, Plan
+from consumers.runtime.records import Decoded, KnownEffect
 from schemas.commands import DispatchProduct
 from schemas.errors import ConflictingOrder, ForeignFact, Position
 from schemas.facts import OrderPlaced, ProductDispatched
@@ -37,19 +38,19 @@ def test_an_order_is_dispatched_by_either_path(item: Decoded, via: str) -> None:
     [(made_by, out)] = plan.results
     assert made_by == where
     assert out.value == repr(ProductDispatched(7, HOME, NOW)).encode()
-    assert (plan.dead, plan.shadows, plan.replays, plan.duplicates) == ([], [], [], 0)
+    assert (plan.dead, plan.shadows, plan.resends, plan.duplicates) == ([], [], [], 0)
 
 
 @pytest.mark.parametrize("second", [command(7, at=1), fact(7, at=1)])
 def test_the_same_order_again_is_a_duplicate_and_has_no_second_result(second: Decoded) -> None:
     plan = plan_of(command(7), second)
     assert (len(plan.effects), len(plan.results), plan.duplicates) == (1, 1, 1)
-    assert (plan.dead, plan.replays) == ([], [])
+    assert (plan.dead, plan.resends) == ([], [])
 
 
 def test_a_duplicate_is_known_from_an_earlier_batch_too() -> None:
     plan = plan_of(fact(7, at=3), known=dispatched(Position(DISPATCH_PRODUCTS, 0, 0)))
-    assert (plan.effects, plan.results, plan.replays, plan.duplicates) == ([], [], [], 1)
+    assert (plan.effects, plan.results, plan.resends, plan.duplicates) == ([], [], [], 1)
 
 
 @pytest.mark.parametrize("second", [command(7, AWAY, at=1), fact(7, AWAY, at=1), command(7, None, at=1)])
@@ -70,19 +71,19 @@ def test_a_conflict_takes_no_key_so_the_first_content_still_counts() -> None:
 def test_a_record_that_comes_again_asks_for_its_stored_results() -> None:
     item = command(7, at=5)
     plan = plan_of(item, known=dispatched(item.record.position), sent={COMMANDS: 5})
-    assert plan.replays == [item.record.position]
+    assert plan.resends == [item.record.position]
     assert (plan.effects, plan.results, plan.duplicates) == ([], [], 0)
 
 
 def test_a_record_that_comes_again_is_silent_where_its_results_are_known_as_sent() -> None:
     item = command(7, at=5)
     plan = plan_of(item, known=dispatched(item.record.position), sent={COMMANDS: 6})
-    assert (plan.replays, plan.results, plan.effects, plan.duplicates) == ([], [], [], 0)
+    assert (plan.resends, plan.results, plan.effects, plan.duplicates) == ([], [], [], 0)
 
 
 def test_a_partition_that_nothing_is_known_of_sends_its_results_again() -> None:
     item = command(7, at=5)
-    assert plan_of(item, known=dispatched(item.record.position)).replays == [item.record.position]
+    assert plan_of(item, known=dispatched(item.record.position)).resends == [item.record.position]
 
 
 def test_a_shadow_fact_is_recorded_and_never_takes_the_key() -> None:
@@ -203,33 +204,33 @@ def test_a_reaction_that_answers_without_an_effect_is_refused() -> None:
 
 def test_a_delivery_is_an_errand_until_it_is_done() -> None:
     item = fact(7, email="a@b.example", at=4)
-    [errand] = plan_of(item, by="notification").errands
+    [errand] = plan_of(item, by="notification").deliveries
     assert (errand.order_id, errand.effect, errand.delivery.recipient) == (7, "email", "a@b.example")
     here = item.record.position
     intended = {(7, "email"): KnownEffect("intended", "a@b.example", here)}
-    assert len(plan_of(item, by="notification", known=intended).errands) == 1
+    assert len(plan_of(item, by="notification", known=intended).deliveries) == 1
     done = {(7, "email"): KnownEffect("done", "a@b.example", here)}
-    assert plan_of(item, by="notification", known=done).errands == []
+    assert plan_of(item, by="notification", known=done).deliveries == []
 
 
 def test_a_duplicate_makes_no_second_delivery_even_while_the_first_is_unfinished() -> None:
     intended = {(7, "email"): KnownEffect("intended", "a@b.example", Position(ORDERS, 0, 3))}
     plan = plan_of(fact(7, email="a@b.example", at=4), by="notification", known=intended)
-    assert (plan.errands, plan.duplicates) == ([], 1)
+    assert (plan.deliveries, plan.duplicates) == ([], 1)
 
 
 def test_one_of_two_deliveries_that_is_done_is_not_made_again() -> None:
     item = fact(7, email="a@b.example", phone="+491", at=4)
     known = {(7, "email"): KnownEffect("done", "a@b.example", item.record.position)}
     plan = plan_of(item, by="notification", known=known)
-    assert [each.effect for each in plan.errands] == ["text"]
+    assert [each.effect for each in plan.deliveries] == ["text"]
     assert [row.effect for row in plan.effects] == ["text"]
 
 
 def test_a_conflict_in_one_effect_stops_the_other_too() -> None:
     known = {(7, "email"): KnownEffect("done", "old@b.example", Position(ORDERS, 0, 1))}
     plan = plan_of(fact(7, email="new@b.example", phone="+491"), by="notification", known=known)
-    assert (plan.effects, plan.errands, len(plan.dead)) == ([], [], 1)
+    assert (plan.effects, plan.deliveries, len(plan.dead)) == ([], [], 1)
 
 
 def test_an_order_that_owes_nothing_leaves_nothing() -> None:

@@ -116,7 +116,7 @@ class World:
         if crash == "after the store":
             return False
         self.sent += [out for _, out in plan.results]
-        self.sent += [out for where in plan.replays for out in self.stored[where]]
+        self.sent += [out for where in plan.resends for out in self.stored[where]]
         self.dead += [(each.record.position, type(each.error)) for each in plan.dead]
         self.committed.update(positions)
         if crash == "after Kafka":

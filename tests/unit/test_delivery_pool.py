@@ -8,8 +8,8 @@ from threading import Event
 import pytest
 
 from consumers.runtime.delivery.pool import DeliveryPool, DeliveryResults
+from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
-from consumers.runtime.records import DeliveryTask
 from schemas.errors import (
     DeliveryDeferred,
     DeliveryRejected,

@@ -39,17 +39,17 @@ def good(offset: int) -> Item:
 
 def test_nine_are_strays_and_the_tenth_cuts_at_the_first() -> None:
     rollouts = UnknownSchemaDetector()
-    assert rollouts.look([unknown(n) for n in range(IN_A_ROW - 1)]) == ({}, set())
+    assert rollouts.inspect([unknown(n) for n in range(IN_A_ROW - 1)]) == ({}, set())
     rollouts = UnknownSchemaDetector()
-    cuts, moved = rollouts.look([good(0), *[unknown(n) for n in range(1, 30)], good(30)])
+    cuts, moved = rollouts.inspect([good(0), *[unknown(n) for n in range(1, 30)], good(30)])
     assert (cuts, moved) == ({P0: PausePoint(1, "no schema 7")}, set())
-    assert rollouts.standing == {P0}
+    assert rollouts.paused == {P0}
 
 
 def test_a_run_goes_on_over_batches_and_cuts_at_its_first_record_of_the_last_one() -> None:
     rollouts = UnknownSchemaDetector()
-    assert rollouts.look([strange(n) for n in range(6)]) == ({}, set())
-    cuts, _ = rollouts.look([strange(n) for n in range(6, 12)])
+    assert rollouts.inspect([strange(n) for n in range(6)]) == ({}, set())
+    cuts, _ = rollouts.inspect([strange(n) for n in range(6, 12)])
     assert cuts[P0].offset == 6
 
 
@@ -58,35 +58,38 @@ def test_any_other_record_ends_a_run() -> None:
     for other in others:
         rollouts = UnknownSchemaDetector()
         batch = [unknown(n) for n in range(9)] + [other(9)] + [unknown(n) for n in range(10, 19)]
-        assert rollouts.look(batch) == ({}, set())
+        assert rollouts.inspect(batch) == ({}, set())
 
 
 def test_partitions_are_counted_apart() -> None:
     rollouts = UnknownSchemaDetector()
     mixed = [unknown(n, number=number) for n in range(9) for number in (0, 1)]
-    assert rollouts.look(mixed) == ({}, set())
-    assert rollouts.look([unknown(9, number=1), good(9)])[0] == {P1: PausePoint(9, "no schema 7")}
+    assert rollouts.inspect(mixed) == ({}, set())
+    assert rollouts.inspect([unknown(9, number=1), good(9)])[0] == {P1: PausePoint(9, "no schema 7")}
 
 
 def test_what_is_read_once_more_is_not_counted_twice() -> None:
     rollouts = UnknownSchemaDetector()
     for _ in range(5):
-        assert rollouts.look([unknown(n) for n in range(5)]) == ({}, set())
+        assert rollouts.inspect([unknown(n) for n in range(5)]) == ({}, set())
 
 
 def test_a_partition_that_stands_still_does_so_again_at_once_and_goes_on_when_it_can_be_read() -> None:
     rollouts = UnknownSchemaDetector()
-    rollouts.look([unknown(n) for n in range(12)])
+    rollouts.inspect([unknown(n) for n in range(12)])
     for _ in range(3):
-        assert rollouts.look([unknown(n) for n in range(12)]) == ({P0: PausePoint(0, "no schema 7")}, set())
-    assert rollouts.look([good(0), unknown(1)]) == ({}, {P0})
-    assert rollouts.standing == set()
+        assert rollouts.inspect([unknown(n) for n in range(12)]) == (
+            {P0: PausePoint(0, "no schema 7")},
+            set(),
+        )
+    assert rollouts.inspect([good(0), unknown(1)]) == ({}, {P0})
+    assert rollouts.paused == set()
 
 
 def test_after_a_restart_the_alarm_alone_is_enough() -> None:
     rollouts = UnknownSchemaDetector()
-    rollouts.stood([P0])
-    assert rollouts.look([unknown(40)]) == ({P0: PausePoint(40, "no schema 7")}, set())
+    rollouts.remember_paused([P0])
+    assert rollouts.inspect([unknown(40)]) == ({P0: PausePoint(40, "no schema 7")}, set())
     rollouts.forget([P0])
     assert not rollouts.active
 
@@ -106,7 +109,7 @@ def test_a_cut_is_always_the_first_of_ten_or_more_of_one_kind(records: list[tupl
         batch.append(make[kind](offset))
         if not ends_batch and offset < len(records) - 1:
             continue
-        cuts, _ = rollouts.look(batch)
+        cuts, _ = rollouts.inspect(batch)
         first, batch = batch[0].record.position.offset, []
         seen = kinds[: offset + 1]
         runs = [n for n in range(len(seen) - 9) if seen[n] != "good" and len(set(seen[n : n + 10])) == 1]

@@ -8,16 +8,9 @@ import pytest
 
 from consumers.registry import named
 from consumers.runtime.decide import decide
+from consumers.runtime.plan import Plan
 from consumers.runtime.reaction import BrokenReaction, Context, Effect, Reaction
-from consumers.runtime.records import (
-    Attempts,
-    Decoded,
-    FailedRecord,
-    Item,
-    KnownEffect,
-    Marker,
-    Plan,
-)
+from consumers.runtime.records import Attempts, Decoded, FailedRecord, Item, KnownEffect, Marker
 from consumers.runtime.retry_policy import RetryPolicy
 from schemas.commands import DispatchProduct
 from schemas.errors import (
@@ -49,7 +42,7 @@ def breaking(*order_ids: int, error: Exception | None = None, **more: Any) -> Re
 
 
 def plan_of(*batch: Item, by: Reaction = WAREHOUSE, known: Any = None, attempts: Any = None) -> Plan:
-    chosen = replace(policy(by), patience=RetryPolicy(chance=lambda: 1.0))
+    chosen = replace(policy(by), patience=RetryPolicy(jitter=lambda: 1.0))
     return decide(batch, known or {}, {}, context(), chosen, attempts=attempts or {})
 
 
@@ -82,23 +75,23 @@ def dispatched(plan: Plan) -> list[int]:
 def test_a_reaction_that_breaks_at_one_record_leaves_the_others_alone() -> None:
     plan = plan_of(fact(1, at=1), fact(7, at=2), fact(2, at=3), by=breaking(7))
     assert dispatched(plan) == [1, 2]
-    [setback] = plan.setbacks
+    [setback] = plan.failed_attempts
     assert setback.position == Position(ORDERS, 0, 2)
-    assert setback.tried == Attempts(1, NOW + 1_000)
-    assert "ZeroDivisionError: half of nothing" in setback.why
+    assert setback.attempts == Attempts(1, NOW + 1_000)
+    assert "ZeroDivisionError: half of nothing" in setback.reason
     assert (waiting(plan), plan.dead) == ([2], [])
 
 
 def test_later_records_of_the_same_order_wait_with_it_and_keep_their_order() -> None:
     plan = plan_of(fact(7, at=1), fact(8, at=2), fact(7, at=3), fact(7, at=4), by=breaking(7))
     assert (waiting(plan), dispatched(plan)) == ([1, 3, 4], [8])
-    assert len(plan.setbacks) == 1, "only the first of them was tried"
+    assert len(plan.failed_attempts) == 1, "only the first of them was tried"
 
 
 def test_what_is_not_due_is_not_tried() -> None:
     attempts = {Position(ORDERS, 0, 1): Attempts(2, NOW + 10)}
     plan = plan_of(fact(7, at=1), fact(7, at=2), fact(8, at=3), by=breaking(7), attempts=attempts)
-    assert (waiting(plan), plan.setbacks, dispatched(plan)) == ([1, 2], [], [8])
+    assert (waiting(plan), plan.failed_attempts, dispatched(plan)) == ([1, 2], [], [8])
     assert plan.blocked == {7: NOW + 10}
 
 
@@ -108,7 +101,7 @@ def test_the_last_attempt_is_a_dead_letter_with_their_number_and_what_waited_goe
     [dead] = plan.dead
     assert (dead.attempts, type(dead.error)) == (5, ReactionFailed)
     assert waiting(plan) == [2], "the next record of the order has attempts of its own"
-    assert plan.setbacks[0].tried.times == 1
+    assert plan.failed_attempts[0].attempts.times == 1
 
 
 def test_a_record_that_recovers_has_its_effect() -> None:
@@ -127,7 +120,7 @@ def test_an_error_of_a_record_keeps_its_kind() -> None:
     where = Position(ORDERS, 0, 1)
     plan = plan_of(fact(7, at=1), by=breaking(7, error=TruncatedBody("inside", where)))
     assert type(plan.dead[0].error) is TruncatedBody
-    assert plan_of(fact(7, at=1), by=breaking(7, error=DeliveryDeferred("later", where))).setbacks
+    assert plan_of(fact(7, at=1), by=breaking(7, error=DeliveryDeferred("later", where))).failed_attempts
 
 
 def test_an_outage_inside_a_reaction_is_no_records_fault() -> None:
@@ -140,7 +133,7 @@ def test_a_result_that_cannot_be_written_is_this_records_failure_and_leaves_no_e
         raise OverflowError(item.order_id, answer)
 
     plan = decide([fact(7)], {}, {}, context(), policy(render=render))
-    assert (plan.effects, plan.results, len(plan.setbacks)) == ([], [], 1)
+    assert (plan.effects, plan.results, len(plan.failed_attempts)) == ([], [], 1)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +154,7 @@ def test_a_reaction_that_breaks_its_contract_stops_the_group_and_blames_no_recor
 def test_records_behind_a_delivery_wait_for_how_it_ends() -> None:
     items = [fact(7, at=1, email="a@b.example"), fact(8, at=2), fact(7, at=3, email="a@b.example")]
     plan = plan_of(*items, by=named("notification"))
-    assert [errand.record.position.offset for errand in plan.errands] == [1]
+    assert [errand.record.position.offset for errand in plan.deliveries] == [1]
     assert (waiting(plan), plan.duplicates) == ([3], 0)
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.runtime.dead_letters import dead_letter as written
-from consumers.runtime.records import ConsumerRecord, Dead
+from consumers.runtime.plan import DeadRecord
+from consumers.runtime.records import ConsumerRecord
 from schemas import dead_letters
 from schemas.dead_letters import Reason
 from schemas.errors import Position, TruncatedBody
@@ -64,7 +65,7 @@ def test_what_a_group_writes_about_a_record_is_read_back(
     where = Position("orders", partition, offset)
     error = TruncatedBody(what, where)
     record = ConsumerRecord(where, "orders", timestamp, encode_key(7), b"x", [("mine", b"1")])
-    out = written(Dead(record, error, 3), "sales")
+    out = written(DeadRecord(record, error, 3), "sales")
     reason = dead_letters.parse(out.headers)
     assert reason.origin == where
     assert reason.timestamp == timestamp

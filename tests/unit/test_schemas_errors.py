@@ -11,7 +11,9 @@ from schemas.errors import (
     Position,
     RecordError,
     SafetyRefusal,
+    TransientFailure,
     UndecodableMessage,
+    UnknownSchemaId,
     Unreachable,
     UsageError,
 )
@@ -30,8 +32,9 @@ def test_a_branch_of_the_tree_has_one_exit_code(branch: type[CommandEventError],
     assert {each.exit_code for each in [branch, *leaves]} == {code}
 
 
-def test_only_what_does_not_answer_is_worth_another_try() -> None:
-    assert {each for each in ALL if each.retriable} == {each for each in ALL if issubclass(each, Unreachable)}
+def test_only_what_may_work_the_next_time_is_worth_another_try() -> None:
+    retriable = {each for each in ALL if issubclass(each, Unreachable | TransientFailure)} | {UnknownSchemaId}
+    assert {each for each in ALL if each.retriable} == retriable
 
 
 @pytest.mark.parametrize("each", ALL)

@@ -1,27 +1,28 @@
 """What becomes of records whose deliveries did not all succeed. Pure.
 
-Of one record's deliveries the worst counts: one that is given up makes a dead letter of the record, and takes
-back what else of it is not done; one that may work later, or waits for a receiver that is down, lets the
-record wait; what is done stays done, for its effect row says so.
+Of one record's deliveries the worst counts. One that is given up makes a dead letter of the record and takes
+back what else of it is not done. One that may work later, or whose receiver is down, lets the record wait.
+What is done stays done, for its effect row says so.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from consumers.runtime.delivery.pool import DeliveryResults
-from consumers.runtime.records import Attempts, Dead, DeliveryTask, FailedAttempt, Plan
-from consumers.runtime.retry_policy import GiveUp, RetryPolicy
+from consumers.runtime.plan import DeadRecord, DeliveryTask, FailedAttempt, Plan
+from consumers.runtime.records import Attempts
+from consumers.runtime.retry_policy import GiveUp, Retry, RetryPolicy
 from schemas.errors import Position, RecordError
 
 
 @dataclass(slots=True)
 class DeliveryOutcome:
-    """What is to be noted once the lanes came back.
+    """What is to be stored once the deliveries have ended.
 
     Attributes:
-        plan: dead letters and setbacks.
+        plan: dead letters and failed attempts.
         withdrawn: order id and effect of intentions that are taken back.
-        unsettled: records of the batch that need another pass.
+        unsettled: positions of records that need another pass.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -30,42 +31,46 @@ class DeliveryOutcome:
 
 
 def delivery_outcome(
-    report: DeliveryResults,
+    results: DeliveryResults,
     *,
     attempts: Mapping[Position, Attempts],
-    patience: RetryPolicy,
+    retry_policy: RetryPolicy,
     now: int,
 ) -> DeliveryOutcome:
-    """Judge what the lanes could not deliver.
+    """Decide about the records of failed and unfinished deliveries.
 
     Args:
-        report: how the errands ended.
+        results: how the deliveries ended.
         attempts: of records that failed before, how often.
-        patience: judges failures.
+        retry_policy: says whether a record is tried again, and when.
         now: ms since the epoch.
     """
-    found = DeliveryOutcome()
+    outcome = DeliveryOutcome()
     failed: dict[Position, list[tuple[DeliveryTask, RecordError]]] = {}
     left: dict[Position, list[DeliveryTask]] = {}
-    for errand, error in report.failed:
-        failed.setdefault(errand.record.position, []).append((errand, error))
-    for errand in report.remaining:
-        left.setdefault(errand.record.position, []).append(errand)
-    for where in failed.keys() | left.keys():
-        errors = failed.get(where, [])
-        tried = attempts.get(where)
-        before = tried.times if tried else 0
-        verdicts = [(patience.judge(error, before, now), errand, error) for errand, error in errors]
-        lost = next((each for each in verdicts if isinstance(each[0], GiveUp)), None)
-        open_errands = [errand for errand, _ in errors] + left.get(where, [])
-        if lost is not None:
-            found.plan.dead.append(Dead(lost[1].record, lost[2], before + 1))
-            found.withdrawn += [(each.order_id, each.effect) for each in open_errands]
+    for task, error in results.failed:
+        failed.setdefault(task.record.position, []).append((task, error))
+    for task in results.remaining:
+        left.setdefault(task.record.position, []).append(task)
+    for position in failed.keys() | left.keys():
+        failures, unfinished = failed.get(position, []), left.get(position, [])
+        tasks = [task for task, _ in failures] + unfinished
+        earlier = attempts.get(position)
+        before = earlier.times if earlier else 0
+        retry_at = results.retry_at if unfinished else 0
+        steps = [(retry_policy.next_step(error, before, now), error) for _, error in failures]
+        fatal = next((error for step, error in steps if isinstance(step, GiveUp)), None)
+        if fatal is not None:
+            outcome.plan.dead.append(DeadRecord(tasks[0].record, fatal, before + 1))
+            outcome.withdrawn += [(task.order_id, task.effect) for task in tasks]
             continue
-        at = report.retry_at if where in left else 0
-        for verdict, _, error in verdicts[:1]:
-            at = max(at, verdict.at if not isinstance(verdict, GiveUp) else 0)
-            found.plan.setbacks.append(FailedAttempt(where, Attempts(before + 1, at), error.what))
-        found.plan.blocked[open_errands[0].order_id] = at
-        found.unsettled.add(where)
-    return found
+        retries = [(step.at, error) for step, error in steps if isinstance(step, Retry)]
+        if retries:
+            # One attempt of the record, however many of its deliveries failed.
+            at, error = retries[0]
+            retry_at = max(retry_at, at)
+            attempt = FailedAttempt(position, Attempts(before + 1, retry_at), error.what)
+            outcome.plan.failed_attempts.append(attempt)
+        outcome.plan.blocked[tasks[0].order_id] = retry_at
+        outcome.unsettled.add(position)
+    return outcome

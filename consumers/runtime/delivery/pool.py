@@ -16,8 +16,8 @@ from threading import Event, Lock
 from typing import Protocol, TypeVar
 
 from consumers.runtime.delivery.circuit_breaker import CircuitBreaker, for_channel
+from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
-from consumers.runtime.records import DeliveryTask
 from schemas.errors import (
     DeliveryDeferred,
     DependencyUnavailable,

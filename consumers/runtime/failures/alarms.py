@@ -1,10 +1,10 @@
 """The group's alarms, as one member raises and clears them (design §2: an alarm is a named condition).
 
     outage            something that we depend on is down; subject: the dependency
-    unknown-schema    a partition stands still at records that nobody here can read; subject: TOPIC:PARTITION
+    unknown-schema    a partition is paused at records that nobody here can read; subject: TOPIC:PARTITION
 
 They are rows of the group's store, so that `cev status` sees them and a restarted member knows of them.
-Promise: no alarm stops anybody: where the store is down itself, it is noted as soon as it is up.
+Promise: no alarm stops anybody. Where the store itself is down, the alarm is written as soon as it is up.
 
 I/O: through the store that it is given.
 """
@@ -30,51 +30,53 @@ class Alarms:
 
     def __init__(self, store: FailureTables) -> None:
         self._store = store
-        self._known: set[tuple[str, str]] = set()
+        self._raised: set[tuple[str, str]] = set()
 
     def load(self) -> None:
-        """Learn which alarms there are: also those of members that died.
+        """Load which alarms there are, those of members that died included.
 
         Raises:
             DependencyUnavailable: the store does not answer.
         """
-        self._known = {(each.name, each.subject) for each in self._store.alarms()}
+        self._raised = {(alarm.name, alarm.subject) for alarm in self._store.alarms()}
 
-    def standing(self, partitions: list[Partition]) -> list[Partition]:
-        """Those partitions that stood still at an unknown schema."""
-        return [each for each in partitions if (UNKNOWN_SCHEMA, _subject(each)) in self._known]
+    def paused(self, partitions: list[Partition]) -> list[Partition]:
+        """Those partitions that are paused at an unknown schema."""
+        return [
+            partition for partition in partitions if (UNKNOWN_SCHEMA, _subject(partition)) in self._raised
+        ]
 
-    def down(self, dependency: str, why: Unreachable) -> None:
-        """A dependency is down; said again while it lasts, in case another member said otherwise."""
-        self._sound(OUTAGE, dependency, str(why))
+    def down(self, dependency: str, error: Unreachable) -> None:
+        """A dependency is down. Raised again while it lasts, in case another member has cleared it."""
+        self._raise(OUTAGE, dependency, str(error))
 
     def up(self, *dependencies: str) -> None:
         """Dependencies answer again."""
-        for each in dependencies:
-            self._hush(OUTAGE, each)
+        for dependency in dependencies:
+            self._clear(OUTAGE, dependency)
 
-    def stands(self, partition: Partition, why: str) -> None:
-        """A partition stands still."""
-        self._sound(UNKNOWN_SCHEMA, _subject(partition), why)
+    def pause(self, partition: Partition, reason: str) -> None:
+        """A partition is paused at an unknown schema."""
+        self._raise(UNKNOWN_SCHEMA, _subject(partition), reason)
 
-    def goes_on(self, partition: Partition) -> None:
+    def resume(self, partition: Partition) -> None:
         """It goes on."""
-        self._hush(UNKNOWN_SCHEMA, _subject(partition))
+        self._clear(UNKNOWN_SCHEMA, _subject(partition))
 
-    def _sound(self, name: str, subject: str, text: str) -> None:
+    def _raise(self, name: str, subject: str, text: str) -> None:
         with suppress(Unreachable):
-            self._store.sound(Alarm(name, subject, now_ms(), text))
-            self._known.add((name, subject))
+            self._store.raise_alarm(Alarm(name, subject, now_ms(), text))
+            self._raised.add((name, subject))
 
-    def _hush(self, name: str, subject: str) -> None:
-        if (name, subject) in self._known:
+    def _clear(self, name: str, subject: str) -> None:
+        if (name, subject) in self._raised:
             with suppress(Unreachable):
-                self._store.hush(name, subject)
-                self._known.remove((name, subject))
+                self._store.clear_alarm(name, subject)
+                self._raised.remove((name, subject))
 
 
 def service_of(error: Unreachable) -> str:
-    """Which dependency an outage is about, where it is none of the channels."""
+    """Which dependency an outage is about, where it is no channel."""
     if isinstance(error, BrokerUnreachable):
         return "broker"
     return "registry" if isinstance(error, RegistryUnreachable) else "store"

@@ -11,7 +11,8 @@ Pure. Not here: what one message causes (`decide`), and for how long a record wa
 from collections.abc import Mapping
 from typing import Protocol
 
-from consumers.runtime.records import Attempts, Dead, FailedAttempt, Item, Plan
+from consumers.runtime.plan import DeadRecord, FailedAttempt, Plan
+from consumers.runtime.records import Attempts, Item
 from consumers.runtime.retry_policy import GiveUp, RetryPolicy
 from schemas.errors import Position, RecordError
 
@@ -50,11 +51,11 @@ class OrderSequencer:
         if self._any_may_wait and self._waits(item):
             self._plan.waiting.append(item)
             return
-        errands = len(self._plan.errands)
+        deliveries = len(self._plan.deliveries)
         error = self._decider.take(item)
         if error is not None:
             self._failed(item, error)
-        elif len(self._plan.errands) > errands:
+        elif len(self._plan.deliveries) > deliveries:
             self._block(item, until=0)
 
     def _waits(self, item: Item) -> bool:
@@ -71,11 +72,13 @@ class OrderSequencer:
     def _failed(self, item: Item, error: RecordError) -> None:
         position = item.record.position
         earlier = self._attempts.get(position)
-        step = self._retry_policy.judge(error, earlier.times if earlier else 0, self._now)
+        step = self._retry_policy.next_step(error, earlier.times if earlier else 0, self._now)
         if isinstance(step, GiveUp):
-            self._plan.dead.append(Dead(item.record, error, step.attempts))
+            self._plan.dead.append(DeadRecord(item.record, error, step.attempts))
             return
-        self._plan.setbacks.append(FailedAttempt(position, Attempts(step.attempts, step.at), error.what))
+        self._plan.failed_attempts.append(
+            FailedAttempt(position, Attempts(step.attempts, step.at), error.what)
+        )
         self._plan.waiting.append(item)
         self._block(item, until=step.at)
 

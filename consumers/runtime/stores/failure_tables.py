@@ -1,6 +1,6 @@
 """What a store keeps of failures: attempts and alarms.
 
-Promises: the same on SQLite and PostgreSQL; writing the same notes twice changes nothing, and a count of
+Promises: the same on SQLite and PostgreSQL; writing the same changes twice changes nothing, and a count of
 attempts never goes down, so that no restart and no other member begins anew.
 
 I/O: database, on connections that the store hands out.
@@ -8,11 +8,13 @@ I/O: database, on connections that the store hands out.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, case, delete, select
 
-from consumers.runtime.records import Alarm, Attempts, FailedAttempt, Partition, Plan
+from consumers.runtime.plan import FailedAttempt, Plan
+from consumers.runtime.records import Alarm, Attempts, Partition
 from consumers.runtime.stores.tables import alarms, attempts
 from consumers.runtime.stores.upsert import upsert
 from schemas.errors import Position
@@ -23,24 +25,24 @@ Connected = Callable[[], AbstractContextManager[Connection]]
 
 
 class FailureChanges(NamedTuple):
-    """What one transaction notes about failures.
+    """What one transaction writes about failures.
 
     Attributes:
-        setbacks: records that failed and are tried again.
+        failed_attempts: of records that are tried again.
         passed: per partition, the offset below which attempts need not be remembered.
     """
 
-    setbacks: Sequence[FailedAttempt] = ()
+    failed_attempts: Sequence[FailedAttempt] = ()
     passed: Mapping[Partition, int] = {}
 
 
-def notes_of(plan: Plan, passed: Mapping[Partition, int]) -> FailureChanges | None:
-    """A plan's notes; None if it has none, as nearly every plan."""
-    return FailureChanges(plan.setbacks, passed) if plan.setbacks or passed else None
+def failure_changes(plan: Plan, passed: Mapping[Partition, int]) -> FailureChanges | None:
+    """What a plan changes; None if nothing, as nearly every plan."""
+    return FailureChanges(plan.failed_attempts, passed) if plan.failed_attempts or passed else None
 
 
 class FailureTables:
-    """Reads notes, and writes alarms; batches write the rest with their own transaction (`write`).
+    """Reads failures, and writes alarms; batches write the rest with their own transaction (`write`).
 
     Args:
         reading, writing: connections to the group's store; they raise `DependencyUnavailable`.
@@ -50,14 +52,14 @@ class FailureTables:
         self._reading = reading
         self._writing = writing
 
-    def tries(self, partitions: Collection[Partition]) -> dict[Position, Attempts]:
+    def attempts(self, partitions: Collection[Partition]) -> dict[Position, Attempts]:
         """Records of these partitions that failed, how often, and when they are tried next."""
         columns = attempts.c
-        wanted = select(columns.topic, columns.partition, columns.offset, columns["count"], columns["at"])
+        query = select(columns.topic, columns.partition, columns.offset, columns["count"], columns["at"])
         with self._reading() as connection:
             return {
                 Position(topic, number, offset): Attempts(times, at)
-                for topic, number, offset, times, at in connection.execute(wanted)
+                for topic, number, offset, times, at in connection.execute(query)
                 if (topic, number) in partitions
             }
 
@@ -67,7 +69,7 @@ class FailureTables:
             rows = connection.execute(select(alarms).order_by(alarms.c.name, alarms.c.subject)).all()
         return [Alarm(*row) for row in rows]
 
-    def sound(self, alarm: Alarm) -> None:
+    def raise_alarm(self, alarm: Alarm) -> None:
         """Write an alarm; one that is there already keeps its time and gets the new text."""
         statement = upsert(alarms).values(**alarm._replace(text=_plain(alarm.text))._asdict())
         with self._writing() as connection:
@@ -77,40 +79,36 @@ class FailureTables:
                 )
             )
 
-    def hush(self, name: str, subject: str) -> None:
+    def clear_alarm(self, name: str, subject: str) -> None:
         """Remove an alarm."""
         with self._writing() as connection:
             connection.execute(delete(alarms).where(alarms.c.name == name, alarms.c.subject == subject))
 
 
-def write(connection: Connection, notes: FailureChanges) -> None:
-    """Write notes within a transaction; keys are sorted, so that no two members deadlock."""
-    if notes.setbacks:
+def write(connection: Connection, changes: FailureChanges) -> None:
+    """Write changes within a transaction; keys are sorted, so that no two members deadlock."""
+    if changes.failed_attempts:
         rows = [
             {
-                **_where(each.position),
-                "count": each.tried.times,
-                "error": _plain(each.why),
-                "at": each.tried.at,
+                **failed.position._asdict(),
+                "count": failed.attempts.times,
+                "error": _plain(failed.reason),
+                "at": failed.attempts.at,
             }
-            for each in sorted(notes.setbacks, key=lambda each: each.position)
+            for failed in sorted(changes.failed_attempts, key=attrgetter("position"))
         ]
         connection.execute(_COUNT, rows)
-    for (topic, number), below in sorted(notes.passed.items()):
-        here = and_(attempts.c.topic == topic, attempts.c.partition == number)
-        connection.execute(delete(attempts).where(here, attempts.c.offset < below))
-
-
-def _where(where: Position) -> dict[str, Any]:
-    return {"topic": where.topic, "partition": where.partition, "offset": where.offset}
+    for (topic, number), offset in sorted(changes.passed.items()):
+        in_partition = and_(attempts.c.topic == topic, attempts.c.partition == number)
+        connection.execute(delete(attempts).where(in_partition, attempts.c.offset < offset))
 
 
 def _plain(text: str) -> str:
-    """Words of a library or a receiver as a database takes them: in bounds, and without lone surrogates."""
+    """Text of a library or a receiver as a database takes it: bounded, and without lone surrogates."""
     return text[:_MAX_TEXT].encode("utf-8", "backslashreplace").decode()
 
 
-def _counting() -> Any:
+def _count_statement() -> Any:
     statement = upsert(attempts)
     new, old = statement.excluded, attempts.c
     return statement.on_conflict_do_update(
@@ -123,4 +121,4 @@ def _counting() -> Any:
     )
 
 
-_COUNT = _counting()
+_COUNT = _count_statement()

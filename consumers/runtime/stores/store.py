@@ -59,7 +59,19 @@ class Progress(NamedTuple):
 
 
 class StoreWrite(NamedTuple):
-    """What one transaction writes; times in ms."""
+    """What one transaction writes.
+
+    Attributes:
+        at: now, ms since the epoch.
+        effects: new effects; a key that is taken refuses the whole write.
+        shadows: shadow decisions; one that is there already stays.
+        results: result records to keep until Kafka has them, each with the position whose effect it reports.
+        positions: per partition, the next offset to handle.
+        results_upto: per partition, the offset below which Kafka is known to have the results.
+        finished: order id and effect of intentions that are done.
+        withdrawn: order id and effect of intentions that are taken back.
+        failures: failed attempts, or None.
+    """
 
     at: int
     effects: Sequence[EffectRow] = ()
@@ -69,7 +81,7 @@ class StoreWrite(NamedTuple):
     results_upto: Mapping[Partition, int] = {}
     finished: Sequence[tuple[int, str]] = ()
     withdrawn: Sequence[tuple[int, str]] = ()
-    notes: FailureChanges | None = None
+    failures: FailureChanges | None = None
 
 
 class Store:
@@ -87,7 +99,7 @@ class Store:
         migrate.ensure(name)
         self.name = name
         self._database = _open(name)
-        self.setbacks = FailureTables(self._reading, self._writing)
+        self.failures = FailureTables(self._reading, self._writing)
 
     def close(self) -> None:
         """Give up the connection and the slot."""
@@ -103,17 +115,17 @@ class Store:
         with self._writing() as connection:
             self._database.alone(connection)
             row = connection.execute(select(tables.store)).first()
-            found = Identity(*row) if row else Identity(uuid4().hex, group, cluster, at)
+            identity = Identity(*row) if row else Identity(uuid4().hex, group, cluster, at)
             if row is None:
-                connection.execute(tables.store.insert().values(tuple(found)))
-        if found.group != group:
-            raise ForeignStore(f"the store {self.name} belongs to group {found.group}, not {group}")
-        if found.cluster != cluster:
+                connection.execute(tables.store.insert().values(tuple(identity)))
+        if identity.group != group:
+            raise ForeignStore(f"the store {self.name} belongs to group {identity.group}, not {group}")
+        if identity.cluster != cluster:
             raise ForeignStore(
-                f"the store {self.name} belongs to cluster {found.cluster}, this one is {cluster}; "
+                f"the store {self.name} belongs to cluster {identity.cluster}, this one is {cluster}; "
                 "use another --data-dir or database, or the cluster that the store was made with"
             )
-        return found
+        return identity
 
     def claim_slot(self) -> int:
         """A number below 64 that no other living member of this store has.
@@ -133,51 +145,54 @@ class Store:
 
     def progress(self, partitions: Iterable[Partition]) -> dict[Partition, Progress]:
         """Progress of those partitions that the store knows."""
-        wanted = set(partitions)
+        partitions = set(partitions)
         with self._reading() as connection:
             rows = connection.execute(select(tables.progress)).all()
         return {
             (row.topic, row.partition): Progress(row.position, row.results_upto, bool(row.started))
             for row in rows
-            if (row.topic, row.partition) in wanted
+            if (row.topic, row.partition) in partitions
         }
 
-    def begin(self, positions: Mapping[Partition, int], at: int, *, started: bool) -> None:
+    def announce_start(self, positions: Mapping[Partition, int], at: int, *, started: bool) -> None:
         """Write where partitions begin at their first start; `started` once Kafka has the offsets too."""
         rows = [
             {
-                "topic": t,
-                "partition": p,
-                "position": o,
-                "results_upto": o,
+                "topic": topic,
+                "partition": number,
+                "position": offset,
+                "results_upto": offset,
                 "started": int(started),
                 "updated_at": at,
             }
-            for (t, p), o in sorted(positions.items())
+            for (topic, number), offset in sorted(positions.items())
         ]
         with self._writing() as connection:
             connection.execute(statements.ANNOUNCE, rows)
 
-    def known(self, order_ids: Iterable[int]) -> dict[tuple[int, str], KnownEffect]:
+    def find_effects(self, order_ids: Iterable[int]) -> dict[tuple[int, str], KnownEffect]:
         """Effects that orders already have, by order id and effect."""
         ids = sorted(set(order_ids))
-        found: dict[tuple[int, str], KnownEffect] = {}
+        effects: dict[tuple[int, str], KnownEffect] = {}
         with self._reading() as connection:
             for row in self._database.known(connection, ids):
-                text = None if row[3] is None else restored(row[3])
-                found[row[0], restored(row[1])] = KnownEffect(row[2], text, Position(row[4], row[5], row[6]))
-        return found
+                order_id, effect, outcome, content, *origin = row
+                content = None if content is None else restored(content)
+                effects[order_id, restored(effect)] = KnownEffect(outcome, content, Position(*origin))
+        return effects
 
     def results(self, positions: Collection[Position]) -> list[tuple[Position, ProducerRecord]]:
         """The stored results of these positions, in the order they were made."""
         rows: list[Stored] = []
         with self._reading() as connection:
-            for topic, number in sorted({each[:2] for each in positions}):
-                offsets = [each.offset for each in positions if each[:2] == (topic, number)]
+            for topic, number in sorted({position.topic_partition for position in positions}):
+                offsets = [
+                    position.offset for position in positions if position.topic_partition == (topic, number)
+                ]
                 span = {"t": topic, "p": number, "low": min(offsets), "high": max(offsets)}
                 for row in connection.execute(statements.RESULTS, span):
-                    found = Stored(*row)
-                    rows.append(found._replace(records=restored(found.records)))
+                    stored = Stored(*row)
+                    rows.append(stored._replace(records=restored(stored.records)))
         return unpack(rows, positions)
 
     def write(self, batch: StoreWrite) -> None:
@@ -207,8 +222,8 @@ class Store:
             store.each(connection, statements.FINISH, _keys(batch.finished))
         if batch.withdrawn:
             store.each(connection, statements.WITHDRAW, _keys(batch.withdrawn))
-        if batch.notes is not None:
-            failure_tables.write(connection, batch.notes)
+        if batch.failures is not None:
+            failure_tables.write(connection, batch.failures)
         for (topic, partition), position in sorted(batch.positions.items()):
             upto = batch.results_upto.get((topic, partition), 0)
             connection.execute(
@@ -241,8 +256,8 @@ class Store:
         except IntegrityError:
             raise
         except DBAPIError as error:
-            why = self.name.masked(error.orig)
-            raise DependencyUnavailable(f"the store {self.name} does not answer: {why}") from error
+            reason = self.name.masked(error.orig)
+            raise DependencyUnavailable(f"the store {self.name} does not answer: {reason}") from error
 
 
 def _open(name: StoreAddress) -> Database:

@@ -1,0 +1,65 @@
+"""What a batch amounts to: decided without I/O (`decide`), carried out by `batch_processor`. No I/O."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from clients.records import ProducerRecord
+from consumers.runtime.reaction import Delivery
+from consumers.runtime.records import Attempts, ConsumerRecord, EffectRow, Item
+from schemas.errors import Position, RecordError
+
+
+class DeadRecord(NamedTuple):
+    """A record that becomes a dead letter, why, and how often it was tried since it was written."""
+
+    record: ConsumerRecord
+    error: RecordError
+    attempts: int = 1
+
+
+class FailedAttempt(NamedTuple):
+    """A record failed and is tried again: what the store remembers of it."""
+
+    position: Position
+    attempts: Attempts
+    reason: str
+
+
+class DeliveryTask(NamedTuple):
+    """A delivery on behalf of one effect of one record."""
+
+    order_id: int
+    effect: str
+    record: ConsumerRecord
+    delivery: Delivery
+
+
+@dataclass(slots=True)
+class Plan:
+    """What one pass over a batch amounts to.
+
+    Attributes:
+        effects: new effects.
+        shadows: decisions that are only recorded (design §6).
+        results: new result records, each with the position whose effect they report.
+        resends: positions whose stored results must be sent once more (design §7, point 3).
+        dead: records for the dead-letter topics.
+        deliveries: to make before the batch is settled.
+        duplicates: how many records repeated what was done before.
+        discarded: how many discard markers were passed.
+        waiting: records that are not settled: failed and to be tried again, or later ones of the same order.
+        blocked: orders whose later records wait, and until when (ms; 0: until this pass is over).
+        failed_attempts: of records that failed in this pass and are tried again.
+    """
+
+    effects: list[EffectRow] = field(default_factory=list)
+    shadows: list[EffectRow] = field(default_factory=list)
+    results: list[tuple[Position, ProducerRecord]] = field(default_factory=list)
+    resends: list[Position] = field(default_factory=list)
+    dead: list[DeadRecord] = field(default_factory=list)
+    deliveries: list[DeliveryTask] = field(default_factory=list)
+    duplicates: int = 0
+    discarded: int = 0
+    waiting: list[Item] = field(default_factory=list)
+    blocked: dict[int, int] = field(default_factory=dict)
+    failed_attempts: list[FailedAttempt] = field(default_factory=list)
