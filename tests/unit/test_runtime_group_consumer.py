@@ -133,45 +133,45 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(lambda _consumer, partitions: dict.fromkeys(partitions, 0))
 
 
-def where(reading: PolledRecords) -> list[Position]:
-    return [each.position for each in reading.records]
+def positions(polled: PolledRecords) -> list[Position]:
+    return [each.position for each in polled.records]
 
 
-def test_what_was_read_is_held_until_its_partition_goes(bench: Bench) -> None:
+def test_a_partition_counts_as_owned_since_the_poll_until_it_is_revoked(bench: Bench) -> None:
     bench.assign(P0, P1)
-    reading = bench.read(Message(P0, 0), Message(P1, 0))
-    assert bench.consumer.owned_since(reading.generation) == {P0, P1}
+    polled = bench.read(Message(P0, 0), Message(P1, 0))
+    assert bench.consumer.owned_since(polled.generation) == {P0, P1}
     bench.revoke(P1)
-    assert bench.consumer.owned_since(reading.generation) == {P0}
+    assert bench.consumer.owned_since(polled.generation) == {P0}
 
 
-def test_a_partition_that_went_and_came_back_is_not_held(bench: Bench) -> None:
+def test_a_partition_that_was_revoked_and_assigned_again_is_not_owned_since(bench: Bench) -> None:
     bench.assign(P0, P1)
-    reading = bench.read(Message(P0, 0), Message(P1, 0))
+    polled = bench.read(Message(P0, 0), Message(P1, 0))
     bench.revoke(P1)
     bench.assign(P1)
     assert bench.consumer.owned == {P0, P1}
-    assert bench.consumer.owned_since(reading.generation) == {P0}
+    assert bench.consumer.owned_since(polled.generation) == {P0}
     assert bench.consumer.owned_since(bench.read(Message(P1, 5)).generation) == {P0, P1}
 
 
-def test_a_dropped_batch_is_read_again_only_where_it_was_held(bench: Bench) -> None:
+def test_a_dropped_batch_is_read_again_only_where_its_partition_stayed(bench: Bench) -> None:
     bench.assign(P0, P1)
-    reading = bench.read(Message(P0, 3), Message(P1, 4))
+    polled = bench.read(Message(P0, 3), Message(P1, 4))
     bench.revoke(P1)
     bench.assign(P1)
-    bench.consumer.seek_back(reading.first_offsets(), reading.generation)
+    bench.consumer.seek_back(polled.first_offsets(), polled.generation)
     assert [(each.topic, each.partition, each.offset) for each in bench.client.seeks] == [(*P0, 3)]
 
 
-def test_a_rewind_keeps_what_was_polled_of_other_partitions(bench: Bench) -> None:
+def test_seeking_back_keeps_what_was_polled_of_other_partitions(bench: Bench) -> None:
     bench.assign(P0)
-    reading = bench.read(Message(P0, 3))
+    polled = bench.read(Message(P0, 3))
     bench.client.script += [lambda: bench.assign(P1), Message(P1, 7), Message(P0, 4)]
     bench.consumer.poll_paused(0)
     bench.consumer.poll_paused(0)
-    bench.consumer.seek_back(reading.first_offsets(), reading.generation)
-    assert where(bench.read()) == [Position(*P1, 7)]
+    bench.consumer.seek_back(polled.first_offsets(), polled.generation)
+    assert positions(bench.read()) == [Position(*P1, 7)]
 
 
 def test_what_was_polled_of_a_partition_goes_with_it(bench: Bench) -> None:
@@ -181,13 +181,13 @@ def test_what_was_polled_of_a_partition_goes_with_it(bench: Bench) -> None:
     bench.consumer.poll_paused(0)
     bench.revoke(P0)
     bench.assign(P0)
-    assert where(bench.read()) == [Position(*P1, 3)]
+    assert positions(bench.read()) == [Position(*P1, 3)]
 
 
 def test_records_of_a_partition_that_left_in_the_same_poll_are_not_handed_out(bench: Bench) -> None:
     bench.assign(P0, P1)
-    reading = bench.read(lambda: bench.revoke(P0), Message(P0, 1), Message(P1, 1))
-    assert where(reading) == [Position(*P1, 1)]
+    polled = bench.read(lambda: bench.revoke(P0), Message(P0, 1), Message(P1, 1))
+    assert positions(polled) == [Position(*P1, 1)]
 
 
 def test_what_was_taken_before_a_partition_left_and_came_back_is_not_handed_out(bench: Bench) -> None:
@@ -197,8 +197,11 @@ def test_what_was_taken_before_a_partition_left_and_came_back_is_not_handed_out(
         bench.revoke(P0)
         bench.assign(P0)
 
-    assert where(bench.read(Message(P0, 5), move, Message(P0, 10))) == [Position(*P0, 10)]
-    assert where(bench.read(Message(P1, 5), move, Message(P0, 10))) == [Position(*P1, 5), Position(*P0, 10)]
+    assert positions(bench.read(Message(P0, 5), move, Message(P0, 10))) == [Position(*P0, 10)]
+    assert positions(bench.read(Message(P1, 5), move, Message(P0, 10))) == [
+        Position(*P1, 5),
+        Position(*P0, 10),
+    ]
 
 
 def test_the_end_is_reached_when_every_partition_of_ours_is(bench: Bench) -> None:
@@ -275,16 +278,16 @@ def test_partitions_that_come_while_we_wait_are_paused_too_and_read_later(bench:
     assert bench.client.paused == set()
 
 
-def test_a_reading_narrows_to_the_partitions_that_are_left() -> None:
+def test_polled_records_narrow_to_the_partitions_that_are_left() -> None:
     both = [record(Position(*P0, 1)), record(Position(*P1, 2)), record(Position(*P1, 5))]
-    reading = PolledRecords(both, [(Position(*P2, 9), "bad")], metadata="m", generation=3)
-    assert reading.next_offsets() == {P0: 2, P1: 6, P2: 10}
-    assert reading.first_offsets() == {P0: 1, P1: 2, P2: 9}
-    left = reading.only({P1})
+    polled = PolledRecords(both, [(Position(*P2, 9), "bad")], metadata="m", generation=3)
+    assert polled.next_offsets() == {P0: 2, P1: 6, P2: 10}
+    assert polled.first_offsets() == {P0: 1, P1: 2, P2: 9}
+    left = polled.only({P1})
     assert (left.next_offsets(), left.broken, left.metadata, left.generation) == ({P1: 6}, [], "m", 3)
 
 
-def test_a_partition_that_stands_still_is_read_from_its_place_once_its_time_is_over(bench: Bench) -> None:
+def test_a_paused_partition_is_read_from_its_offset_once_its_time_is_over(bench: Bench) -> None:
     bench.assign(P0, P1)
     bench.read(Message(P0, 3), Message(P1, 4))
     bench.consumer.pause_until(P0, 3, seconds=600)
@@ -298,7 +301,7 @@ def test_a_partition_that_stands_still_is_read_from_its_place_once_its_time_is_o
     assert (bench.client.paused, bench.consumer.pauses.until) == (set(), {})
 
 
-def test_a_partition_that_stood_still_and_came_back_is_read(bench: Bench) -> None:
+def test_a_partition_that_was_paused_and_assigned_again_is_read(bench: Bench) -> None:
     bench.assign(P0)
     bench.consumer.pause_until(P0, 3, seconds=600)
     bench.revoke(P0)
@@ -316,7 +319,7 @@ def test_a_partition_that_went_while_everything_was_paused_is_read_when_it_comes
     assert bench.client.paused == set()
 
 
-def test_a_standstill_is_never_the_end(bench: Bench) -> None:
+def test_a_paused_partition_is_never_at_its_end(bench: Bench) -> None:
     eof = KafkaError._PARTITION_EOF
     bench.assign(P0, P1)
     bench.read(Message(P0, 4, eof), Message(P1, 9, eof))
