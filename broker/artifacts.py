@@ -1,4 +1,4 @@
-"""The committed list of what the Java side consists of: coordinate, file, size, SHA-256.
+"""The committed list of the Java files: coordinate, file, size, SHA-256.
 
 I/O: reads the manifests and the files that they name.
 

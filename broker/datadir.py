@@ -103,7 +103,7 @@ def _try_lock(path: Path) -> int | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held it may have erased the directory: then this is a file that nobody else will ever open.
+        # The previous holder may have erased the directory: then no other process will ever open this file.
         if os.fstat(descriptor).st_ino == path.stat().st_ino:
             return descriptor
     except (BlockingIOError, FileNotFoundError):
@@ -114,7 +114,7 @@ def _try_lock(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def readable_errors(data_dir: Path) -> Iterator[None]:
-    """Turn what the system says about a file into a line about the data directory.
+    """Turn an OSError about a file into one line about the data directory.
 
     Raises: DataDirError for any OSError.
     """

@@ -33,7 +33,7 @@ _TRIES = 2
 _DOWNLOAD_DEADLINE_S = 1800.0
 
 Fetch = Callable[[Artifact, Path, Callable[[int], None]], Path]
-"""(what, into which directory, told of each chunk's bytes) -> the file"""
+"""(artifact, target directory, called with the size of each chunk in bytes) -> the file"""
 
 
 def default_cache() -> Path:
@@ -97,7 +97,7 @@ def _staging(cache: Path) -> Iterator[Path]:
 
 
 class _Meter:
-    """Adds up what the threads fetched, and ends them when there is no point in going on."""
+    """Adds up what the threads fetched, and ends them after an error or the deadline."""
 
     def __init__(self, name: str, wanted: list[Artifact], report: Report) -> None:
         self._name = name
@@ -118,25 +118,25 @@ class _Meter:
             )
         with self._lock:
             self._done = min(self._done + count, self._total)
-            self._tell()
+            self._report_progress()
 
     def finish(self, _artifact: Artifact) -> None:
         """Count a file."""
         with self._lock:
             self._done_files += 1
-            self._tell()
+            self._report_progress()
 
     def give_up(self) -> None:
         """Let the threads end at their next chunk."""
         self._stopped = True
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         text = f"downloading {self._name}, {self._done_files} of {self._files} files"
         self._report(Step("download", text, self._done, self._total))
 
 
 def fetch_with_jgo(artifact: Artifact, folder: Path, count: Callable[[int], None]) -> Path:
-    """Fetch one file, whatever it then is.
+    """Fetch one file; whether it is the right one is checked by the caller.
 
     Repositories of the user's own jgo configuration (a mirror) are honoured.
 

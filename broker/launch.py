@@ -101,7 +101,7 @@ def _missing(identity: ClusterIdentity, keep: Mapping[str, Process]) -> list[int
 
 
 class _Launch:
-    """One launch: what it started is what it must end."""
+    """One launch; on failure it ends the processes that it started."""
 
     def __init__(
         self, request: LaunchRequest, identity: ClusterIdentity, ports: Ports, keep: Mapping[str, Process]

@@ -28,7 +28,7 @@ _AFTER_KILL_S = 10.0
 
 
 class Process(NamedTuple):
-    """A process that was started here; `started` is the system's own word for when, only ever compared."""
+    """A process that was started here; `started` is the start time as the system writes it, only compared."""
 
     pid: int
     started: str

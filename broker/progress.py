@@ -1,4 +1,4 @@
-"""How `up` tells what it is doing: a value per step, and nothing about how it is drawn.
+"""How `up` reports what it is doing: a value per step, and nothing about how it is drawn.
 
 Promise: every value has a `text` that stands alone as a line; a bar may be drawn from `done` and `total`
 where total > 0.

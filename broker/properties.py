@@ -1,4 +1,4 @@
-"""What one Kafka node of n is told: `server.properties`, its ports, its log configuration. Pure.
+"""The configuration of one Kafka node of n: `server.properties`, its ports, its log configuration. Pure.
 
 Promise: every path is relative to the node's own directory (the process starts there), so a data directory
 may be moved, and may have any character in its name. Everything listens on 127.0.0.1 and nowhere else.

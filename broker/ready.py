@@ -136,7 +136,7 @@ def _describe(ports: Ports) -> Any | None:
 
 
 def _ignore(_error: object) -> None:
-    """Connections that fail are what we are waiting to be over."""
+    """Drop errors: connections fail until the broker listens."""
 
 
 def _get(port: int, path: str) -> bool:

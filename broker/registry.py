@@ -47,7 +47,7 @@ def provide_program(manifest: Manifest, cache: Path, report: Report) -> Path:
                 raise TamperedError(
                     f"{target} is not what {archive.name} should unpack to; it is not started"
                 )
-            # 158 MB that are of no use beside what was made of them.
+            # 158 MB that are not needed once they are unpacked.
             archive.unlink()
     return target
 

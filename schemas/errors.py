@@ -1,4 +1,4 @@
-"""Every error that the program can name, by who must act.
+"""Every error of the program, by who must act.
 
     CommandEventError
     ├── UsageError             the user's input                        exit 2
@@ -11,7 +11,7 @@
     │   │   ├── TruncatedBody  TrailingBytes  MalformedBody  TooManyEntries
     │   │   └── KeyMismatch
     │   ├── Undeliverable          the client could not hand the record over
-    │   ├── ConflictingOrder       the same order, told differently
+    │   ├── ConflictingOrder       the same order with other content
     │   ├── ForeignFact            a fact that was written outside any mode
     │   ├── DeliveryRejected       the outside world said no, for good
     │   └── TransientFailure       it may work the next time: bounded attempts first
@@ -24,7 +24,7 @@
     ├── SafetyRefusal          a safety rule                            exit 4
     │   ├── NotTheOwner  ForeignStore  LostOffset
     │   ├── Fenced  StaleEpoch
-    └── OperationFailed        it did not come about                    exit 1
+    └── OperationFailed        the operation failed                    exit 1
         ├── TopicMissing
         ├── SchemaRefused
         ├── NotAcknowledged
@@ -224,7 +224,7 @@ class StaleEpoch(SafetyRefusal):
 
 
 class OperationFailed(CommandEventError):
-    """It was allowed and possible, and still did not come about."""
+    """The operation was allowed and possible, and failed."""
 
 
 class TopicMissing(OperationFailed):

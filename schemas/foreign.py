@@ -18,14 +18,14 @@ MAX_FREE_STEPS = 1_000
 
 MAX_TEXT = 1_000_000
 """Characters of a schema's text. Registries keep schemas in Kafka records of a megabyte by default; a wider
-one costs a second to judge, and then some of it again at every record."""
+one takes a second to check, and part of that again at every record."""
 
 MAX_DEPTH = 64
 """Levels of nesting; the reader's recursion in C is as deep as the schema."""
 
 
 class UnsafeSchema(ValueError):
-    """Reading with this schema could take the process, its memory or its time."""
+    """Reading with this schema could crash the process, or take all its memory or time."""
 
 
 def check(parsed: Any) -> None:
@@ -37,16 +37,16 @@ def check(parsed: Any) -> None:
     Raises:
         UnsafeSchema: in one sentence, why.
     """
-    free = _Scales().free_steps(parsed, 0)
+    free = _Costs().free_steps(parsed, 0)
     if free > MAX_FREE_STEPS:
         raise UnsafeSchema(f"a value can take {free} steps that no byte of its body pays for")
 
 
-class _Scales:
-    """Weighs every type once: a name that is used again costs what it cost where it was defined."""
+class _Costs:
+    """Computes the cost of every type once: a name that is used again costs what its definition costs."""
 
     def __init__(self) -> None:
-        self._weighed: dict[str, int | None] = {}
+        self._known: dict[str, int | None] = {}
 
     def free_steps(self, node: Any, depth: int) -> int:
         """The most steps that a value of this type takes beyond what its own bytes pay for."""
@@ -62,23 +62,23 @@ class _Scales:
         if kind in ("array", "map"):
             return self._block(node["items" if kind == "array" else "values"], kind, depth)
         if kind in ("enum", "fixed"):
-            self._weighed[node["name"]] = free = self._leaf(node)
+            self._known[node["name"]] = free = self._leaf(node)
             return free
         return self.free_steps(kind, depth + 1)
 
     def _named(self, name: str) -> int:
         if name == "null":
             return 1
-        free = self._weighed.get(name, _PAID)
+        free = self._known.get(name, _PAID)
         if free is None:
             raise UnsafeSchema(f"{name[:80]} contains itself")
         return free
 
     def _record(self, node: dict[str, Any], depth: int) -> int:
         name = node["name"]
-        self._weighed[name] = None
+        self._known[name] = None
         free = 1 + sum(self.free_steps(field["type"], depth + 1) for field in node["fields"])
-        self._weighed[name] = free
+        self._known[name] = free
         return free
 
     def _block(self, element: Any, kind: str, depth: int) -> int:

@@ -1,4 +1,4 @@
-"""Time as the program keeps it: int milliseconds since 1970-01-01T00:00:00Z; text only at the edges."""
+"""Times: int milliseconds since 1970-01-01T00:00:00Z inside the program; text only at its boundaries."""
 
 import re
 import time

@@ -31,7 +31,7 @@ _GROUP = re.compile(r"[a-z][a-z0-9-]*\Z")
 
 
 class Kind(StrEnum):
-    """What a topic is for; it decides who may read, and how it is watched."""
+    """What a topic is for; it decides who may read it, and which alarms it can raise."""
 
     COMMAND = "command"
     FACT = "fact"
@@ -88,12 +88,12 @@ CATALOGUE: tuple[Topic, ...] = (
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in CATALOGUE}
 
 
-def dead_letters(group: str, source: str) -> str:
+def dead_letter_topic(group: str, source: str) -> str:
     """The name of a group's dead-letter topic for one source topic."""
     return f"{_checked(group)}.{source}.dlq"
 
 
-def retries(group: str, source: str) -> str:
+def retry_topic(group: str, source: str) -> str:
     """The name of a group's retry topic for one source topic."""
     return f"{_checked(group)}.{source}.retry"
 
@@ -114,7 +114,7 @@ def derived(readers: Iterable[tuple[str, Iterable[str]]]) -> tuple[Topic, ...]:
         Topic(name=name(group, source), kind=kind, records=(), owner=group, source=source)
         for group, sources in readers
         for source in sources
-        for kind, name in ((Kind.DEAD_LETTER, dead_letters), (Kind.RETRY, retries))
+        for kind, name in ((Kind.DEAD_LETTER, dead_letter_topic), (Kind.RETRY, retry_topic))
     )
 
 

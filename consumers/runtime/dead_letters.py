@@ -42,7 +42,7 @@ def dead_letter(dead: DeadRecord, group: str) -> ProducerRecord:
         attempts=dead.attempts,
     )
     headers = with_reason(record.headers or (), reason, redriven=record.redriven)
-    return ProducerRecord(topics.dead_letters(group, record.source), record.key, record.value, headers)
+    return ProducerRecord(topics.dead_letter_topic(group, record.source), record.key, record.value, headers)
 
 
 def _size(record: ConsumerRecord) -> int:

@@ -23,7 +23,7 @@ from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.errors import NotTheOwner
 from schemas.times import now_ms
-from schemas.topics import BY_NAME, Kind, dead_letters, retries
+from schemas.topics import BY_NAME, Kind, dead_letter_topic, retry_topic
 
 
 class Member:
@@ -116,11 +116,11 @@ class Member:
 
     def _sources(self) -> dict[str, str]:
         topics = {topic: topic for topic in self._reaction.reads}
-        return topics | {retries(self._reaction.name, topic): topic for topic in self._reaction.reads}
+        return topics | {retry_topic(self._reaction.name, topic): topic for topic in self._reaction.reads}
 
     def _topics(self) -> list[str]:
         # Also the topics that it writes: a missing one would look like an outage without end.
-        dead_letter_topics = [dead_letters(self._reaction.name, topic) for topic in self._reaction.reads]
+        dead_letter_topics = [dead_letter_topic(self._reaction.name, topic) for topic in self._reaction.reads]
         return [*self._sources(), *self._reaction.writes, *dead_letter_topics]
 
 

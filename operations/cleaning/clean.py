@@ -157,14 +157,14 @@ class CleaningRun:
                     old.add(decision.letter)
             return lambda record: letter_stays(record, decided, old)
         if topic.kind is Kind.RETRY:
-            letters = topics.dead_letters(topic.owner, topic.source or "")
-            return lambda record: retry_stays(record, letters, self._lows)
+            letter_topic = topics.dead_letter_topic(topic.owner, topic.source or "")
+            return lambda record: retry_stays(record, letter_topic, self._lows)
         waiting = self._undecided(topic)
         return lambda record: command_stays(record, waiting)
 
     def _undecided(self, topic: Topic) -> set[PartitionOffset]:
         """Where on a command topic the records lie whose dead letters nobody has decided."""
-        name = topics.dead_letters(topic.owner, topic.name)
+        name = topics.dead_letter_topic(topic.owner, topic.name)
         origins: set[PartitionOffset] = set()
         for dead_letter_topic in (candidate for candidate in self._catalogue if candidate.name == name):
             watermarks = self._admin.watermarks(partitions_of(self._admin.topics(), [name]))

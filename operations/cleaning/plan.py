@@ -123,18 +123,18 @@ def letter_stays(record: LogRecord, decided: set[PartitionOffset], old: set[Part
     return FRESH if letter in decided else UNDECIDED
 
 
-def retry_stays(record: LogRecord, letters: str, lows: Mapping[Partition, int]) -> str | None:
+def retry_stays(record: LogRecord, dead_letter_topic: str, lows: Mapping[Partition, int]) -> str | None:
     """Why a handled record of a retry topic must stay; None if it may go.
 
     Args:
         record: the record.
-        letters: the dead-letter topic that it belongs to.
+        dead_letter_topic: the dead-letter topic that it belongs to.
         lows: where the logs of dead-letter, command and fact topics begin.
     """
-    letter = decisions.decided_letter(record.headers, letters)
+    letter = decisions.decided_letter(record.headers, dead_letter_topic)
     if letter is None:
         return None
-    if _is_present(Position(letters, *letter), lows):
+    if _is_present(Position(dead_letter_topic, *letter), lows):
         return NEEDED
     origin = dead_letters.parse(record.headers).origin
     discards = decisions.is_discard(record.headers)

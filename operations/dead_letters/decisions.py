@@ -16,7 +16,7 @@ from clients.log_reader import STALL_S, LogRecord, scan
 from schemas import decisions
 from schemas.decisions import Decision
 from schemas.errors import DeadlinePassed, Position
-from schemas.topics import Topic, retries
+from schemas.topics import Topic, retry_topic
 
 POLL_INTERVAL_S = 0.1
 
@@ -44,7 +44,7 @@ class DecisionRecord(NamedTuple):
 
 def retry_of(topic: Topic) -> str:
     """The name of the retry topic that belongs to a dead-letter topic."""
-    return retries(topic.owner, topic.source or "")
+    return retry_topic(topic.owner, topic.source or "")
 
 
 def read_decisions(

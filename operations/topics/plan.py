@@ -38,12 +38,12 @@ class TopicPlan(NamedTuple):
 
     Attributes:
         missing: topics to create.
-        mend: settings to change, because the change keeps more.
+        fixable: settings to change, because the change keeps more.
         differs: what is only reported.
     """
 
     missing: tuple[Topic, ...]
-    mend: tuple[Difference, ...]
+    fixable: tuple[Difference, ...]
     differs: tuple[Difference, ...]
 
 

@@ -88,17 +88,17 @@ def create(
         DeadlinePassed: a topic has no leader in time.
     """
     admin = Admin(cluster)
-    todo = examine(admin, wanted)
-    created = _create(admin, todo.missing)
-    _mend(admin, todo.mend)
-    if created or todo.missing:
+    comparison = examine(admin, wanted)
+    created = _create(admin, comparison.missing)
+    _fix(admin, comparison.fixable)
+    if created or comparison.missing:
         _wait(admin, [topic.name for topic in wanted], ready_s)
     subjects = _register(registry, wanted) if registry is not None else ()
-    differs = todo.differs
-    if len(created) < len(todo.missing):
+    differs = comparison.differs
+    if len(created) < len(comparison.missing):
         # Another creator was faster: compare what it created.
         differs = examine(admin, wanted).differs
-    return CreationResult(created, todo.mend, differs, subjects)
+    return CreationResult(created, comparison.fixable, differs, subjects)
 
 
 def examine(admin: Admin, wanted: Sequence[Topic]) -> TopicPlan:
@@ -121,10 +121,10 @@ def describe(
         BrokerUnreachable, OperationFailed.
     """
     admin = admin or Admin(cluster)
-    todo = examine(admin, wanted)
+    comparison = examine(admin, wanted)
     states = admin.topics()
     watermarks = admin.watermarks(partitions_of(states, [topic.name for topic in wanted]))
-    differs = [*todo.mend, *todo.differs]
+    differs = [*comparison.fixable, *comparison.differs]
     return [
         TopicDescription(
             topic,
@@ -175,7 +175,7 @@ def _create(admin: Admin, missing: Sequence[Topic]) -> tuple[str, ...]:
     return tuple(created)
 
 
-def _mend(admin: Admin, differences: Sequence[Difference]) -> None:
+def _fix(admin: Admin, differences: Sequence[Difference]) -> None:
     resources: dict[str, ConfigResource] = {}
     for difference in differences:
         resource = resources.setdefault(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from clients.log_reader import LogRecord
 from operations.verify.evidence import PackedPosition, pack
 from schemas import dead_letters, decisions, topics
-from schemas.topics import retries
+from schemas.topics import retry_topic
 
 ReadTopics = Callable[[tuple[str, ...]], Iterator[LogRecord]]
 """Reads topics to their ends as they are now."""
@@ -51,9 +51,9 @@ def read(group: str, sources: Iterable[str], read_topics: ReadTopics) -> DeadLet
     redriven: dict[PackedPosition, PackedPosition] = {}
     retried: set[PackedPosition] = set()
     for source in sources:
-        dead_letter_topic = topics.dead_letters(group, source)
+        dead_letter_topic = topics.dead_letter_topic(group, source)
         decided: set[tuple[int, int]] = set()
-        for record in read_topics((retries(group, source),)):
+        for record in read_topics((retry_topic(group, source),)):
             position = pack(*record.position)
             retried.add(position)
             letter = decisions.decided_letter(record.headers, dead_letter_topic)

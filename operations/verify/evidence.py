@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from schemas.facts import Item
-from schemas.topics import DISPATCH_PRODUCTS, ORDERS, retries
+from schemas.topics import DISPATCH_PRODUCTS, ORDERS, retry_topic
 
 READS: Mapping[str, tuple[str, ...]] = {
     "warehouse": (DISPATCH_PRODUCTS, ORDERS),
@@ -27,7 +27,7 @@ READS: Mapping[str, tuple[str, ...]] = {
 """The groups whose work is checked, and what each owes something for."""
 
 SOURCES = (DISPATCH_PRODUCTS, ORDERS)
-RETRIES = tuple(retries(group, topic) for group, topics in READS.items() for topic in topics)
+RETRIES = tuple(retry_topic(group, topic) for group, topics in READS.items() for topic in topics)
 
 _LOGS = (*SOURCES, *RETRIES)
 _CODES = {name: code for code, name in enumerate(_LOGS)}

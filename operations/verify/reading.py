@@ -38,7 +38,7 @@ from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import ForeignStore, OperationFailed, TopicMissing, UndecodableMessage
 from schemas.facts import DispatchRejected, OrderPlaced, ProductDispatched
-from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message, retries
+from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message, retry_topic
 
 Report = Callable[[str], None]
 _POLL_INTERVAL_S = 0.25
@@ -57,7 +57,7 @@ def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
     watermarks = admin.watermarks(partitions)
     ends = {partition: marks.stable for partition, marks in watermarks.items() if marks.stable > marks.low}
     reads = {
-        group: (*topics, *(retries(group, topic) for topic in topics)) for group, topics in READS.items()
+        group: (*topics, *(retry_topic(group, topic) for topic in topics)) for group, topics in READS.items()
     }
     deadline = time.monotonic() + seconds
     while True:

@@ -79,7 +79,7 @@ def test_the_rules_look_at_every_room() -> None:
         ("consumers__sales", "class A:\n    try:\n        import operations\n    except ImportError: ..."),
         ("operations__status", "import cli"),
         ("operations__verify", "from consumers.runtime.stores import tables"),
-        ("operations__verify__judge", "from consumers import runtime"),
+        ("operations__verify__reconcile", "from consumers import runtime"),
         ("broker__kafka", "from schemas.errors import OperationFailed"),
         ("broker__kafka", "from clients import deadline"),
         ("producers__mode", "from broker import discovery"),

@@ -23,7 +23,7 @@ def test_a_missing_topic_is_to_be_created() -> None:
 def test_another_partition_count_is_reported_and_never_mended() -> None:
     todo = plan([TOPIC], {"t": RIGHT._replace(partitions=3)}, {"t": TOPIC.config}, 1)
     assert todo.differs == (Difference("t", "partitions", "6", "3"),)
-    assert todo.mend == ()
+    assert todo.fixable == ()
 
 
 def test_fewer_replicas_than_the_broker_gives_are_reported() -> None:

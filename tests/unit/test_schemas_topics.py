@@ -10,7 +10,7 @@ from schemas import topics
 from schemas.commands import DispatchProduct
 from schemas.control import ModeChanged
 from schemas.facts import DispatchExpired, DispatchRejected, OrderPlaced, ProductDispatched
-from schemas.topics import BY_NAME, CATALOGUE, Kind, Topic, dead_letters, derived, retries
+from schemas.topics import BY_NAME, CATALOGUE, Kind, Topic, dead_letter_topic, derived, retry_topic
 
 RESULTS = (ProductDispatched, DispatchRejected, DispatchExpired)
 DESIGN = [
@@ -71,7 +71,7 @@ def test_derived_topics_have_as_many_partitions_as_their_sources_do() -> None:
     "group",
     ["", "Warehouse", "9lives", "-a", "a.b", "a_b", "a b", "a\n", "é", "ware/house", "a" + "\N{NULL}"],
 )
-@pytest.mark.parametrize("name", [dead_letters, retries])
+@pytest.mark.parametrize("name", [dead_letter_topic, retry_topic])
 def test_a_group_id_that_could_collide_is_refused_by_name(group: str, name: object) -> None:
     assert callable(name)
     with pytest.raises(ValueError, match="must be a lower-case letter, then letters, digits or hyphens"):
