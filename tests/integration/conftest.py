@@ -12,7 +12,7 @@ from tests.support.kafka.log import prepare
 
 
 @pytest.fixture(scope="module")
-def town(cluster: BrokerFixture) -> BrokerFixture:
+def broker_with_topics(cluster: BrokerFixture) -> BrokerFixture:
     """The session's broker with every topic."""
     prepare(cluster.bootstrap)
     return cluster
@@ -26,14 +26,14 @@ def store_kind() -> str:
 
 @pytest.fixture
 def shop(
-    town: BrokerFixture, tmp_path: Path, store_kind: str, request: pytest.FixtureRequest
+    broker_with_topics: BrokerFixture, tmp_path: Path, store_kind: str, request: pytest.FixtureRequest
 ) -> Iterator[ConsumerHarness]:
     """A shop without records, groups or stores; whatever a test leaves running in it is ended."""
     data_dir = tmp_path / "data"
     claim(data_dir)
     (data_dir / "stores").mkdir()
     database = request.getfixturevalue("migrated_url") if store_kind == "postgres" else None
-    made = ConsumerHarness(town.bootstrap, data_dir, database)
+    made = ConsumerHarness(broker_with_topics.bootstrap, data_dir, database)
     made.empty()
     yield made
     made.close()

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.consumers.harness import ConsumerHarness
 from tests.support.crash.points import ABANDONED, DEATH, Point
-from tests.support.crash.scenarios import DAYS
+from tests.support.crash.scenarios import SCENARIOS
 from tests.support.kafka.log import until
 from tests.support.stores.postgres import STORE_KINDS
 
@@ -37,7 +37,7 @@ def not_migrated(shop: ConsumerHarness, request: pytest.FixtureRequest) -> None:
 def finished(shop: ConsumerHarness, group: str) -> None:
     code, told = shop.ran("consume", group, "--until-idle", "0")
     assert code == 0, told
-    DAYS[group].check(shop)
+    SCENARIOS[group].check(shop)
 
 
 @both_stores
@@ -46,7 +46,7 @@ def test_a_migration_that_is_killed_is_told_and_made_by_the_next_start(
     shop: ConsumerHarness, point: Point, request: pytest.FixtureRequest
 ) -> None:
     not_migrated(shop, request)
-    DAYS["sales"].write(shop)
+    SCENARIOS["sales"].write(shop)
     code, told = shop.ran("consume", "sales", "--until-idle", "0", code=point.migration_killed())
     assert code == UNREACHABLE, told
     assert "migrating" in told
@@ -58,7 +58,7 @@ def test_a_migration_whose_starter_was_killed_goes_on_alone_and_the_next_start_w
     shop: ConsumerHarness, request: pytest.FixtureRequest
 ) -> None:
     not_migrated(shop, request)
-    DAYS["sales"].write(shop)
+    SCENARIOS["sales"].write(shop)
     code, told = shop.ran("consume", "sales", "--until-idle", "0", code=ABANDONED)
     assert code == DEATH, told
     path = shop.name("sales").path
@@ -71,40 +71,40 @@ def test_a_migration_whose_starter_was_killed_goes_on_alone_and_the_next_start_w
 def test_a_store_that_commits_and_does_not_say_so_is_asked_again_and_nothing_is_made_twice(
     shop: ConsumerHarness, group: str, point: Point
 ) -> None:
-    DAYS[group].write(shop)
+    SCENARIOS[group].write(shop)
     code, told = shop.ran("consume", group, "--until-idle", "0.5", code=point.lost())
     assert code == 0, told
     assert "the answer was lost" in told
-    DAYS[group].check(shop)
+    SCENARIOS[group].check(shop)
 
 
 @pytest.mark.parametrize("point", REVOCATIONS, ids=[point.name for point in REVOCATIONS])
 def test_a_member_that_is_killed_while_it_gives_up_partitions_loses_and_doubles_nothing(
     shop: ConsumerHarness, point: Point
 ) -> None:
-    day = DAYS["warehouse"]
-    day.write(shop)
+    scenario = SCENARIOS["warehouse"]
+    scenario.write(shop)
     child = shop.cev("consume", "warehouse", code=point.killed())
     shop.until_outcomes("warehouse", 1)
     heir = shop.member("warehouse")
     assert child.wait(30) == DEATH
-    until(lambda: heir.status.failure or shop.lag("warehouse", day.reads) == 0, "the other one finishes")
+    until(lambda: heir.status.failure or shop.lag("warehouse", scenario.reads) == 0, "the other one finishes")
     heir.stop()
-    day.check(shop)
+    scenario.check(shop)
 
 
 def test_what_a_member_left_in_an_open_transaction_is_done_by_another_that_lives(
     shop: ConsumerHarness,
 ) -> None:
-    day = DAYS["warehouse"]
+    scenario = SCENARIOS["warehouse"]
     heir = shop.member("warehouse")
     until(lambda: heir.status.owned, "one member is there")
     point = Point("the offsets are in the transaction", "producer.send_offsets_to_transaction:after")
     child = shop.cev("consume", "warehouse", code=point.killed())
     until(lambda: shop.members("warehouse") == 2 and heir.status.owned < 24, "another one shares")
-    day.write(shop)
+    scenario.write(shop)
     shop.flush()
     assert child.wait(30) == DEATH
-    until(lambda: heir.status.failure or shop.lag("warehouse", day.reads) == 0, "the other one finishes")
+    until(lambda: heir.status.failure or shop.lag("warehouse", scenario.reads) == 0, "the other one finishes")
     heir.stop()
-    day.check(shop)
+    scenario.check(shop)

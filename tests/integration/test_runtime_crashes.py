@@ -12,31 +12,15 @@ from clients.errors import StaleBatch
 from consumers.runtime.kafka.producer import ResultProducer
 from consumers.runtime.retry_policy import RetryPolicy
 from schemas.errors import BrokerUnreachable
-from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
+from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 from tests.support.consumers.harness import ConsumerHarness
+from tests.support.crash.points import Point
 from tests.support.kafka.log import until
 
 if TYPE_CHECKING:
     import subprocess
 
 READS = [DISPATCH_PRODUCTS, ORDERS]
-DIED = 9
-_PATCH = """
-import os, signal
-from consumers.runtime.kafka.consumer import GroupConsumer
-from consumers.runtime.kafka.producer import ResultProducer
-"""
-DEATHS = {
-    "before the Kafka transaction": "ResultProducer.send = lambda *_: os._exit(9)",
-    "inside the Kafka transaction": """
-flush = ResultProducer._flush
-ResultProducer._flush = lambda self: (flush(self), os._exit(9))
-""",
-    "behind the Kafka transaction": """
-send = ResultProducer.send
-ResultProducer.send = lambda *given: (send(*given), os._exit(9))
-""",
-}
 _SEVEN_WAITS = """
 import consumers.warehouse
 from consumers.runtime.retry_policy import RetryPolicy
@@ -50,57 +34,18 @@ consumers.warehouse.react = broken
 defaults = RetryPolicy.__init__.__kwdefaults__
 defaults.update(initial_backoff_ms=600_000, max_backoff_ms=600_000, jitter=lambda: 1.0)
 """
-_STOP_BEFORE = """
-whole = {owner}.{name}
-def stop(*given):
-    {owner}.{name} = whole
-    os.kill(os.getpid(), signal.SIGSTOP)
-    return whole(*given)
-{owner}.{name} = stop
-"""
-_STOP_INSIDE = """
-flush = ResultProducer._flush
-def stop(self):
-    ResultProducer._flush = flush
-    flush(self)
-    os.kill(os.getpid(), signal.SIGSTOP)
-ResultProducer._flush = stop
-"""
-STOPS = {
-    "before the Kafka transaction": ("warehouse", _STOP_BEFORE.format(owner="ResultProducer", name="send")),
-    "inside the Kafka transaction": ("warehouse", _STOP_INSIDE),
-    "before a plain commit": ("sales", _STOP_BEFORE.format(owner="GroupConsumer", name="commit")),
-}
+STOPS = [
+    ("warehouse", Point("results are acknowledged", "producer.flush:after")),
+    pytest.param(
+        "sales",
+        Point("the store has the batch", "store.commit(insert effects):after"),
+        marks=pytest.mark.full,
+    ),
+]
 
 
 def once(order_ids: range, kind: str = "ProductDispatched") -> Counter[tuple[int, str]]:
     return Counter({(order_id, kind): 1 for order_id in order_ids})
-
-
-@pytest.mark.parametrize("when", DEATHS)
-def test_a_crash_around_the_kafka_transaction_neither_loses_nor_doubles_a_result(
-    shop: ConsumerHarness, when: str
-) -> None:
-    for order_id in range(20):
-        shop.command(order_id)
-        shop.fact(order_id)
-    shop.raw(ORDERS, b"short", b"")
-    code, told = shop.ran("consume", "warehouse", code=_PATCH + DEATHS[when])
-    assert code == DIED, told
-    before = shop.rows("warehouse", "SELECT order_id, at, source_topic FROM effects ORDER BY 1")
-    assert before, "the effects are durable first"
-    if when != "behind the Kafka transaction":
-        assert shop.results() == []
-    shop.handled("warehouse")
-    assert Counter(shop.results()) == once(range(20))
-    assert len(shop.read("warehouse.orders.dlq")) == 1
-    after = shop.rows("warehouse", "SELECT order_id, at, source_topic FROM effects ORDER BY 1")
-    assert after[: len(before)] == before or set(before) <= set(after)
-    made = {order_id: at for order_id, at, _ in before}
-    for seen in shop.read(DISPATCH_RESULTS):
-        order_id = seen.message[0]
-        assert seen.header("ce_id") == f"warehouse/{order_id}/ProductDispatched".encode()
-        assert order_id not in made or seen.message[2] == made[order_id], "the stored result was sent"
 
 
 def test_a_commit_whose_answer_was_lost_doubles_neither_results_nor_dead_letters(
@@ -143,6 +88,7 @@ def test_a_batch_that_the_group_refused_is_read_again_where_the_partitions_are_s
     assert Counter(shop.results()) == once(range(20))
 
 
+@pytest.mark.full
 def test_a_process_that_is_killed_again_and_again_under_load_does_everything_once(
     shop: ConsumerHarness,
 ) -> None:
@@ -202,15 +148,14 @@ def test_a_process_that_is_killed_while_it_reads_past_a_record_that_waits_does_e
     assert Counter(shop.results()) == once(range(100, 160)) + once(range(7, 8))
 
 
-@pytest.mark.parametrize("when", STOPS)
-def test_a_member_that_was_stopped_and_goes_on_commits_nothing_that_another_one_finished(
-    shop: ConsumerHarness, when: str
+@pytest.mark.parametrize(("group", "point"), STOPS)
+def test_a_member_that_was_stopped_and_goes_on_works_beside_the_one_that_took_over(
+    shop: ConsumerHarness, group: str, point: Point
 ) -> None:
-    group, patch = STOPS[when]
     reads = READS if group == "warehouse" else [ORDERS]
     for order_id in range(10):
         shop.fact(order_id)
-    zombie = shop.cev("consume", group, code=_PATCH + patch)
+    zombie = shop.cev("consume", group, code=point.stopped())
     until(lambda: _stopped(zombie), "the member stops itself")
     heir = shop.member(group)
     for order_id in range(10, 20):

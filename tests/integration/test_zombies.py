@@ -14,15 +14,13 @@ import pytest
 from consumers.runtime.stores import store as store_module
 from tests.support.consumers.harness import ConsumerHarness
 from tests.support.crash.points import Point
-from tests.support.crash.scenarios import DAYS, QUICK
-from tests.support.kafka.leave_group import bury
+from tests.support.crash.scenarios import QUICK, SCENARIOS
+from tests.support.kafka.leave_group import leave_group
 from tests.support.kafka.log import until
 from tests.support.stores.postgres import STORE_KINDS
 
 if TYPE_CHECKING:
     import subprocess
-
-both_stores = pytest.mark.parametrize("store_kind", STORE_KINDS)
 
 
 class Stop(NamedTuple):
@@ -54,24 +52,31 @@ def stopped(child: "subprocess.Popen[str]") -> bool:
     return str(psutil.Process(child.pid).status()) == "stopped"
 
 
-@both_stores
 @pytest.mark.parametrize(
-    "stop",
-    STOPS,
-    ids=[f"{each.group}: {each.point.name}{', then it polls' * each.rejoins}" for each in STOPS],
+    ("stop", "store_kind"),
+    [
+        pytest.param(
+            stop,
+            store_kind,
+            marks=[pytest.mark.full] * (store_kind != "sqlite" and not stop.point.in_store),
+            id=f"{stop.group}: {stop.point.name}{', then it polls' * stop.rejoins}-{store_kind}",
+        )
+        for stop in STOPS
+        for store_kind in STORE_KINDS
+    ],
 )
 def test_a_member_that_stood_still_while_another_took_over_commits_nothing_twice(
     shop: ConsumerHarness, stop: Stop
 ) -> None:
-    day = DAYS[stop.group]
-    day.write(shop)
+    scenario, reads = SCENARIOS[stop.group], SCENARIOS[stop.group].reads
+    scenario.write(shop)
     zombie = shop.cev("consume", stop.group, code=stop.point.stopped(rejoins=stop.rejoins), **QUICK)
     until(lambda: stopped(zombie), "the member stops itself")
-    bury(shop.bootstrap, stop.group)
+    leave_group(shop.bootstrap, stop.group)
     heir = shop.cev("consume", stop.group, **QUICK)
-    until(lambda: heir.poll() is not None or shop.lag(stop.group, day.reads) == 0, "another one finishes")
+    until(lambda: heir.poll() is not None or shop.lag(stop.group, reads) == 0, "another one finishes")
     assert heir.poll() is None, heir.communicate()
-    done = shop.committed(stop.group, day.reads)
+    done = shop.committed(stop.group, reads)
     zombie.send_signal(signal.SIGCONT)
     until(lambda: zombie.poll() is not None or shop.members(stop.group) == 2, "the stopped one is back")
     for each in (zombie, heir):
@@ -80,16 +85,16 @@ def test_a_member_that_stood_still_while_another_took_over_commits_nothing_twice
         assert each.returncode == 0, told
         if each is zombie and stop.group != "notification":
             assert "the group moved on" in told or "fenced" in told, "it tried to commit, and was refused"
-    assert shop.committed(stop.group, day.reads) == done
-    day.check(shop)
+    assert shop.committed(stop.group, reads) == done
+    scenario.check(shop)
 
 
-@both_stores
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGCONT])
+@pytest.mark.parametrize("store_kind", STORE_KINDS)
+@pytest.mark.parametrize("ending", [pytest.param(signal.SIGKILL, marks=pytest.mark.full), signal.SIGCONT])
 def test_a_member_that_stands_still_inside_a_write_delays_the_others_and_costs_nothing(
     shop: ConsumerHarness, ending: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    day = DAYS["warehouse"]
+    scenario = SCENARIOS["warehouse"]
     # The server ends the zombie's write after twice the zombie's own wait: the heir has given up before.
     monkeypatch.setattr(store_module, "LOCK_WAIT_S", 2.0)
     heir = shop.member("warehouse")
@@ -97,16 +102,16 @@ def test_a_member_that_stands_still_inside_a_write_delays_the_others_and_costs_n
     point = Point("inside a write", "store.insert effects:after")
     zombie = shop.cev("consume", "warehouse", code=point.stopped())
     until(lambda: shop.members("warehouse") == 2 and heir.status.owned < 24, "another one shares")
-    day.write(shop)
+    scenario.write(shop)
     shop.flush()
     until(lambda: stopped(zombie), "it stops inside its transaction")
     until(lambda: heir.status.outage, "the others fail within their lock timeout")
     assert heir.status.failure is None
     zombie.send_signal(ending)
-    until(lambda: heir.status.failure or shop.lag("warehouse", day.reads) == 0, "they go on")
+    until(lambda: heir.status.failure or shop.lag("warehouse", scenario.reads) == 0, "they go on")
     if ending == signal.SIGCONT:
         zombie.send_signal(signal.SIGTERM)
         _, told = zombie.communicate(timeout=60)
         assert zombie.returncode == 0, told
     heir.stop()
-    day.check(shop)
+    scenario.check(shop)

@@ -21,7 +21,7 @@ import psycopg
 from tests.support.crash import probes
 
 _BATCH = 6
-"""Records of a batch in an armed process: a day's work then takes several."""
+"""Records of a batch in an armed process: a scenario then takes several batches."""
 _PATIENCE_S = 10.0
 _AS_MODULE = "import runpy\nrunpy.run_module('consumers.runtime.stores.migrate', run_name='__main__')"
 

@@ -31,6 +31,11 @@ class Point(NamedTuple):
     nth: int = 1
     again: bool = False
 
+    @property
+    def in_store(self) -> bool:
+        """Whether it is a step of the store: only there can one database differ from another."""
+        return "store." in self.step
+
     def arm(self, nth: int | None = None) -> None:
         """Kill this process there."""
         actions.kill_at(self.step, nth or self.nth)

@@ -1,4 +1,4 @@
-"""A day in the shop: orders of every kind at once, and what must have become of them, whatever happened.
+"""Scenarios, one a group: orders of every kind at once, and what must have become of them, whatever happened.
 
 I/O: Kafka, a group's store and the data directory, through the shop that it is given.
 
@@ -63,8 +63,12 @@ class Warehouse:
         """One effect and one result an order, one letter a dead record, nothing else."""
         assert shop.outcomes(self.group) == _OUTCOMES
         assert Counter(shop.results()) == Counter((n, _RESULTS[outcome]) for n, outcome in _OUTCOMES.items())
-        ids = Counter(seen.header("ce_id") for seen in shop.read(DISPATCH_RESULTS))
-        assert set(ids.values()) == {1}
+        made = dict(shop.rows(self.group, "SELECT order_id, at FROM effects"))
+        for result in shop.read(DISPATCH_RESULTS):
+            order_id, name = result.message[0], type(result.message).__name__
+            assert result.header("ce_id") == f"{self.group}/{order_id}/{name}".encode()
+            if name == "ProductDispatched":
+                assert result.message[2] == made[order_id], "the stored result was sent"
         assert letters(shop, self.group, DISPATCH_PRODUCTS) == {CONFLICT: 1, BAD_COMMAND: 1}
         assert letters(shop, self.group, ORDERS) == {FOREIGN: 1, BAD_FACT: 1}
         assert shop.outcomes(self.group, "shadow_decisions").keys() == {SHADOW_FIRST, SHADOW_LAST}
@@ -121,10 +125,10 @@ def _recipient(order_id: int) -> str:
     return f"c{order_id}@customers.example"
 
 
-Day = Warehouse | Sales | Notification
+Scenario = Warehouse | Sales | Notification
 QUICK = {"CEV_KAFKA__FETCH_WAIT_MAX_MS": "20"}
-"""A broker holds an empty fetch for half a second by default; here processes come and go all day."""
-DAYS: dict[str, Day] = {day.group: day for day in (Warehouse(), Sales(), Notification())}
+"""A broker holds an empty fetch for half a second by default; here processes come and go all the time."""
+SCENARIOS: dict[str, Scenario] = {each.group: each for each in (Warehouse(), Sales(), Notification())}
 
 
 def _markers(shop: ConsumerHarness) -> None:

@@ -12,8 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from broker import embedded
+from broker import embedded, properties
 from broker.running import Running
+
+# A member asks for its assignment with each heartbeat, and in tests members come and go all the time.
+properties._FAST_FAILOVER |= {"group.consumer.min.heartbeat.interval.ms": "100"}
 
 
 class BrokerFixture:

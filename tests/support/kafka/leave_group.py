@@ -13,7 +13,7 @@ _UNKNOWN_MEMBER = 25
 """The broker has missed it by itself meanwhile."""
 
 
-def bury(bootstrap: str, group: str) -> None:
+def leave_group(bootstrap: str, group: str) -> None:
     """Leave the group on behalf of its members, which are dead: the broker would miss them after 3 s.
 
     Source: KIP-848, ConsumerGroupHeartbeat (key 68) with the member epoch -1; no client offers it.

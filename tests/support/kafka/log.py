@@ -305,7 +305,7 @@ def _forget_members_soon(admin: AdminClient, group: str) -> None:
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         for name, value in (
             ("consumer.session.timeout.ms", "3000"),
-            ("consumer.heartbeat.interval.ms", "1000"),
+            ("consumer.heartbeat.interval.ms", "100"),
         )
     ]
     resource = ConfigResource(ResourceType.GROUP, group, incremental_configs=settings)
