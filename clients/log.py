@@ -5,9 +5,11 @@ printed is the composition root's choice: it hands its set-up to `set_up_with`.
 """
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 _pending: list[Callable[[], None]] = []
+_configuring = Lock()
 
 
 def set_up_with(configure: Callable[[], None]) -> None:
@@ -36,6 +38,8 @@ class Log:
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         import structlog  # noqa: PLC0415 - see the module's head
 
-        while _pending:
-            _pending.pop()()
+        # Members log from threads of their own: the first one configures, the others wait for it.
+        with _configuring:
+            while _pending:
+                _pending.pop()()
         getattr(structlog.get_logger(), level)(event, **self._fields, **fields)

@@ -7,16 +7,15 @@ import time
 from collections.abc import Mapping
 from threading import Event
 
-import structlog
-
 from clients.config import Cluster
 from clients.errors import StaleBatch
+from clients.log import Log
 from consumers.runtime.assignment import PartitionAssigner
 from consumers.runtime.batch import Batch
 from consumers.runtime.batch_processor import BatchProcessor, Resources, Unsettled
+from consumers.runtime.events import MemberEvents
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
-from consumers.runtime.outages import OutageReporter
 from consumers.runtime.retry_policy import OUTAGE_BACKOFF
 from consumers.runtime.status import MemberStatus
 from schemas.errors import Unreachable
@@ -57,8 +56,8 @@ class Session:
         self._stopping = stopping
         max_batch = self._config.max_batch
         self._limit = min(max_batch, MAX_DELIVERY_BATCH) if resources.reaction.channels else max_batch
-        self._log = structlog.get_logger().bind(group=resources.reaction.name)
-        self._outages = OutageReporter(status, resources.troubles.alarms, self._log)
+        self._log = Log(group=resources.reaction.name)
+        self._events = MemberEvents(status, resources.troubles.alarms, self._log)
         self._consumer, self._processor = self._join()
 
     def run(self) -> None:
@@ -73,7 +72,7 @@ class Session:
                 self._poll_once()
             except Unreachable as error:
                 # An assignment that could not begin is given back: leave, wait, join again.
-                self._outages.service_down(error, "joining again")
+                self._events.service_down(error, "joining again")
                 self._consumer.close()
                 self._stopping.wait(_REJOIN_S)
                 self._consumer, self._processor = self._join()
@@ -127,11 +126,11 @@ class Session:
                 if unsettled is None:
                     self._batch_done(batch)
                     break
-                self._outages.waiting(unsettled.outage, unsettled.at - now_ms())
+                self._events.waiting(unsettled.outage, unsettled.at - now_ms())
             if not self._wait(unsettled, batch if self._reads_on(unsettled, batch, closes_at) else None):
                 return
             self._drop_revoked(batch)
-        self._outages.over()
+        self._events.recovered()
 
     def _batch_done(self, batch: Batch) -> None:
         self._status.batch_done(
@@ -163,7 +162,7 @@ class Session:
         self._status.outage = outage
 
     def _outage(self, error: Unreachable, wait_ms: int) -> Unsettled:
-        self._outages.service_down(error, "waiting", ms=wait_ms)
+        self._events.service_down(error, "waiting", ms=wait_ms)
         return Unsettled(at=now_ms() + wait_ms, outage=error)
 
     def _wait(self, unsettled: Unsettled, growing: Batch | None = None) -> bool:

@@ -1,0 +1,73 @@
+"""What happens to one member, reported once and to everybody: its status, the group's alarms and the log.
+
+I/O: the store and the log, through what it is given.
+"""
+
+from collections.abc import Collection, Mapping
+
+from clients.log import Log
+from consumers.runtime.failures.alarms import SERVICES, Alarms, service_of
+from consumers.runtime.records import Partition
+from consumers.runtime.status import MemberStatus
+from schemas.errors import Unreachable
+
+
+class MemberEvents:
+    """Reports outages and pauses of one member.
+
+    Args:
+        status: the member's state.
+        alarms: the group's alarms.
+        log: the member's log.
+    """
+
+    def __init__(self, status: MemberStatus, alarms: Alarms, log: Log) -> None:
+        self._status = status
+        self._alarms = alarms
+        self._log = log
+
+    def service_down(self, error: Unreachable, event: str, **details: object) -> None:
+        """The broker, the registry or the store is down.
+
+        Args:
+            error: says which.
+            event: what the member does about it, for the log.
+            details: more for the log.
+        """
+        self._alarms.down(service_of(error), error)
+        self._status.outage = str(error)
+        self._log.warning(event, why=str(error), **details)
+
+    def services_up(self) -> None:
+        """A batch was committed: the broker, the registry and the store answer."""
+        self._alarms.up(*SERVICES)
+
+    def channels(self, down: Mapping[str, Unreachable], answering: Collection[str]) -> None:
+        """Deliveries are over: these channels are down, and these took or refused something."""
+        for channel, error in down.items():
+            self._alarms.down(channel, error)
+        self._alarms.up(*answering)
+
+    def waiting(self, error: Unreachable | None, ms: int) -> None:
+        """A batch waits for so many ms.
+
+        Args:
+            error: the channel that is down, whose alarm is raised already; None if nothing is down.
+            ms: how long.
+        """
+        self._status.outage = None if error is None else str(error)
+        if error is not None:
+            self._log.warning("waiting", why=str(error), ms=ms)
+
+    def recovered(self) -> None:
+        """The member waits for nothing any more."""
+        self._status.outage = None
+
+    def paused(self, partition: Partition, offset: int, reason: str) -> None:
+        """A partition is paused at a record of an unknown schema."""
+        self._alarms.pause(partition, reason)
+        self._log.warning("unknown schema", partition=partition, offset=offset, why=reason)
+
+    def resumed(self, partition: Partition) -> None:
+        """A paused partition goes on."""
+        self._alarms.resume(partition)

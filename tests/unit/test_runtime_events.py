@@ -1,0 +1,91 @@
+"""One report of an outage or a pause reaches everybody who asks for it."""
+
+from typing import Any
+
+import pytest
+
+from consumers.runtime.events import MemberEvents
+from consumers.runtime.failures.alarms import Alarms
+from consumers.runtime.records import Alarm
+from consumers.runtime.status import MemberStatus
+from schemas.errors import BrokerUnreachable, DependencyUnavailable, RegistryUnreachable, Unreachable
+
+
+class Tables:
+    """The group's alarms, kept in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], str] = {}
+
+    def raise_alarm(self, alarm: Alarm) -> None:
+        self.rows[alarm.name, alarm.subject] = alarm.text
+
+    def clear_alarm(self, name: str, subject: str) -> None:
+        del self.rows[name, subject]
+
+
+class Lines:
+    """A log that keeps its events."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self.events.append((event, fields))
+
+
+class Bench:
+    """The events of one member, and what they reach."""
+
+    def __init__(self) -> None:
+        self.tables, self.log, self.status = Tables(), Lines(), MemberStatus("sales")
+        alarms = Alarms(self.tables)  # type: ignore[arg-type]  # memory stands in for the store
+        self.events = MemberEvents(self.status, alarms, self.log)  # type: ignore[arg-type]  # a list for the log
+
+    def down(self) -> str | None:
+        """The outage that the status shows."""
+        return self.status.outage
+
+
+@pytest.mark.parametrize(
+    ("error", "service"),
+    [
+        (BrokerUnreachable("no answer"), "broker"),
+        (RegistryUnreachable("no answer"), "registry"),
+        (DependencyUnavailable("no answer"), "store"),
+    ],
+)
+def test_a_service_that_is_down_is_in_the_status_the_alarms_and_the_log(
+    error: Unreachable, service: str
+) -> None:
+    bench = Bench()
+    bench.events.service_down(error, "waiting", ms=250)
+    assert bench.down() == "no answer"
+    assert bench.tables.rows == {("outage", service): "no answer"}
+    assert bench.log.events == [("waiting", {"why": "no answer", "ms": 250})]
+    bench.events.recovered()
+    bench.events.services_up()
+    assert (bench.down(), bench.tables.rows) == (None, {})
+
+
+def test_a_channel_that_is_down_raises_its_alarm_until_it_answers() -> None:
+    bench = Bench()
+    error = DependencyUnavailable("the mail server does not answer")
+    bench.events.channels({"email": error}, {"text"})
+    bench.events.waiting(error, 500)
+    assert bench.tables.rows == {("outage", "email"): str(error)}
+    assert bench.down() == str(error)
+    assert bench.log.events == [("waiting", {"why": str(error), "ms": 500})]
+    bench.events.channels({}, {"email"})
+    bench.events.waiting(None, 20)
+    assert (bench.tables.rows, bench.down(), len(bench.log.events)) == ({}, None, 1)
+
+
+def test_a_paused_partition_has_an_alarm_until_it_goes_on() -> None:
+    bench = Bench()
+    bench.events.paused(("orders", 3), 17, "schema id 9 is unknown")
+    assert bench.tables.rows == {("unknown-schema", "orders:3"): "schema id 9 is unknown"}
+    [(event, fields)] = bench.log.events
+    assert (event, fields["partition"], fields["offset"]) == ("unknown schema", ("orders", 3), 17)
+    bench.events.resumed(("orders", 3))
+    assert bench.tables.rows == {}
