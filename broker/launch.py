@@ -113,8 +113,7 @@ class _Launch:
 
     def run(self) -> State:
         try:
-            self._start_missing()
-            self._await_ready()
+            self._await_ready(self._start_missing())
         except BaseException:
             stop(self._started.values(), deadline_s=GRACE_S)
             self._started.clear()
@@ -125,24 +124,21 @@ class _Launch:
         state.save_state(self._request.data_dir, done)
         return done
 
-    def _start_missing(self) -> None:
-        """Fetch what the missing processes run from, then start them all at once."""
-        nodes = [
-            node for node in range(1, self._identity.brokers + 1) if state.broker_name(node) not in self._keep
-        ]
+    def _start_missing(self) -> TimeLimit:
+        """Fetch what the missing processes run from and start them all; the limit for their answers."""
+        nodes = _missing(self._identity, self._keep)
         lacks_registry = self._identity.registry and state.REGISTRY not in self._keep
         jars = provide(load("kafka"), self._request.cache, self._request.report) if nodes else []
         program = self._registry_program() if lacks_registry else None
-        self._deadline = TimeLimit.after(self._request.deadline_s)
+        limit = TimeLimit.after(self._request.deadline_s)
         if nodes:
             self._report("starting Apache Kafka")
-            kafka.format_storage(
-                self._request.data_dir, self._identity.cluster_id, self._ports, jars, self._deadline
-            )
+            kafka.format_storage(self._request.data_dir, self._identity.cluster_id, self._ports, jars, limit)
         if program:
             self._start_registry(program)
         for node in nodes:
             self._start_broker(node, jars)
+        return limit
 
     def _registry_program(self) -> Path:
         return registry.provide_program(load("registry"), self._request.cache, self._request.report)
@@ -173,12 +169,12 @@ class _Launch:
         self._watched[watched.name] = watched
         state.save_state(self._request.data_dir, self._state(ready=bool(self._keep)))
 
-    def _await_ready(self) -> None:
+    def _await_ready(self, limit: TimeLimit) -> None:
         watched = dict(self._watched)
         beside = watched.pop(state.REGISTRY, None)
-        ready.await_brokers(self._ports, self._identity.cluster_id, watched.values(), self._deadline)
+        ready.await_brokers(self._ports, self._identity.cluster_id, watched.values(), limit)
         if beside:
-            ready.await_registry(self._ports.registry, beside, self._deadline)
+            ready.await_registry(self._ports.registry, beside, limit)
         if self._started:
             self._request.report(Step("ready", f"ready at {self._ports.bootstrap()}"))
 

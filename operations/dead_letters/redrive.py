@@ -48,14 +48,14 @@ _UNDELIVERABLE = "Undeliverable"
 
 
 class RedriveRequest(NamedTuple):
-    """What an operator asks for.
+    """The decision that an operator asks for.
 
     Attributes:
-        how: what becomes of the letters.
+        how: whether letters are redriven or discarded.
         by: who asks, as user@host.
         why: the reason; may be empty for `redriven`.
-        rate: letters a second; 0 is as fast as it goes.
-        dry_run: only report what would be done.
+        rate: most letters per second; 0 is unlimited.
+        dry_run: only count what would be done.
     """
 
     how: DecisionKind
@@ -67,14 +67,14 @@ class RedriveRequest(NamedTuple):
 
 @dataclass(slots=True)
 class RedriveProgress:
-    """How far a run is, and what came of it.
+    """How far a run is, and its results.
 
     Attributes:
         selected: letters that were meant.
         done: of these, decided by this run; in a dry run none.
         skipped: of these, passed over, by reason.
         groups: letters per group that were, or would be, decided by this run.
-        walked, total: offsets that were looked at, and that there are.
+        walked, total: offsets read so far, and in all.
     """
 
     selected: int = 0
@@ -92,11 +92,11 @@ class Redrive:
         cluster: where.
         catalogue: the topics that there are.
         wanted: which letters are meant.
-        request: what becomes of them.
+        request: what is decided about them.
 
     Attributes:
         id: names the run in what it writes.
-        progress: how far it is; may be looked at from another thread.
+        progress: how far it is; another thread may read it.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class Redrive:
         self.id = uuid.uuid4().hex
         self._run = Run(self.id, request.by, request.why)
         self.progress = RedriveProgress()
+        self._started_at = time.monotonic()
 
     def run(self) -> RedriveProgress:
         """Decide about every letter that is meant and lies there now.
@@ -124,8 +125,8 @@ class Redrive:
         topics, watermarks = listing.topics_and_watermarks(self._admin, self._catalogue, self._wanted)
         parts = [(topic, _within(watermarks, name, self._wanted)) for name, topic in topics.items()]
         self.progress.total = sum(marks.stable - marks.low for _, part in parts for marks in part.values())
-        # The pace is counted from here: pauses between topics are caught up, nothing adds up.
-        self._began = time.monotonic()
+        # The rate counts from here, over all topics: a pause between two topics is made up for.
+        self._started_at = time.monotonic()
         for topic, part in parts:
             if part and self._request.dry_run:
                 self._count(topic, part)
@@ -194,7 +195,7 @@ class Redrive:
         if not batch:
             return
         if self._request.rate:
-            due = self._began + self.progress.done / self._request.rate
+            due = self._started_at + self.progress.done / self._request.rate
             time.sleep(max(0.0, due - time.monotonic()))
         writer.write(batch)
         self.progress.done += len(batch)

@@ -51,6 +51,23 @@ def test_a_marker_says_who_and_why_and_where_the_record_first_came_from(
     assert [each for each in after if each[0].startswith("kafka_dlt-")] == origin
 
 
+@given(
+    headers,
+    st.builds(Position, st.just(DLQ), st.integers(0, 10**9 - 1), st.integers(0, 10**18 - 1)),
+    st.builds(Run, st.text(), st.text(), st.text(min_size=1)),
+    st.integers(),
+)
+def test_whatever_decision_is_written_is_read_back_from_the_bytes_on_the_wire(
+    before: list[tuple[str, bytes | None]], letter: Position, run: Run, at: int
+) -> None:
+    for kind, write in (("redriven", decisions.redrive_headers), ("discarded", decisions.discard_headers)):
+        text = write(before, letter, run)
+        packed = [(name, value.encode() if isinstance(value, str) else value) for name, value in text]
+        for after in (text, packed):
+            assert decisions.decided_letter(after, DLQ) == (letter.partition, letter.offset)
+            assert decisions.parse(after, at) == (kind, run.by, run.why, at, run.id)
+
+
 def test_a_redrive_without_a_reason_has_none() -> None:
     assert decisions.parse(decisions.redrive_headers([], WHERE, RUN._replace(why="")), 7).why is None
 
