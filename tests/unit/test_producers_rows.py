@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.bulk.content_ids import ContentIds, Occurrences
+from producers.bulk.content_ids import ContentIds
 from producers.bulk.row_reader import MAX_LINE, Format, Row, read_rows
 from producers.placing.request import OrderRequest
 from schemas.errors import InvalidOrder, UsageError
@@ -152,12 +152,3 @@ def test_content_ids_never_change_between_versions_of_the_program() -> None:
     source = ContentIds()
     request = OrderRequest(address="1 Streetford Road", items=["kettle:1:3499"])
     assert [source.id_of(request), source.id_of(request)] == [1754353217873521227, 7292860040499710848]
-
-
-@given(st.lists(st.integers(0, 5) | st.integers(0, 2**64 - 1), max_size=3000))
-def test_occurrences_are_counted_as_a_dictionary_would(numbers: list[int]) -> None:
-    table, plain = Occurrences(), dict[int, int]()
-    for number in numbers:
-        number = number or 1  # noqa: PLW2901 - 0 and 1 are the same to the table, by its contract
-        assert table.count(number) == plain.get(number, 0)
-        plain[number] = plain.get(number, 0) + 1
