@@ -1,4 +1,4 @@
-"""Who writes orders: [BUY] as a command, as a fact, or as both, in the mode in force (design §6).
+"""Writing orders: [BUY] as a command, as a fact, or as both, in the mode in force (design §6).
 
 An order service places an order in five lines:
 
@@ -8,8 +8,8 @@ An order service places an order in five lines:
         placed = placer.place(OrderRequest(address="1 Streetford Road"))
         print(placed.order_id, placed.records)
 
-The names below are the public ones. They are loaded when they are asked for, so that reading one pure module
-of this room does not load a Kafka client.
+The names below are the public ones. They are loaded when they are asked for, so that importing a pure module
+of this package does not load a Kafka client.
 """
 
 from importlib import import_module

@@ -49,12 +49,12 @@ def place_rows(app: AppContext, source: str, form: str | None, *, dry_run: bool,
                 # The reader of a pipe sees an order when it is placed, not when a buffer is full.
                 sys.stdout.flush()
 
-        bulk = OrderImport(placer, on_placed=show, on_fault=_show_fault)
+        bulk = OrderImport(placer, on_placed=show, on_error=_show_fault)
         rows = read_rows(stream, chosen)
         lost: CommandEventError | None = None
         with progress("checking" if dry_run else "placing", None, lambda: bulk.seen):
             if dry_run:
-                bulk.rehearse(rows)
+                bulk.dry_run(rows)
             else:
                 lost = bulk.run(rows)
     _sum_up(bulk, dry_run=dry_run, as_json=as_json)
@@ -76,7 +76,7 @@ def _sum_up(bulk: OrderImport, *, dry_run: bool, as_json: bool) -> None:
 
 
 def _show_fault(row: Row, message: str) -> None:
-    log.print(f"[red]{row.where}:[/red] {escape(safe(message))}", soft_wrap=True)
+    log.print(f"[red]{row.label}:[/red] {escape(safe(message))}", soft_wrap=True)
 
 
 def _format_of(source: str) -> Format:

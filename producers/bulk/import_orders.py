@@ -1,8 +1,8 @@
-"""Placing many orders from rows: the good ones are placed, each bad one is named, and it goes on.
-
-It only drives: what it reads and where it writes are handed in.
+"""Placing many orders from rows: valid rows are placed, and every other row is reported with its error.
 
 Running a file again causes nothing twice: ids come from the rows or from their content (`content_ids`).
+
+Not here: reading rows (`row_reader`) and writing records (`pipeline`).
 """
 
 from collections.abc import Callable, Iterable
@@ -16,37 +16,37 @@ from producers.placing.request import OrderRequest
 from schemas.errors import CommandEventError, InvalidOrder
 
 MAX_ERRORS = 10_000
-"""Errors that a report keeps; all of them are counted and shown as they come."""
+"""Errors that a report keeps, at most; all of them are counted and given to `on_error`."""
 
 
 class ImportPlacer(Protocol):
-    """What a bulk needs of an order placer."""
+    """What an import needs of an order placer."""
 
     def prepare(self, request: OrderRequest, order_id: int | None = None) -> PendingOrder:
-        """What would be written."""
+        """The records that would be written."""
 
     def pipeline(self, on_outcome: Callable[[Row, Outcome], None]) -> Pipeline[Row]:
-        """A way to push many orders."""
+        """A pipeline for many orders."""
 
 
 class RowError(NamedTuple):
-    """A row that was not placed: its number and why."""
+    """A row that was not placed: its number and the reason."""
 
     row: int
     message: str
 
 
 class OrderImport:
-    """One run over rows.
+    """One run over the rows of a file.
 
     Args:
         placer: places the orders.
-        on_placed: told about every placed order (in a dry run: every valid one), one at a time.
-        on_fault: told about every row that was not placed.
+        on_placed: called with every placed order (in a dry run: every valid one), one at a time.
+        on_error: called with every row that was not placed, and the reason.
 
     Attributes:
-        placed: orders that are stored; in a dry run, that are valid.
-        errors: the first `MAX_ERRORS` faults.
+        placed: how many orders are stored; in a dry run, how many are valid.
+        errors: the first `MAX_ERRORS` errors.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class OrderImport:
         placer: ImportPlacer,
         *,
         on_placed: Callable[[Placed], None],
-        on_fault: Callable[[Row, str], None],
+        on_error: Callable[[Row, str], None],
     ) -> None:
         self._placer = placer
         self._on_placed = on_placed
-        self._on_fault = on_fault
+        self._on_row_error = on_error
         self._ids = ContentIds()
-        self._bad = 0
+        self._invalid = 0
         self._not_stored = 0
         self.placed = 0
         self.errors: list[RowError] = []
@@ -68,65 +68,65 @@ class OrderImport:
     @property
     def failed(self) -> int:
         """Rows that were not placed."""
-        return self._bad + self._not_stored
+        return self._invalid + self._not_stored
 
     @property
     def seen(self) -> int:
-        """Rows whose fate is known."""
+        """Rows whose outcome is known."""
         return self.placed + self.failed
 
     def run(self, rows: Iterable[Row]) -> CommandEventError | None:
         """Place the rows' orders.
 
         Returns:
-            Why it stopped, or would have to: no broker answers. None if all went its way. Rows that it did
-            not come to are untouched; run the file again.
+            Why no further order can be placed, such as no answer from a broker; None if it read all rows.
+            Rows that it did not read are not placed; run the file again.
         """
-        with self._placer.pipeline(self._settled) as pipeline:
+        with self._placer.pipeline(self._on_outcome) as pipeline:
             for row in rows:
-                found = self._checked(row)
-                if found is None:
+                checked = self._checked(row)
+                if checked is None:
                     continue
                 try:
-                    pipeline.submit(row, *found)
+                    pipeline.submit(row, *checked)
                 except CommandEventError as error:
                     return error
-        return pipeline.lost
+        return pipeline.fatal_error
 
-    def rehearse(self, rows: Iterable[Row]) -> None:
-        """Check the rows and say what would be placed; write nothing.
+    def dry_run(self, rows: Iterable[Row]) -> None:
+        """Validate the rows and report what would be placed; write nothing.
 
         Raises:
-            UnknownMode, RegistryUnreachable, TopicMissing: no order could be placed at all.
+            UnknownMode, RegistryUnreachable, TopicMissing: no order can be placed at all.
         """
         for row in rows:
-            found = self._checked(row)
-            if found is not None:
+            checked = self._checked(row)
+            if checked is not None:
                 self.placed += 1
-                self._on_placed(self._placer.prepare(*found).rehearsed())
+                self._on_placed(self._placer.prepare(*checked).rehearsed())
 
     def _checked(self, row: Row) -> tuple[OrderRequest, int | None] | None:
         if row.fields is None:
-            self._fault(row, row.fault)
+            self._report_error(row, row.fault)
         else:
             try:
                 request = OrderRequest.parse(row.fields)
             except InvalidOrder as error:
-                self._fault(row, str(error))
+                self._report_error(row, str(error))
             else:
                 return request, self._ids.id_of(request) if request.order_id is None else None
-        self._bad += 1
+        self._invalid += 1
         return None
 
-    def _settled(self, row: Row, outcome: Outcome) -> None:
+    def _on_outcome(self, row: Row, outcome: Outcome) -> None:
         if isinstance(outcome, Placed):
             self.placed += 1
             self._on_placed(outcome)
         else:
             self._not_stored += 1
-            self._fault(row, str(outcome))
+            self._report_error(row, str(outcome))
 
-    def _fault(self, row: Row, message: str) -> None:
+    def _report_error(self, row: Row, message: str) -> None:
         if len(self.errors) < MAX_ERRORS:
             self.errors.append(RowError(row.number, message))
-        self._on_fault(row, message)
+        self._on_row_error(row, message)

@@ -12,21 +12,21 @@ from schemas.errors import CommandEventError
 
 
 class LoadPlacer(Protocol):
-    """What a load needs of an order placer."""
+    """What a load generator needs of an order placer."""
 
     def pipeline(self, on_outcome: Callable[[None, Outcome], None]) -> Pipeline[None]:
-        """A way to push many orders."""
+        """A pipeline for many orders."""
 
 
 class LoadResult(NamedTuple):
-    """What came of a load.
+    """The result of a load.
 
     Attributes:
         placed: orders that are stored.
-        failed: orders that are not known to be.
+        failed: orders that are not known to be stored.
         seconds: from the first submission to the last acknowledgement.
         modes: orders stored in each mode.
-        error: why it stopped before the end, or the first order's error; None if all went well.
+        error: why it stopped before the end, or the first order's error; None if every order is stored.
     """
 
     placed: int
@@ -37,11 +37,11 @@ class LoadResult(NamedTuple):
 
 
 class LoadGenerator:
-    """One run.
+    """Places orders at a steady rate; for one run.
 
     Args:
         placer: places the orders, following the mode.
-        rate: orders a second; 0 is as fast as it goes.
+        rate: maximum orders per second; 0 is unlimited.
     """
 
     def __init__(self, placer: LoadPlacer, *, rate: float) -> None:
@@ -53,13 +53,13 @@ class LoadGenerator:
 
     @property
     def seen(self) -> int:
-        """Orders whose fate is known."""
+        """Orders whose outcome is known."""
         return self._modes.total() + self._failed
 
     def run(self, orders: Iterator[OrderRequest], count: int) -> LoadResult:
-        """Place that many orders; returns when all are acknowledged or given up."""
+        """Place this many orders; returns once each of them is acknowledged or has failed."""
         start = time.monotonic()
-        with self._placer.pipeline(self._settled) as pipeline:
+        with self._placer.pipeline(self._on_outcome) as pipeline:
             for number in range(count):
                 self._keep_pace(pipeline, start, number)
                 try:
@@ -68,17 +68,17 @@ class LoadGenerator:
                     self._error = error
                     break
         seconds = time.monotonic() - start
-        self._error = pipeline.lost or self._error
+        self._error = pipeline.fatal_error or self._error
         return LoadResult(self._modes.total(), self._failed, seconds, dict(self._modes), self._error)
 
     def _keep_pace(self, pipeline: Pipeline[None], start: float, number: int) -> None:
-        # Each order has its own moment, counted from the start: pauses are caught up, nothing adds up.
+        # Every order is due at a time counted from the start, so delays are made up for and do not add up.
         if self._rate:
             early = start + number / self._rate - time.monotonic()
             if early > 0:
                 pipeline.wait(early)
 
-    def _settled(self, _tag: None, outcome: Outcome) -> None:
+    def _on_outcome(self, _tag: None, outcome: Outcome) -> None:
         if isinstance(outcome, Placed):
             self._modes[outcome.mode.value] += 1
         else:

@@ -1,8 +1,8 @@
 """Rows of orders from a stream of bytes: JSON lines or CSV (design §9, "Bulk rows"). Pure: it opens nothing.
 
-Each row comes with its number, so that its fault can be named: in JSON lines the line, in CSV the record
-after the header (a quoted field may span lines) and the line where it ends. A bad row is a row with a fault;
-reading goes on behind it. Memory is bounded by the longest line allowed.
+Every row has its number, so that a fault can be reported: in JSON lines the line, in CSV the record after the
+header (a quoted field may span lines) and the line where it ends. A row that cannot be read has a fault, and
+reading continues after it. Memory is bounded by the longest line allowed.
 """
 
 import csv
@@ -15,15 +15,15 @@ from producers.placing.request import FIELDS
 from schemas.errors import UsageError
 
 MAX_LINE = 4 * 1024 * 1024
-"""Bytes of a line: the largest valid order has 2.5 MB when all of it is JSON escapes."""
+"""Bytes of a line, at most: the largest valid order has 2.5 MB when all of it is JSON escapes."""
 
 _TOO_LONG = f"the line is longer than {MAX_LINE} bytes"
-# No UTF-8 decodes to it, so no file can contain it: it stands for a line that was not kept.
+# Stands for a line that is too long. No UTF-8 decodes to it, so no file can contain it.
 _CUT = "\udc01"
 
 
 class Format(StrEnum):
-    """How rows are written."""
+    """The format of a file of rows."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -35,8 +35,8 @@ class Row(NamedTuple):
     Attributes:
         number: of the row, from 1.
         line: where it ends; the same as the number in JSON lines.
-        fields: what it says, by name; None if it cannot be read.
-        fault: why it cannot.
+        fields: its values by name; None if it cannot be read.
+        fault: why it cannot be read; empty if it can.
     """
 
     number: int
@@ -45,8 +45,8 @@ class Row(NamedTuple):
     fault: str = ""
 
     @property
-    def where(self) -> str:
-        """How to find it."""
+    def label(self) -> str:
+        """Its number, and its line where that differs."""
         return f"row {self.number}" if self.line == self.number else f"row {self.number} (line {self.line})"
 
 
@@ -54,13 +54,13 @@ def read_rows(stream: BinaryIO, form: Format) -> Iterator[Row]:
     """The rows of a stream, one by one.
 
     Raises:
-        UsageError: a CSV header that cannot be used; then no row is.
+        UsageError: the CSV header is missing or invalid.
     """
     return _csv_rows(stream) if form is Format.CSV else _json_rows(stream)
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes | None]:
-    """Lines without a byte order mark; None for one that is too long to keep."""
+    """Lines without a byte order mark; None for one that is too long."""
     first = True
     while line := stream.readline(MAX_LINE + 1):
         if first:
@@ -96,7 +96,7 @@ def _json_fields(line: bytes) -> Mapping[str, Any]:
     except json.JSONDecodeError as error:
         raise _Fault(f"not JSON at column {error.colno}: {error.msg}") from None
     except (ValueError, RecursionError) as error:
-        # Numbers of more than 4300 digits, lists within lists without end.
+        # Numbers of more than 4300 digits, or lists nested too deeply.
         raise _Fault(f"not usable JSON: {error}") from None
     if not isinstance(fields, dict):
         raise _Fault("not a JSON object")
@@ -112,10 +112,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _csv_rows(stream: BinaryIO) -> Iterator[Row]:
-    # The module's own limit is 128 kB a field, less than the items of a valid order; it is a global of it.
+    # The csv module's global limit is 128 kB a field, less than the items of a valid order may have.
     csv.field_size_limit(MAX_LINE)
-    # Undecodable bytes become lone surrogates and fail their row alone. Strict: a quote that never ends is an
-    # error, instead of one field that swallows the rest of the file.
+    # Undecodable bytes become lone surrogates and fail only their row. Strict: a quote that never ends is an
+    # error, and does not make one field of the rest of the file.
     lines = (_CUT if line is None else line.decode(errors="surrogateescape") for line in _lines(stream))
     reader = csv.reader(lines, strict=True)
     header = _header(reader)

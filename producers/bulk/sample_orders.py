@@ -1,7 +1,7 @@
-"""Orders as a shop would have them, from a seed: the same seed, the same content. Pure.
+"""Sample orders from a seed: the same seed gives the same content. Pure.
 
-Nobody real is meant: mail domains are reserved (RFC 2606), phone numbers come from the range that Ofcom
-keeps free for drama.
+They reach no real person: mail domains are reserved (RFC 2606), and phone numbers come from the range that
+Ofcom keeps free for drama.
 """
 
 import random
@@ -26,13 +26,13 @@ _CUSTOMERS = 5000
 
 
 def sample_orders(seed: int) -> Iterator[OrderRequest]:
-    """Orders without end.
+    """An endless stream of orders without ids.
 
-    Each has a customer with an e-mail address, the same one always the same; two of five customers have a
-    phone; each order has one to four items.
+    Every order has a customer and one to four items. A customer always has the same e-mail address; two of
+    five customers have a phone number.
 
     Args:
-        seed: fixes their content; ids are not theirs to say.
+        seed: determines their content.
     """
     source = random.Random(seed)
     while True:

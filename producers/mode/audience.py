@@ -1,8 +1,8 @@
-"""Who would act on an order in a mode, as far as the broker knows.
+"""Whether a live consumer dispatches the orders of a mode, as far as the broker knows.
 
-`mode set` warns with it, and never refuses: the gates that refuse belong to the migration (design §6).
+`mode set` warns with it and never refuses: gates that refuse belong to the migration tool (design §6).
 
-I/O: Kafka (asks for the members of a group, with a deadline).
+I/O: Kafka (describes a consumer group, with a deadline).
 """
 
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -18,22 +18,22 @@ WAREHOUSE = BY_NAME[DISPATCH_PRODUCTS].owner
 """The one group that dispatches, on the command or on the fact."""
 
 
-def acted_on(mode: Mode) -> str:
+def dispatch_topic(mode: Mode) -> str:
     """The topic whose records are dispatched in a mode."""
     return ORDERS if mode is Mode.EVENT else DISPATCH_PRODUCTS
 
 
 def missing_consumer_warning(cluster: Cluster, mode: Mode, *, timeout_s: float = 10.0) -> str | None:
-    """A warning if no live member of the warehouse reads what a mode dispatches on; None if one does.
+    """A warning if no live member of the warehouse reads the topic of a mode; None if one does.
 
     A broker that does not answer in time is a warning too, not an error.
     """
-    topic = acted_on(mode)
+    topic = dispatch_topic(mode)
     nobody = f"{WAREHOUSE} has no live member: orders wait on {topic} until `cev consume {WAREHOUSE}` runs"
-    client = AdminClient(cluster.admin())  # named: a client that nobody holds is gone before it answers
+    client = AdminClient(cluster.admin())  # in a variable: without a reference it ends before it answers
     try:
-        asked = client.describe_consumer_groups([WAREHOUSE], request_timeout=timeout_s)
-        members = asked[WAREHOUSE].result(timeout_s).members or []
+        groups = client.describe_consumer_groups([WAREHOUSE], request_timeout=timeout_s)
+        members = groups[WAREHOUSE].result(timeout_s).members or []
     except (KafkaException, FutureTimeoutError) as error:
         if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return nobody

@@ -1,9 +1,8 @@
-"""Following the mode: what [BUY] is written as, live, without a restart (design §6).
+"""Following the mode in force, without a restart (design §6).
 
-The follower is ready once it has read the control topic to its end. From then on a thread of its own reads
-on, through restarts of the broker; a change takes effect with the next order. While no broker answers, the
-last known mode stays in force: nothing can be written then anyway, and an order says itself which path
-decides it.
+A follower is ready once it has read the control topic to its end. From then on its thread reads on, also
+after the broker restarts; a change takes effect with the next order. While no broker answers, the last known
+mode stays in force: no order can be written meanwhile, and an order's records name the path that decides it.
 
 I/O: Kafka (reads order_mode, in a thread).
 """
@@ -23,7 +22,7 @@ _JOIN_S = 5.0
 
 
 class UnknownMode(SafetyRefusal):
-    """The mode in force is one that this program does not know: placing in another would break the switch."""
+    """The mode in force is not known to this program; placing in another mode would break the switch."""
 
 
 def mode_of(change: ModeChanged) -> Mode:
@@ -45,20 +44,20 @@ class ModeFollower(Closing):
     """Knows the mode in force. A context manager; thread-safe.
 
     Args:
-        cluster: where.
-        codec: reads the control topic.
+        cluster: the Kafka cluster.
+        codec: decodes the control topic.
         timeout_s: how long reading to the end may take.
         live: whether to read on; a program that places one order and ends need not.
 
     Raises:
-        BrokerUnreachable, TopicMissing, RegistryUnreachable: it cannot know the mode.
+        BrokerUnreachable, TopicMissing, RegistryUnreachable: the mode in force cannot be read.
     """
 
     def __init__(self, cluster: Cluster, codec: Codec, *, timeout_s: float = 10.0, live: bool = True) -> None:
         self._log = Log()
         self._stop = threading.Event()
         self._current = INITIAL
-        self._refused: SafetyRefusal | None = None
+        self._refusal: SafetyRefusal | None = None
         self._changes = ModeLog(cluster, codec, timeout_s=timeout_s)
         self._thread: threading.Thread | None = None
         try:
@@ -76,10 +75,10 @@ class ModeFollower(Closing):
         """The change in force; `INITIAL` if the mode was never set.
 
         Raises:
-            UnreadableMode: it was changed since to something that cannot be read.
+            UnreadableMode: it has changed since, and the change cannot be read.
         """
-        if self._refused is not None:
-            raise self._refused
+        if self._refusal is not None:
+            raise self._refusal
         return self._current
 
     def close(self) -> None:
@@ -92,10 +91,10 @@ class ModeFollower(Closing):
     def _follow(self) -> None:
         while not self._stop.is_set():
             try:
-                change = self._changes.step()
+                change = self._changes.poll()
             except CommandEventError as error:
-                self._refused = error if isinstance(error, SafetyRefusal) else self._refused
-                self._log.warning("cannot follow the mode, trying on", error=str(error))
+                self._refusal = error if isinstance(error, SafetyRefusal) else self._refusal
+                self._log.warning("cannot follow the mode, trying again", error=str(error))
                 self._stop.wait(_RETRY_S)
                 continue
             if change is not None and change.epoch > self._current.epoch:

@@ -1,8 +1,8 @@
 """Reading `order_mode`: from its beginning, read_committed, without a group.
 
-A record that cannot be decoded is no mode: it is reported on the log and ignored, because a broken record on
-the control topic must not stop the shop. Ends are told by the broker (EOF), never by offsets: transaction
-markers take offsets too.
+A record that cannot be decoded is no mode: it is logged and ignored, because a broken record on the control
+topic must not stop the shop. The broker reports the end (EOF); offsets cannot, because transaction markers
+take offsets too.
 
 I/O: Kafka (reads order_mode).
 """
@@ -21,30 +21,30 @@ from schemas.control import INITIAL, ModeChanged
 from schemas.errors import DeadlinePassed, NoRegistry, Position, SafetyRefusal, UndecodableMessage
 from schemas.topics import ORDER_MODE
 
-_STEP_S = 0.1
-# How long the broker keeps a question about the end open. It answers at once when a record comes; this only
-# delays the news that none is there, which every short command waits for (librdkafka's default is 500 ms).
+_POLL_S = 0.1
+# How long the broker waits for a record before it answers a fetch with none (librdkafka's default: 500 ms).
+# A record is answered at once; this delays only the report of the end, which every short command waits for.
 _FETCH_WAIT_MS = 100
 
 
 class UnreadableMode(SafetyRefusal):
-    """The mode cannot be known: placing in a guessed one would break the switch."""
+    """The mode cannot be read; placing an order in a guessed one would break the switch."""
 
 
 class ModeLog(Closing):
     """The control topic as a stream of mode changes.
 
     Args:
-        cluster: where.
-        codec: reads the values.
+        cluster: the Kafka cluster.
+        codec: decodes the values.
         timeout_s: how long the first answer of a broker may take.
 
     Attributes:
-        at_end: whether the last thing that the broker said is that there is no more.
+        at_end: whether the broker last reported the end of the log.
 
     Raises:
         BrokerUnreachable: no broker answered.
-        TopicMissing: the control topic is not there.
+        TopicMissing: the control topic does not exist.
     """
 
     def __init__(self, cluster: Cluster, codec: Codec, *, timeout_s: float) -> None:
@@ -52,7 +52,7 @@ class ModeLog(Closing):
         self._bootstrap = cluster.bootstrap
         self._codec = codec
         self._log = Log(topic=ORDER_MODE)
-        self._held: Message | None = None
+        self._undecoded: Message | None = None
         self.at_end = False
         self._consumer = Consumer(cluster.reader(**wait))
         try:
@@ -63,53 +63,53 @@ class ModeLog(Closing):
             raise
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the consumer."""
         self._consumer.close()
 
-    def step(self, timeout_s: float = _STEP_S) -> ModeChanged | None:
-        """Wait for one event: the next mode change, or None when it was something else.
+    def poll(self, timeout_s: float = _POLL_S) -> ModeChanged | None:
+        """Wait for one event; returns the mode change that it is, None if it is none or none came in time.
 
         Raises:
-            RegistryUnreachable: the record's schema could not be asked for; the next step tries again.
+            RegistryUnreachable: the record's schema could not be looked up; the next call tries again.
         """
-        message = self._held or self._consumer.poll(timeout_s)
+        message = self._undecoded or self._consumer.poll(timeout_s)
         if message is None:
             return None
         error = message.error()
         if error is not None:
-            self._trouble(error)
+            self._handle_error(error)
             return None
         self.at_end = False
-        self._held = message
+        self._undecoded = message
         change = self._decoded(message)
-        self._held = None
+        self._undecoded = None
         return change
 
     def to_end(self, deadline_s: float) -> Iterator[ModeChanged]:
-        """Every change up to the end of the log as it is now.
+        """Every change up to the current end of the log.
 
         Raises:
             BrokerUnreachable: the end was not reached in time.
-            RegistryUnreachable: a record's schema could not be asked for.
+            RegistryUnreachable: a record's schema could not be looked up.
         """
         until = time.monotonic() + deadline_s
         self.at_end = False
         while not self.at_end:
             if time.monotonic() > until:
                 raise unreachable(self._bootstrap, deadline_s)
-            change = self.step()
+            change = self.poll()
             if change is not None:
                 yield change
 
     def until_epoch(self, epoch: int, deadline_s: float) -> None:
-        """Read on until readers can see an epoch.
+        """Read on until a reader sees this epoch.
 
         Raises:
-            DeadlinePassed: it did not show in time.
+            DeadlinePassed: the reader did not see it in time.
         """
         until = time.monotonic() + deadline_s
         while time.monotonic() < until:
-            change = self.step()
+            change = self.poll()
             if change is not None and change.epoch >= epoch:
                 return
         raise DeadlinePassed(f"epoch {epoch} is written, but readers do not see it yet; ask `cev mode show`")
@@ -118,32 +118,32 @@ class ModeLog(Closing):
         self._consumer.assign([TopicPartition(ORDER_MODE, 0, OFFSET_BEGINNING)])
 
     def _decoded(self, message: Message) -> ModeChanged | None:
-        where = Position(ORDER_MODE, message.partition() or 0, message.offset() or 0)
+        position = Position(ORDER_MODE, message.partition() or 0, message.offset() or 0)
         try:
-            change = self._codec.decode(ORDER_MODE, message.key(), message.value(), where)
+            change = self._codec.decode(ORDER_MODE, message.key(), message.value(), position)
         except NoRegistry as error:
-            # Without it the orders would go out in the mode of before, and nobody would know.
+            # If this were ignored, orders would be placed in the previous mode, and nobody would notice.
             raise UnreadableMode(
-                f"{where}: the mode was written with a schema registry; name it with --schema-registry-url"
+                f"{position}: the mode was written with a schema registry; name it with --schema-registry-url"
             ) from error
         except UndecodableMessage as error:
             self._log.warning("ignored a record that is no mode", error=str(error))
             return None
         return change if isinstance(change, ModeChanged) else None
 
-    def _trouble(self, error: KafkaError) -> None:
+    def _handle_error(self, error: KafkaError) -> None:
         if error.code() == PARTITION_EOF:
             self.at_end = True
         elif error.code() == AUTO_OFFSET_RESET:
-            # The topic was made anew, or cut: what it says now counts, from its beginning.
+            # The topic was created again or truncated: read what it holds now, from its beginning.
             self._log.warning("order_mode lost records that were there, reading it again", error=error.str())
             self._rewind()
         else:
-            self._log.warning("cannot read the mode, trying on", error=error.str())
+            self._log.warning("cannot read the mode, trying again", error=error.str())
 
 
 def in_force(known: ModeChanged, change: ModeChanged) -> ModeChanged:
-    """Which of two changes counts: the highest epoch, and of equal ones the first written (design §6)."""
+    """The change that counts: the one with the higher epoch, of equal ones the first written (design §6)."""
     return change if change.epoch > known.epoch else known
 
 

@@ -1,18 +1,20 @@
 """The outbox: an order that is accepted in the order service's own database transaction, and published later.
 
-    from producers.outbox.outbox import Outbox
+    from producers.outbox import Outbox
 
     with Outbox.connect("localhost:9092") as outbox:
         with engine.begin() as connection:
             connection.execute(...)                        # the service's own tables
             accepted = outbox.add(connection, request)     # the order's records, in the same transaction
 
-Promises: the row commits or vanishes with the caller's transaction (P15: no dual write); it holds the records
-as bytes, rendered in the mode in force when the order was accepted, so a switch between acceptance and
-publication changes nothing. Nothing is sent from here: `cev relay` publishes the rows.
+Promises: the row is committed or rolled back with the caller's transaction (P15: no dual write). It holds the
+records as bytes, rendered in the mode in force when the order was accepted, so a switch between acceptance
+and publication changes nothing.
 
 A broker must answer once, at the start, to say which mode is in force, and a registry before the first order
-if there is one. From then on orders are accepted whether or not anything answers.
+if there is one. From then on orders are accepted whether or not broker and registry answer.
+
+Not here: sending. `cev relay` publishes the rows.
 
 I/O: Kafka (follows order_mode), and the caller's database connection.
 """
@@ -49,7 +51,7 @@ class Accepted(NamedTuple):
     Attributes:
         order_id: given or generated.
         mode, epoch: the mode in force, in which its records are rendered.
-        correlation_id: in the headers of everything that the order causes.
+        correlation_id: in the headers of every record that the order causes.
         accepted_at: milliseconds since the epoch, UTC.
     """
 
@@ -64,7 +66,7 @@ class Executes(Protocol):
     """A SQLAlchemy `Connection` or `Session`."""
 
     def execute(self, statement: Any, parameters: Any = ..., /) -> Any:
-        """Run a statement in the transaction that is open."""
+        """Run a statement in the open transaction."""
 
 
 class KnowsMode(Protocol):
@@ -79,17 +81,17 @@ class KnowsMode(Protocol):
 
 
 class Outbox(Closing):
-    """Puts orders into the caller's transactions. A context manager; thread-safe.
+    """Adds orders to the caller's transactions. A context manager; thread-safe.
 
     Args:
         follower: knows the mode in force; closed with the outbox.
-        codec: renders the values.
+        codec: encodes the values.
         currency: of orders that name none.
     """
 
     def __init__(self, follower: KnowsMode, codec: Codec, *, currency: str = "EUR") -> None:
         self._follower = follower
-        self._desk = OrderRenderer(codec, lambda: follower.current, currency)
+        self._renderer = OrderRenderer(codec, lambda: follower.current, currency)
 
     @classmethod
     def connect(
@@ -100,10 +102,10 @@ class Outbox(Closing):
         kafka: Mapping[str, str] | None = None,
         currency: str = "EUR",
     ) -> Self:
-        """An outbox from addresses; arguments and errors as `OrderPlacer.connect`.
+        """An outbox for the cluster at an address; arguments and errors as `OrderPlacer.connect`.
 
         Raises:
-            BrokerUnreachable, TopicMissing, RegistryUnreachable: the mode in force cannot be known.
+            BrokerUnreachable, TopicMissing, RegistryUnreachable: the mode in force cannot be read.
         """
         if faults := check_kafka(kafka or {}):
             raise InvalidSetting("; ".join(faults))
@@ -121,12 +123,12 @@ class Outbox(Closing):
         return self._follower.current
 
     def add(self, connection: Executes, request: OrderRequest, order_id: int | None = None) -> Accepted:
-        """Write an order's row in the transaction that is open on a connection; commit it yourself.
+        """Insert an order's row in the open transaction of a connection; the caller commits it.
 
         Args:
             connection: a SQLAlchemy `Connection` or `Session`.
             request: the order.
-            order_id: its id where the request has none; None makes one.
+            order_id: its id if the request has none; None: one is generated.
 
         Raises:
             UnknownMode, RegistryUnreachable, TopicMissing: its records cannot be rendered.
@@ -152,13 +154,13 @@ class Outbox(Closing):
         return accepted, f"{_INSERT}({', '.join([mark] * len(_COLUMNS))})", tuple(row.values())
 
     def _row(self, request: OrderRequest, order_id: int | None) -> tuple[Accepted, dict[str, Any]]:
-        write = self._desk.prepare(request, order_id)
+        order = self._renderer.prepare(request, order_id)
         at = now_ms()
         row = dict(
             zip(
                 _COLUMNS,
-                (write.order_id, write.mode.value, write.epoch, at, pack(write.records)),
+                (order.order_id, order.mode.value, order.epoch, at, pack(order.records)),
                 strict=True,
             )
         )
-        return Accepted(write.order_id, write.mode, write.epoch, correlation_id(write.order_id), at), row
+        return Accepted(order.order_id, order.mode, order.epoch, correlation_id(order.order_id), at), row

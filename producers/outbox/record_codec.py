@@ -1,9 +1,9 @@
-"""An order's records as the text of one outbox row, and back: what was accepted is what is published. Pure.
+"""An order's records as the text of an outbox row, and back: the accepted bytes are published. Pure.
 
     [{"topic": "orders", "key": "<base64>", "value": "<base64>", "headers": [["ce_id", "…"], …]}, …]
 
 Keys and values are bytes of the wire, rendered when the order was accepted; headers are text. The text is
-ASCII without control characters, so any database's text column keeps it as it is, whatever the order says.
+ASCII without control characters, so the text column of any database keeps it unchanged.
 """
 
 import json
@@ -15,7 +15,7 @@ from schemas.topics import BY_NAME, Kind
 
 
 class UnreadableRow(ValueError):
-    """A row does not hold an order's records: somebody else wrote or changed it."""
+    """A row does not hold an order's records: another program wrote or changed it."""
 
 
 def pack(records: tuple[ProducerRecord, ...]) -> str:
@@ -47,8 +47,7 @@ def unpack(text: str) -> tuple[ProducerRecord, ...]:
         UnreadableRow: the text is not what `pack` makes, or names a topic that orders are not written to.
     """
     try:
-        found = json.loads(text)
-        records = tuple([_record(each) for each in found])
+        records = tuple([_record(fields) for fields in json.loads(text)])
     except UnreadableRow:
         raise
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -60,8 +59,8 @@ def unpack(text: str) -> tuple[ProducerRecord, ...]:
 
 def _record(fields: Any) -> ProducerRecord:
     topic = fields["topic"]
-    about = BY_NAME.get(topic)
-    if about is None or about.kind not in (Kind.COMMAND, Kind.FACT):
+    known = BY_NAME.get(topic)
+    if known is None or known.kind not in (Kind.COMMAND, Kind.FACT):
         raise UnreadableRow(f"orders are not written to a topic {str(topic)[:100]!r}")
     headers = [(name, value) for name, value in fields["headers"]]
     if not "".join(["".join(pair) for pair in headers]).isprintable():

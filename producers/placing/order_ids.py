@@ -1,19 +1,19 @@
-"""Order ids that we make ourselves: 63 bits, sortable by time, without asking anybody.
+"""Generated order ids: 63 bits, sortable by time, made without a server.
 
     bit 63        0: never negative
     bits 62-32    seconds since 2026-01-01T00:00:00Z (31 bits: until 2094-01-19)
     bits 31-0     counted up by one for each id, from a random start in each process
 
-**Within a process** ids are unique and rising, always: each is at least its predecessor plus one. When the
-counter passes 2**32 - 1 the carry goes into the seconds, so a wrap within a second borrows from the next one,
-and a clock that was set back is ignored until it has caught up. A forked child starts anew.
+**Within a process** ids are always unique and rising: each is at least its predecessor plus one. When the
+counter passes 2**32 - 1, the carry goes into the seconds, so a wrap within a second uses ids of the next one.
+A clock that was set back is ignored until it has caught up. A forked child starts at a random place again.
 
 **Across processes** equal ids are improbable, not impossible. Two processes that make n and m ids within the
 same second share one with a probability of (n + m - 1) / 2**32: at 1,000 a second each, 1 in 2.1 million for
 that second. k processes that make one id each in the same second (a shell loop of `cev order place`):
 k * (k - 1) / 2**33, for k = 100 that is 1 in 870,000. Two orders that did share an id would not be
 dispatched twice: the second is a conflict and dead-lettered or, with the same address, a known duplicate.
-Who cannot accept these odds gives ids of their own (`--order-id`).
+If these odds are too high, give every order an id (`--order-id`).
 """
 
 import os
@@ -30,7 +30,7 @@ _COUNTER_MASK = 2**_COUNTER_BITS - 1
 
 
 class OrderIds:
-    """A source of ids; thread-safe. One process needs one, `new_order_id` is it.
+    """A generator of ids; thread-safe. A process must have only one: `new_order_id` uses it.
 
     Args:
         clock: seconds since 1970.
@@ -40,7 +40,7 @@ class OrderIds:
     def __init__(self, clock: Callable[[], float] = time.time, start: int | None = None) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        # Only the counter's bits of the last id matter at the start, its seconds are still 0.
+        # The last id has only the counter's bits yet; its seconds are 0.
         self._last = (secrets.randbits(_COUNTER_BITS) if start is None else start) & _COUNTER_MASK
 
     def next(self) -> int:
@@ -48,13 +48,13 @@ class OrderIds:
         with self._lock:
             seconds = max(int(self._clock()) - EPOCH_S, 0)
             following = self._last + 1
-            made: int = max(seconds << _COUNTER_BITS | following & _COUNTER_MASK, following)
-            self._last = made
-            return made
+            order_id: int = max(seconds << _COUNTER_BITS | following & _COUNTER_MASK, following)
+            self._last = order_id
+            return order_id
 
 
 class _OfThisProcess:
-    """The process's one source; a forked child gets another, it must not count on where its parent does."""
+    """The process's one generator; a forked child gets another one, because both would make the same ids."""
 
     def __init__(self) -> None:
         self.ids = OrderIds()
@@ -68,5 +68,5 @@ _here = _OfThisProcess()
 
 
 def new_order_id() -> int:
-    """An id of this process, 63 bits, sortable by time (see the module's promises and odds)."""
+    """A new id, 63 bits, sortable by time; the module's docstring says how unique it is."""
     return _here.ids.next()

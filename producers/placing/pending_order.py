@@ -100,7 +100,7 @@ class OrderRenderer:
         self._codec = codec
         self._mode = mode
         self._currency = currency
-        self._stamps = MetadataSource()
+        self._metadata_source = MetadataSource()
         self._known: tuple[ModeChanged | None, Mode] = (None, Mode.COMMAND)
 
     def prepare(self, request: OrderRequest, order_id: int | None = None) -> PendingOrder:
@@ -129,7 +129,7 @@ class OrderRenderer:
             mode=mode,
             epoch=change.epoch,
             currency=self._currency,
-            stamp=self._stamps.stamp(now_ms()),
+            metadata=self._metadata_source.metadata(now_ms()),
         )
         encoded = tuple(
             [ProducerRecord(r.topic, r.key, encode(r.topic, r.message), [*r.headers]) for r in records]

@@ -1,4 +1,4 @@
-"""Placing orders from Python: the door that an order service uses.
+"""Placing orders from Python: what an order service uses.
 
     from producers import OrderPlacer, OrderRequest
 
@@ -6,7 +6,8 @@
         placed = placer.place(OrderRequest(address="1 Streetford Road"))
         print(placed.order_id, placed.records)
 
-Promises: an order is placed in the mode in force, which is followed live; what is returned is stored.
+Promises: an order is placed in the mode in force, which is followed live; an order that is returned is
+stored.
 """
 
 import threading
@@ -40,16 +41,16 @@ class OrderPlacer(Closing):
     """Places orders on one cluster. A context manager; thread-safe.
 
     Args:
-        cluster: where to.
-        codec: encodes the values, and reads the control topic.
+        cluster: the Kafka cluster.
+        codec: encodes the values, and decodes the control topic.
         currency: of orders that name none.
-        deadline_s: how long an order may wait for its acknowledgement; also for the first answer of a broker.
+        deadline_s: how long an order may wait for its acknowledgement, and the start for a broker's answer.
         live: whether to follow the mode after the start.
 
     Raises:
         BrokerUnreachable: no broker answers.
-        TopicMissing: the topics are not there; the message says what creates them.
-        RegistryUnreachable: the mode cannot be read without the registry.
+        TopicMissing: a topic does not exist; the message says what creates it.
+        RegistryUnreachable: the mode cannot be decoded without the registry.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class OrderPlacer(Closing):
             timeout_s=min(deadline_s, 10.0),
         )
         self._follower = ModeFollower(cluster, codec, timeout_s=min(deadline_s, 10.0), live=live)
-        self._desk = OrderRenderer(codec, lambda: self._follower.current, currency)
+        self._renderer = OrderRenderer(codec, lambda: self._follower.current, currency)
 
     @classmethod
     def connect(
@@ -85,7 +86,7 @@ class OrderPlacer(Closing):
         currency: str = "EUR",
         deadline_s: float = 30.0,
     ) -> Self:
-        """A placer from addresses.
+        """A placer for the cluster at an address.
 
         Args:
             bootstrap: Kafka brokers, `host:port`, comma-separated.
@@ -105,7 +106,7 @@ class OrderPlacer(Closing):
         return cls(cluster, codec, currency=currency, deadline_s=deadline_s)
 
     def close(self) -> None:
-        """Stop following the mode. Nothing is in flight: `place` waits for its answer."""
+        """Stop following the mode. No order is in flight: `place` waits for its acknowledgement."""
         self._follower.close()
 
     @property
@@ -114,38 +115,38 @@ class OrderPlacer(Closing):
         return self._follower.current
 
     def prepare(self, request: OrderRequest, order_id: int | None = None) -> PendingOrder:
-        """What would be written, without writing it; `order_id` as in `OrderRenderer.prepare`."""
-        return self._desk.prepare(request, order_id)
+        """The records that `place` would write; `order_id` as in `OrderRenderer.prepare`."""
+        return self._renderer.prepare(request, order_id)
 
     def place(self, request: OrderRequest, order_id: int | None = None) -> Placed:
         """Place one order; returns when it is stored.
 
         Args:
             request: the order.
-            order_id: its id where the request has none; None makes one.
+            order_id: its id if the request has none; None: one is generated.
 
         Raises:
             NotAcknowledged: no acknowledgement in time; it may or may not be stored.
             BrokerUnreachable: the same, and no broker answers any more.
-            UnknownMode, RegistryUnreachable, TopicMissing: it cannot be placed.
+            UnknownMode, RegistryUnreachable, TopicMissing: its records cannot be rendered.
         """
-        write = self._desk.prepare(request, order_id)
-        if write.mode is Mode.SHADOW:
+        order = self._renderer.prepare(request, order_id)
+        if order.mode is Mode.SHADOW:
             with self._shadow:
-                self._transactions.write([write])
+                self._transactions.write([order])
         else:
-            self._publisher.send(write)
-            self._await(write)
-        outcome = write.outcome()
+            self._publisher.send(order)
+            self._await(order)
+        outcome = order.outcome()
         if isinstance(outcome, Placed):
             return outcome
-        raise self._explained(outcome)
+        raise self._with_cause(outcome)
 
     def place_many(self, requests: Iterable[OrderRequest]) -> Iterator[Outcome]:
         """Place a stream of orders, many in flight.
 
         Yields:
-            For each request, in order: what was placed, or the error why not.
+            For each request, in order: the placed order, or the error.
 
         Raises:
             BrokerUnreachable, UnknownMode, RegistryUnreachable, TopicMissing: no order can be placed at all.
@@ -160,18 +161,18 @@ class OrderPlacer(Closing):
         yield from done
 
     def pipeline(self, on_outcome: Callable[[T, Outcome], None]) -> Pipeline[T]:
-        """A way to push many orders, each with a tag of the caller's; see `Pipeline`."""
-        return Pipeline(self._cluster, self._desk, on_outcome, deadline_s=self._deadline_s)
+        """A pipeline for many orders, each with a tag of the caller's; see `Pipeline`."""
+        return Pipeline(self._cluster, self._renderer, on_outcome, deadline_s=self._deadline_s)
 
-    def _await(self, write: PendingOrder) -> None:
+    def _await(self, order: PendingOrder) -> None:
         deadline = Deadline(self._deadline_s + 1)
-        # Several threads may poll: each serves whichever report comes, so none may sleep long in it.
-        while not write.done and not deadline.passed:
+        # Several threads may poll, and each takes any order's report: so none may block long in it.
+        while not order.done and not deadline.passed:
             self._publisher.poll(_POLL_S)
-        if not write.done:
-            write.error = unconfirmed(write.order_id)
+        if not order.done:
+            order.error = unconfirmed(order.order_id)
 
-    def _explained(self, error: CommandEventError) -> CommandEventError:
+    def _with_cause(self, error: CommandEventError) -> CommandEventError:
         if isinstance(error, NotAcknowledged) and not broker_responds(self._publisher.client, _PROBE_S):
             return BrokerUnreachable(f"{error}; and no broker answers at {self._cluster.bootstrap}")
         return error

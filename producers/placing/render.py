@@ -1,10 +1,10 @@
-"""[BUY]: an order, in the mode in force, becomes the records to write (design §6). Pure.
+"""[BUY]: the records to write for an order in the mode in force (design §6). Pure.
 
     command    DispatchProduct
     shadow     DispatchProduct and OrderPlaced, to be written in one transaction
     event      OrderPlaced
 
-The order says itself which path decides it: the fact of a shadow order names the command's topic in
+The order's records name the path that decides it: the fact of a shadow order has the command's topic in
 `shadow_of`. This is the only place where a mode becomes records; it sends nothing.
 """
 
@@ -25,13 +25,13 @@ SOURCE = "order-service"
 
 
 class UnencodedRecord(NamedTuple):
-    """One record to write.
+    """A record whose value is not encoded yet.
 
     Attributes:
-        topic: where to.
+        topic: to write it to.
         key: the order id as Kafka's Long serde writes it, 8 bytes.
-        message: the value, before encoding.
-        headers: name and text.
+        message: the value.
+        headers: names and texts.
     """
 
     topic: str
@@ -41,11 +41,11 @@ class UnencodedRecord(NamedTuple):
 
 
 class OrderMetadata(NamedTuple):
-    """What the world adds to an order: time and random ids.
+    """The time and the random ids of an order's records.
 
     Attributes:
-        now: milliseconds since the epoch, UTC.
-        at: the same as RFC 3339 text, which serves all orders of that millisecond.
+        now: when the order was accepted, in milliseconds since the epoch, UTC.
+        at: the same as RFC 3339 text.
         command_id, fact_id: `ce_id` of the two possible records.
         traceparent: W3C trace context, the same on both.
     """
@@ -58,58 +58,58 @@ class OrderMetadata(NamedTuple):
 
 
 class MetadataSource:
-    """Makes stamps. Not thread-safe in its text cache only: a race costs time, never truth."""
+    """Generates metadata. Thread-safe: a race for the cached text makes it anew, and changes no value."""
 
     def __init__(self) -> None:
         self._cached = (0, rfc3339(0))
 
-    def stamp(self, now: int) -> OrderMetadata:
-        """A stamp for an order that is accepted at `now`, in milliseconds since the epoch."""
+    def metadata(self, now: int) -> OrderMetadata:
+        """Metadata for an order that is accepted at `now`, in milliseconds since the epoch, UTC."""
         cached = self._cached
         if cached[0] != now:
             cached = self._cached = (now, rfc3339(now))
-        # All randomness of an order in one draw: three draws cost 2 us, a tenth of placing it. W3C Trace
-        # Context §3.2.2 forbids ids of zeros only, which 64 random bits are once in 10**19 orders.
+        # One draw for all ids: three draws cost 2 us, a tenth of placing an order. W3C Trace Context §3.2.2
+        # forbids ids of only zeros, which 64 random bits are once in 10**19 orders.
         bits = random.randbytes(56).hex()
         trace = f"00-{bits[64:96]}-{bits[96:112]}-01"
         return OrderMetadata(now, cached[1], bits[:32], bits[32:64], trace)
 
 
 def correlation_id(order_id: int) -> str:
-    """What ties together everything that one order causes."""
+    """The correlation id of everything that one order causes."""
     return f"order-{order_id}"
 
 
 def render_order(
-    request: OrderRequest, *, order_id: int, mode: Mode, epoch: int, currency: str, stamp: OrderMetadata
+    request: OrderRequest, *, order_id: int, mode: Mode, epoch: int, currency: str, metadata: OrderMetadata
 ) -> tuple[UnencodedRecord, ...]:
     """The records of one order.
 
     Args:
-        request: the order; its own `order_id` has been looked at already.
-        order_id: the one that it is placed under.
+        request: the order; its own `order_id` is not read.
+        order_id: the id to place it under.
         mode: the mode in force.
         epoch: the mode's number; at least 1 for any mode that writes facts.
         currency: of an order that names none.
-        stamp: time and ids.
+        metadata: its time and ids.
 
     Returns:
         One record or, in shadow, two: the command first.
     """
     deadline = None
     if request.expires_in is not None:
-        deadline = stamp.now + max(round(request.expires_in * 1000), 1)
+        deadline = metadata.now + max(round(request.expires_in * 1000), 1)
     key = encode_key(order_id)
     records = []
     if mode is not Mode.EVENT:
         command = DispatchProduct(order_id, request.address, epoch)
-        headers = _headers(order_id, stamp, stamp.command_id, "DispatchProduct", deadline)
+        headers = _headers(order_id, metadata, metadata.command_id, "DispatchProduct", deadline)
         records.append(UnencodedRecord(DISPATCH_PRODUCTS, key, command, headers))
     if mode is not Mode.COMMAND:
         fact = OrderPlaced(
             order_id=order_id,
             address=request.address,
-            placed_at=stamp.now,
+            placed_at=metadata.now,
             customer=request.customer,
             email=request.email,
             phone=request.phone,
@@ -119,18 +119,18 @@ def render_order(
             mode_epoch=epoch,
             shadow_of=(DISPATCH_PRODUCTS,) if mode is Mode.SHADOW else (),
         )
-        headers = _headers(order_id, stamp, stamp.fact_id, "OrderPlaced", None)
+        headers = _headers(order_id, metadata, metadata.fact_id, "OrderPlaced", None)
         records.append(UnencodedRecord(ORDERS, key, fact, headers))
     return tuple(records)
 
 
 def _headers(
-    order_id: int, stamp: OrderMetadata, message_id: str, record: str, expires_at: int | None
+    order_id: int, metadata: OrderMetadata, message_id: str, record: str, expires_at: int | None
 ) -> list[tuple[str, str]]:
     envelope = Envelope(
         message_id=message_id,
         correlation_id=correlation_id(order_id),
         expires_at=expires_at,
-        traceparent=stamp.traceparent,
+        traceparent=metadata.traceparent,
     )
-    return to_headers(envelope, record=record, source=SOURCE, at=stamp.at)
+    return to_headers(envelope, record=record, source=SOURCE, at=metadata.at)

@@ -1,7 +1,7 @@
-"""What a user asks for: one order, checked at the door. Pure.
+"""One order as a user asks for it, validated when it is made. Pure.
 
-An `OrderRequest` that exists is valid, in every mode (design §9): nothing behind it checks again. The rules
-themselves are in `checks`.
+An `OrderRequest` that exists is valid in every mode (design §9), so nothing that takes one validates again.
+The rules are in `validation`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,17 +18,17 @@ class OrderRequest(BaseModel):
     """One order, as a customer wants it placed. Frozen.
 
     Attributes:
-        address: where to; not blank, at most 500 characters. The only one that is required.
-        order_id: any signed 64-bit integer, also as text; None: one is made (`ids`).
-        customer: who.
-        email: where a mail goes; without one, none is owed.
-        phone: E.164; where a text message goes; without one, none is owed.
-        currency: three capitals; None: the placer's own.
-        items: what; an item may be given as `Item`, as a mapping or as `PRODUCT:QUANTITY:UNIT_CENTS`.
-        expires_in: seconds after which the order is not to be dispatched any more; None: never.
+        address: of the dispatch; not blank, at most 500 characters. The only field that is required.
+        order_id: any signed 64-bit integer, also as text; None: one is generated (`order_ids`).
+        customer: the customer's name or number.
+        email: address of the e-mail notification; None: none is sent.
+        phone: E.164 number of the text notification; None: none is sent.
+        currency: three capital letters (ISO 4217); None: the placer's currency.
+        items: what is ordered; each an `Item`, a mapping, or text as `PRODUCT:QUANTITY:UNIT_CENTS`.
+        expires_in: seconds after which the order must not be dispatched any more; None: never.
 
     Raises:
-        InvalidOrder: one message with every fault of the order.
+        InvalidOrder: a field breaks its rule; one message names every fault.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,7 +54,7 @@ class OrderRequest(BaseModel):
         items: Iterable[Item | Mapping[str, Any] | str] | None = (),
         expires_in: float | str | None = None,
     ) -> None:
-        """Check every field; the signature says which types each of them takes."""
+        """Validate every field; the annotations name the types that each field takes."""
         try:
             super().__init__(
                 address=address,
@@ -67,25 +67,28 @@ class OrderRequest(BaseModel):
                 expires_in=expires_in,
             )
         except ValidationError as error:
-            raise InvalidOrder("; ".join(_words(fault) for fault in error.errors())) from None
+            raise InvalidOrder("; ".join(_sentence(details) for details in error.errors())) from None
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> "OrderRequest":
-        """An order from names and values that somebody else chose.
+        """An order from untrusted names and values.
+
+        Args:
+            fields: values by field name; unknown names are faults.
 
         Raises:
-            InvalidOrder: unknown names, and every other fault, in one message.
+            InvalidOrder: one message names the unknown names and every other fault.
         """
         unknown = [key for key in fields if key not in FIELDS]
         if not unknown:
             return cls(**{"address": None, **fields})
-        faults = [f"{key!r} is not a field of an order" for key in unknown]
+        errors = [f"{key!r} is not a field of an order" for key in unknown]
         known = {key: value for key, value in fields.items() if key in FIELDS}
         try:
             cls(**{"address": None, **known})
         except InvalidOrder as more:
-            faults.append(str(more))
-        raise InvalidOrder("; ".join(faults))
+            errors.append(str(more))
+        raise InvalidOrder("; ".join(errors))
 
 
 FIELDS: tuple[str, ...] = (
@@ -101,6 +104,6 @@ FIELDS: tuple[str, ...] = (
 """The names of an order's fields, in the order of design §9; also the keys and columns of bulk rows."""
 
 
-def _words(fault: Any) -> str:
-    # Pydantic's own text is "Value error, <sentence>"; the sentence is ours, and whole.
-    return str(fault["ctx"]["error"])
+def _sentence(details: Any) -> str:
+    # Pydantic's own text is "Value error, <sentence>"; the exception holds the sentence alone.
+    return str(details["ctx"]["error"])

@@ -1,8 +1,8 @@
-"""Waiting for what became of one order: its result fact, found by its key.
+"""Waiting for the result fact of one order, which is found by its key.
 
 The key's partition is computed as Kafka's default partitioner does, assigned without a group, and read
-read_committed. An order whose id was given may have its result already, from an earlier placing: then the
-partition is read from its beginning. An order with a fresh id cannot, and reading starts at the end.
+read_committed. An order whose id was given may already have a result from an earlier placing: then the
+partition is read from its beginning. An order with a fresh id has none, and reading starts at the end.
 
 I/O: Kafka (reads dispatch_results).
 """
@@ -24,15 +24,15 @@ from schemas.framing import encode_key
 from schemas.times import rfc3339
 from schemas.topics import DISPATCH_RESULTS, Message
 
-_STEP_S = 0.2
+_POLL_S = 0.2
 
 
 class Result(NamedTuple):
-    """What became of an order.
+    """The result of an order.
 
     Attributes:
         type: the result fact's name: ProductDispatched, DispatchRejected or DispatchExpired.
-        at: when, in milliseconds since the epoch.
+        at: when it was decided, in milliseconds since the epoch, UTC.
         reason: why it was not dispatched; None if it was.
     """
 
@@ -47,14 +47,14 @@ class Result(NamedTuple):
 
 
 class ResultWatch:
-    """Looks for one order's result. Made before the order is placed; a context manager.
+    """Waits for one order's result. To be made before the order is placed; a context manager.
 
     Args:
-        cluster: where.
-        codec: reads the results.
-        order_id: the order's.
-        address: the order's; a dispatch to another one belongs to another order with the same id.
-        fresh: whether the id was just made, so that no result can exist yet.
+        cluster: the Kafka cluster.
+        codec: decodes the results.
+        order_id: of the order.
+        address: of the order; a dispatch to another address belongs to another order with the same id.
+        fresh: whether the id was just generated, so that no result can exist yet.
         timeout_s: how long the first answer of a broker may take.
 
     Raises:
@@ -81,11 +81,11 @@ class ResultWatch:
             count = partitions_of(
                 self._consumer, (DISPATCH_RESULTS,), bootstrap=cluster.bootstrap, timeout_s=timeout_s
             )[DISPATCH_RESULTS]
-            place = TopicPartition(DISPATCH_RESULTS, partition_of(self._key, count), OFFSET_BEGINNING)
+            partition = TopicPartition(DISPATCH_RESULTS, partition_of(self._key, count), OFFSET_BEGINNING)
             if fresh:
-                # To a read_committed client the end is the last stable offset: never behind a result to come.
-                place.offset = self._consumer.get_watermark_offsets(place, timeout_s)[1]
-            self._consumer.assign([place])
+                # To a read_committed client the end is the last stable offset, so no later result is missed.
+                partition.offset = self._consumer.get_watermark_offsets(partition, timeout_s)[1]
+            self._consumer.assign([partition])
         except BaseException:
             self._consumer.close()
             raise
@@ -99,19 +99,19 @@ class ResultWatch:
         self._consumer.close()
 
     def wait(self, seconds: float) -> Result | None:
-        """The order's first result; None if none came in time.
+        """The order's first result; None if none came within these seconds.
 
         Raises:
-            RegistryUnreachable: the result is there, but its schema could not be asked for.
+            RegistryUnreachable: a result was read, but its schema could not be looked up.
         """
         deadline = Deadline(seconds)
         while not deadline.passed:
-            message = self._consumer.poll(min(_STEP_S, deadline.left))
+            message = self._consumer.poll(min(_POLL_S, deadline.left))
             if message is None or message.error() is not None or message.key() != self._key:
                 continue
-            where = Position(DISPATCH_RESULTS, message.partition() or 0, message.offset() or 0)
+            position = Position(DISPATCH_RESULTS, message.partition() or 0, message.offset() or 0)
             try:
-                fact = self._codec.decode(DISPATCH_RESULTS, message.key(), message.value(), where)
+                fact = self._codec.decode(DISPATCH_RESULTS, message.key(), message.value(), position)
             except UndecodableMessage as error:
                 self._log.warning("ignored a record that is no result", error=str(error))
                 continue
@@ -120,7 +120,7 @@ class ResultWatch:
 
 
 def result_of(fact: Message, address: str) -> Result | None:
-    """What a result fact says about an order that is to go to an address; None for any other message."""
+    """The result that a fact reports for an order to this address; None for any other message."""
     name = type(fact).__name__
     if isinstance(fact, ProductDispatched):
         other = "an order with this id was dispatched to another address; this one is a conflict"

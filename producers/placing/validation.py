@@ -1,11 +1,11 @@
-"""The rules for each field of an order, in plain words. Pure.
+"""The rule for each field of an order. Pure.
 
-A check takes what the user gave, of whatever type, and returns the clean value, or raises `InvalidField`
-with a sentence about that field. No check knows of another field: `request` puts them together.
+A validator takes a value of any type and returns the clean value, or raises `InvalidField` with a sentence
+for the user. No validator knows of another field: `request` puts them together.
 
-The limits keep one promise: an order is valid in every mode or in none (design §9). So the largest order that
-passes here, 1,000 items of 200 four-byte characters, is a fact of 830 kB and fits into a topic of the
-catalogue (`max.message.bytes`).
+The limits keep one promise: an order is valid in every mode or in none (design §9). So the largest valid
+order, 1,000 items of 200 four-byte characters, is a fact of 830 kB and fits into a topic of the catalogue
+(`max.message.bytes`).
 """
 
 import math
@@ -24,11 +24,11 @@ MAX_QUANTITY = 2**31 - 1
 MAX_LINE_CENTS = 10**15
 """Quantity times price: stays exact in JSON tools (2**53), and nine thousand such lines fit into 64 bits."""
 MAX_EXPIRES_S = 100 * 366 * 86_400
-"""A hundred years: later deadlines have no RFC 3339 text one day."""
+"""A hundred years: RFC 3339 ends with the year 9999, and a deadline must have a text."""
 
 
 class InvalidField(ValueError):
-    """A field of an order breaks its rule; the text is the sentence that the user reads."""
+    """A field of an order breaks its rule; its text is the sentence for the user."""
 
 
 _MIN_LONG, _MAX_LONG = -(2**63), 2**63 - 1
@@ -51,7 +51,7 @@ _ITEM_KEYS = frozenset(Item._fields)
 
 
 def order_id(given: Any) -> int | None:
-    """Any signed 64-bit integer, as a number or as text; None asks for a generated one."""
+    """Any signed 64-bit integer, as a number or as text; None: one is generated."""
     return None if given is None else _whole("order_id", given, _MIN_LONG, _MAX_LONG)
 
 
@@ -72,27 +72,27 @@ def email(given: Any) -> str | None:
     if given is None:
         return None
     if not isinstance(given, str) or len(given) > _MAX_EMAIL or not _EMAIL.match(given):
-        raise InvalidField(f"email {_shown(given)} is not an e-mail address like anna@example.com")
+        raise InvalidField(f"email {_display(given)} is not an e-mail address like anna@example.com")
     return given
 
 
 def phone(given: Any) -> str | None:
-    """An international number; grouping is taken out, so that one number has one spelling."""
+    """An international number (E.164), without grouping characters, so that a number has one spelling."""
     if given is None:
         return None
     if isinstance(given, str):
         bare = _GROUPING.sub("", given)
         if _PHONE.match(bare):
             return bare
-    raise InvalidField(f"phone {_shown(given)} is not an international number like +43 664 1234567")
+    raise InvalidField(f"phone {_display(given)} is not an international number like +43 664 1234567")
 
 
 def currency(given: Any) -> str | None:
-    """Three capitals, as ISO 4217 has them; None means the placer's own."""
+    """Three capital letters, as in ISO 4217; None: the placer's currency."""
     if given is None:
         return None
     if not isinstance(given, str) or not _CURRENCY.match(given):
-        raise InvalidField(f"currency {_shown(given)} is not three capital letters like EUR")
+        raise InvalidField(f"currency {_display(given)} is not three capital letters like EUR")
     return given
 
 
@@ -102,7 +102,7 @@ def expires_in(given: Any) -> float | None:
         return None
     seconds = _seconds(given)
     if not 0 < seconds <= MAX_EXPIRES_S:
-        raise InvalidField(f"expires_in {_shown(given)} must be more than 0 seconds and at most 100 years")
+        raise InvalidField(f"expires_in {_display(given)} must be more than 0 seconds and at most 100 years")
     return seconds
 
 
@@ -112,37 +112,37 @@ def items(given: Any) -> tuple[Item, ...]:
         return ()
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         raise InvalidField("items must be a list")
-    found, faults = [], []
-    for number, one in enumerate(given, 1):
+    valid, faults = [], []
+    for number, item in enumerate(given, 1):
         if number > MAX_ITEMS:
             faults.append(f"more than {MAX_ITEMS} items")
             break
         try:
-            found.append(_item(one))
+            valid.append(_item(item))
         except InvalidField as fault:
             faults.append(f"item {number}: {fault}")
     if faults:
         raise InvalidField("; ".join(faults))
-    return tuple(found)
+    return tuple(valid)
 
 
 def item_from_text(text: str) -> dict[str, Any]:
     """Split `PRODUCT:QUANTITY:UNIT_CENTS`. The last two colons count, so a product's name may have its own.
 
     Raises:
-        Fault: fewer than two colons.
+        InvalidField: fewer than two colons.
     """
     parts = text.rsplit(":", 2)
     if len(parts) != len(Item._fields):
-        raise InvalidField(f"{_shown(text)} is not PRODUCT:QUANTITY:UNIT_CENTS")
+        raise InvalidField(f"{_display(text)} is not PRODUCT:QUANTITY:UNIT_CENTS")
     return dict(zip(Item._fields, parts, strict=True))
 
 
-def _item(one: Any) -> Item:
-    fields = _item_fields(one)
+def _item(given: Any) -> Item:
+    fields = _item_fields(given)
     faults: list[str] = []
 
-    def checked(name: str, check: Callable[[], Any]) -> Any:
+    def field(name: str, check: Callable[[], Any]) -> Any:
         if name not in fields:
             faults.append(f"{name} is missing")
             return None
@@ -152,9 +152,9 @@ def _item(one: Any) -> Item:
             faults.append(str(fault))
             return None
 
-    product = checked("product", lambda: _text("product", fields["product"], MAX_TEXT, _CONTROL))
-    quantity = checked("quantity", lambda: _whole("quantity", fields["quantity"], 1, MAX_QUANTITY))
-    cents = checked(
+    product = field("product", lambda: _text("product", fields["product"], MAX_TEXT, _CONTROL))
+    quantity = field("quantity", lambda: _whole("quantity", fields["quantity"], 1, MAX_QUANTITY))
+    cents = field(
         "unit_price_cents", lambda: _whole("unit_price_cents", fields["unit_price_cents"], 1, MAX_LINE_CENTS)
     )
     if not faults and quantity * cents > MAX_LINE_CENTS:
@@ -164,22 +164,22 @@ def _item(one: Any) -> Item:
     return Item(product, quantity, cents)
 
 
-def _item_fields(one: Any) -> Mapping[str, Any]:
-    if isinstance(one, Item):
-        return one._asdict()
-    if isinstance(one, str):
-        return item_from_text(one)
-    if not isinstance(one, Mapping):
+def _item_fields(given: Any) -> Mapping[str, Any]:
+    if isinstance(given, Item):
+        return given._asdict()
+    if isinstance(given, str):
+        return item_from_text(given)
+    if not isinstance(given, Mapping):
         raise InvalidField("must have product, quantity and unit_price_cents")
-    unknown = [key for key in one if key not in _ITEM_KEYS]
+    unknown = [key for key in given if key not in _ITEM_KEYS]
     if unknown:
-        raise InvalidField(f"{_shown(unknown[0])} is not a field of an item")
-    return one
+        raise InvalidField(f"{_display(unknown[0])} is not a field of an item")
+    return given
 
 
 def _text(name: str, given: Any, longest: int, forbidden: re.Pattern[str]) -> str:
     if not isinstance(given, str):
-        raise InvalidField(f"{name} {_shown(given)} must be text")
+        raise InvalidField(f"{name} {_display(given)} must be text")
     if not given.strip():
         raise InvalidField(f"{name} is blank")
     if len(given) > longest:
@@ -195,10 +195,10 @@ def _whole(name: str, given: Any, least: int, most: int) -> int:
     if isinstance(given, str) and _WHOLE.match(given.strip()):
         number = int(given)
     if not isinstance(number, int) or isinstance(number, bool):
-        raise InvalidField(f"{name} {_shown(given)} is not a whole number")
+        raise InvalidField(f"{name} {_display(given)} is not a whole number")
     if not least <= number <= most:
-        positive = f"{name} {_shown(given)} must be positive" if number < least and least == 1 else None
-        raise InvalidField(positive or f"{name} {_shown(given)} must be from {least} to {most}")
+        positive = f"{name} {_display(given)} must be positive" if number < least and least == 1 else None
+        raise InvalidField(positive or f"{name} {_display(given)} must be from {least} to {most}")
     return number
 
 
@@ -210,9 +210,9 @@ def _seconds(given: Any) -> float:
             seconds = math.nan
         if math.isfinite(seconds):
             return seconds
-    raise InvalidField(f"expires_in {_shown(given)} is not a number of seconds")
+    raise InvalidField(f"expires_in {_display(given)} is not a number of seconds")
 
 
-def _shown(given: Any) -> str:
+def _display(given: Any) -> str:
     text = ascii(given) if isinstance(given, str) and not given.isprintable() else repr(given)
     return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - a message stays one line

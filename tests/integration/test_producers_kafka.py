@@ -342,7 +342,7 @@ def test_a_bulk_that_is_run_again_names_the_same_orders(own: Cluster) -> None:
     def run(these: list[Row]) -> list[int]:
         placed: list[Placed] = []
         with OrderPlacer(own, Codec()) as placer:
-            OrderImport(placer, on_placed=placed.append, on_fault=lambda _row, _message: None).run(these)
+            OrderImport(placer, on_placed=placed.append, on_error=lambda _row, _message: None).run(these)
         return [each.order_id for each in placed]
 
     mode(own, Mode.COMMAND)

@@ -14,7 +14,7 @@ from producers.bulk.import_orders import OrderImport
 from producers.bulk.load_generator import LoadGenerator
 from producers.bulk.row_reader import Row
 from producers.bulk.sample_orders import sample_orders
-from producers.mode.audience import acted_on
+from producers.mode.audience import dispatch_topic
 from producers.placing.pending_order import OrderRenderer, Placed
 from producers.placing.request import OrderRequest
 from producers.placing.result_watch import result_of
@@ -74,7 +74,7 @@ class Pipe:
     ) -> None:
         self.desk, self.on_outcome = desk, on_outcome
         self.fail_at, self.dead_at, self.count = fail_at, dead_at, 0
-        self.lost: BrokerUnreachable | None = None
+        self.fatal_error: BrokerUnreachable | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -125,9 +125,9 @@ def run_bulk(
     bulk = OrderImport(
         placer,
         on_placed=placed.append,
-        on_fault=lambda row, message: faults.append(f"{row.where}: {message}"),
+        on_error=lambda row, message: faults.append(f"{row.label}: {message}"),
     )
-    lost = bulk.rehearse(ROWS) if rehearse else bulk.run(ROWS)  # type: ignore[func-returns-value]  # a rehearsal loses nothing
+    lost = bulk.dry_run(ROWS) if rehearse else bulk.run(ROWS)  # type: ignore[func-returns-value]  # a rehearsal loses nothing
     return bulk, placed, faults, lost
 
 
@@ -163,7 +163,7 @@ def test_a_cluster_that_is_lost_after_the_last_row_is_told_too() -> None:
     class LostPlacer(Placer):
         def pipeline(self, on_outcome: Callable[[Any, Any], None]) -> Any:
             pipe = super().pipeline(on_outcome)
-            pipe.lost = BrokerUnreachable("nobody")
+            pipe.fatal_error = BrokerUnreachable("nobody")
             return pipe
 
     assert isinstance(run_bulk(LostPlacer(fail_at=1))[3], BrokerUnreachable)
@@ -214,7 +214,7 @@ def test_a_dispatch_to_another_address_is_not_this_orders_result() -> None:
 
 
 def test_each_mode_is_acted_on_in_one_place() -> None:
-    assert {mode: acted_on(mode) for mode in Mode} == {
+    assert {mode: dispatch_topic(mode) for mode in Mode} == {
         Mode.COMMAND: "dispatch_products",
         Mode.SHADOW: "dispatch_products",
         Mode.EVENT: "orders",

@@ -32,7 +32,12 @@ REQUEST = OrderRequest(
 
 def placed(mode: Mode, request: OrderRequest = REQUEST, order_id: int = 12004) -> tuple[UnencodedRecord, ...]:
     return render_order(
-        request, order_id=order_id, mode=mode, epoch=3, currency="EUR", stamp=MetadataSource().stamp(NOW)
+        request,
+        order_id=order_id,
+        mode=mode,
+        epoch=3,
+        currency="EUR",
+        metadata=MetadataSource().metadata(NOW),
     )
 
 
@@ -111,7 +116,7 @@ def test_the_headers_are_those_of_cloudevents() -> None:
 
 def test_stamps_are_never_the_same() -> None:
     stamps = MetadataSource()
-    made = [stamps.stamp(NOW) for _ in range(1000)]
+    made = [stamps.metadata(NOW) for _ in range(1000)]
     assert len({s.command_id for s in made} | {s.fact_id for s in made}) == 2000
     assert len({s.traceparent for s in made}) == 1000
 

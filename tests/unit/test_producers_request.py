@@ -186,7 +186,7 @@ def test_the_largest_valid_order_fits_into_a_fact() -> None:
         mode=Mode.EVENT,
         epoch=1,
         currency="EUR",
-        stamp=MetadataSource().stamp(2**41),
+        metadata=MetadataSource().metadata(2**41),
     )[0]
     assert len(Codec().encode(record.topic, record.message)) + 2000 < MAX_RECORD_BYTES
 

@@ -60,7 +60,7 @@ def test_csv_cells_become_fields_and_empty_cells_none() -> None:
 
 def test_csv_rows_are_numbered_by_record_and_say_their_line() -> None:
     found = rows(b'address\n"two\nlines"\n\nx\n', Format.CSV)
-    assert [(row.number, row.where) for row in found] == [(1, "row 1 (line 3)"), (2, "row 2 (line 5)")]
+    assert [(row.number, row.label) for row in found] == [(1, "row 1 (line 3)"), (2, "row 2 (line 5)")]
 
 
 @pytest.mark.parametrize(
