@@ -1,43 +1,36 @@
 """The producing side of one group member: results, dead letters and offsets in one Kafka transaction.
 
 Promises: all or nothing (KIP-98, KIP-447); a batch that the group no longer grants is aborted and reported as
-`StaleBatch`; a transaction that the broker timed out is aborted and reported as an outage, to be tried again.
+`StaleBatch`; everything else that stops a transaction is reported as an outage, for the same batch to be
+tried again. By then nothing of the failed transaction is open any more: a producer that broke for good has
+been claimed again before the error is raised.
 
 I/O: Kafka (one transactional producer).
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import TopicPartition
 
+from clients.closing import Closing
 from clients.config import Cluster
-from clients.deadline import Deadline
-from clients.errors import (
-    CLIENT_ERRORS,
-    LIBRARY_LOG,
-    STALE_MEMBER,
-    StaleBatch,
-    is_fenced,
-    kafka_error_of,
-    retry_transactional,
-)
+from clients.errors import StaleBatch
 from clients.records import ProducerRecord
-from schemas.errors import BrokerUnreachable, Fenced
+from clients.transactional import TransactionalProducer
+from schemas.errors import BrokerUnreachable, CommandEventError, Fenced
 
-_STEP_S = 10.0
-_DEADLINE_S = 60.0
+_TIMEOUT_S = 60.0
 _FENCES = 5
 _FENCE_WINDOW_S = 30.0
 
 
-class ResultProducer:
+class ResultProducer(Closing):
     """A transactional producer with a stable id.
 
     Args:
-        cluster: where.
+        cluster: where to.
         transactional_id: stable per store, group and slot: the next process with it ends at once what a
             killed one left open (design §7, point 11).
 
@@ -46,22 +39,14 @@ class ResultProducer:
     """
 
     def __init__(self, cluster: Cluster, transactional_id: str) -> None:
-        self._cluster = cluster
         self._id = transactional_id
         self._fenced_at: list[float] = []
-        self._producer = self._open()
+        self._producer = TransactionalProducer(cluster, transactional_id)
+        self._claim()
 
-    def _open(self) -> Producer:
-        producer = Producer(self._cluster.transactional_producer(self._id), logger=LIBRARY_LOG)
-        try:
-            self._step(lambda: producer.init_transactions(_STEP_S))
-        except CLIENT_ERRORS as error:
-            raise BrokerUnreachable(
-                f"no transactions for {self._id}: {kafka_error_of(error).str()}"
-            ) from error
-        return producer
-
-    def send(self, records: Sequence[ProducerRecord], offsets: list[TopicPartition], metadata: Any) -> None:
+    def send(
+        self, records: Sequence[ProducerRecord], offsets: Sequence[TopicPartition], metadata: Any
+    ) -> None:
         """Write records and offsets in one transaction.
 
         Args:
@@ -71,76 +56,47 @@ class ResultProducer:
 
         Raises:
             StaleBatch: the group moved on; nothing was written.
-            BrokerUnreachable: it may be tried again; nothing was written.
+            BrokerUnreachable: it may be tried again, once the caller knows what the group has committed:
+                where the answer to the commit was lost, everything is written.
             Fenced: again and again, another process uses the same transactional id.
         """
+        if not self._producer.claimed:
+            # Claimed too late for whoever asked before this call what is committed: it must ask once more.
+            self._claim()
+            raise BrokerUnreachable(f"the transactional id {self._id} had to be claimed again")
         try:
-            self._producer.begin_transaction()
-            for record in records:
-                self._produce(record)
-            # Flushing first is three times as fast as sending the offsets right after the begin.
-            self._flush()
-            self._step(lambda: self._producer.send_offsets_to_transaction(offsets, metadata, _STEP_S))
-            self._step(lambda: self._producer.commit_transaction(_STEP_S))
-        except (*CLIENT_ERRORS, BrokerUnreachable) as error:
-            raise self._undo(error) from error
+            self._producer.transaction(records, offsets, metadata, timeout_s=_TIMEOUT_S)
+        except (CommandEventError, StaleBatch) as error:
+            failure = self._failure(error)
+            if not self._producer.claimed and not isinstance(failure, Fenced):
+                self._claim()
+            raise failure from error
 
     def close(self) -> None:
-        """Send nothing more; what is open is aborted by the next start, or by its timeout."""
-        with suppress(*CLIENT_ERRORS):
-            # A producer that broke for good says so again here, and would hide why the member ended.
-            self._producer.purge()
-            self._producer.flush(1.0)
+        """Send nothing more; what is open is ended by the next start, or by its timeout."""
+        self._producer.close()
 
-    def _produce(self, record: ProducerRecord) -> None:
-        while True:
-            try:
-                self._producer.produce(record.topic, record.value, record.key, headers=record.headers)
-            except BufferError:
-                self._producer.poll(0.05)
-            else:
-                return
-
-    def _flush(self) -> None:
-        deadline = time.monotonic() + _DEADLINE_S
-        while self._producer.flush(1.0) > 0:
-            if time.monotonic() > deadline:
-                raise BrokerUnreachable(f"records were not acknowledged within {_DEADLINE_S:.0f} s")
-
-    def _step(self, call: Callable[[], object]) -> None:
+    def _claim(self) -> None:
         try:
-            retry_transactional(lambda _: call(), Deadline(_DEADLINE_S))
-        except KafkaException as error:
-            if error.args[0].retriable():
-                raise BrokerUnreachable(
-                    f"the transaction coordinator does not answer: {error.args[0].str()}"
-                ) from error
-            raise
+            self._producer.claim(_TIMEOUT_S)
+        except CommandEventError as error:
+            raise BrokerUnreachable(f"no transactions for {self._id}: {error}") from error
 
-    def _undo(self, cause: Exception) -> Exception:
-        error = None if isinstance(cause, BrokerUnreachable) else kafka_error_of(cause)
-        if error is not None and error.fatal():
-            return self._reopen(error)
-        try:
-            # Aborting right behind a produce can be fatal (librdkafka #4849): hear of the deliveries first.
-            self._producer.flush(_STEP_S)
-            self._step(lambda: self._producer.abort_transaction(_STEP_S))
-        except (*CLIENT_ERRORS, BrokerUnreachable):
-            self._producer = self._open()
-        if error is not None and error.code() in STALE_MEMBER:
-            return StaleBatch(error.str())
-        return BrokerUnreachable(f"a transaction was aborted: {error.str() if error is not None else cause}")
-
-    def _reopen(self, error: KafkaError) -> Exception:
-        if is_fenced(error):
-            # A process that stood still for longer than the transaction's timeout, and one whose broker was
-            # restarted, is fenced once. Two copies of one store fence each other at every batch.
-            now = time.monotonic()
-            self._fenced_at = [each for each in self._fenced_at if now - each < _FENCE_WINDOW_S] + [now]
-            if len(self._fenced_at) >= _FENCES:
-                return Fenced(
-                    f"another process writes with the transactional id {self._id}: two copies of one store? "
-                    "One group has one store"
-                )
-        self._producer = self._open()
-        return BrokerUnreachable(f"the producer was replaced after: {error.str()}")
+    def _failure(self, error: CommandEventError | StaleBatch) -> Exception:
+        if isinstance(error, StaleBatch):
+            return error
+        if not isinstance(error, Fenced):
+            return BrokerUnreachable(f"a transaction was aborted: {error}")
+        if self._producer.claimed:
+            # Nobody took over: the broker ended the transaction of a process that stood still.
+            return StaleBatch(str(error))
+        # A process that stood still for longer than the transaction's timeout, and one whose broker was
+        # restarted, is fenced once. Two copies of one store fence each other at every batch.
+        now = time.monotonic()
+        self._fenced_at = [at for at in self._fenced_at if now - at < _FENCE_WINDOW_S] + [now]
+        if len(self._fenced_at) >= _FENCES:
+            return Fenced(
+                f"another process writes with the transactional id {self._id}: two copies of one store? "
+                "One group has one store"
+            )
+        return BrokerUnreachable(f"the producer was fenced and replaced: {error}")
