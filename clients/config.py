@@ -86,6 +86,10 @@ class Cluster:
     kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
     group_protocol: GroupProtocol = "consumer"
 
+    def unless_set(self, **wanted: Any) -> dict[str, Any]:
+        """Settings that we would like, less those that the user has set; `_` stands for a dot."""
+        return {name: value for name, value in _dotted(wanted).items() if name not in self.kafka}
+
     def _base(self) -> dict[str, Any]:
         # The log level silences librdkafka's own lines on stderr: errors reach us as values.
         return {"bootstrap.servers": self.bootstrap, "log_level": 2, **self.kafka}

@@ -28,7 +28,6 @@ from clients.errors import (
     retry_transactional,
 )
 from clients.records import ProducerRecord
-from producers.placing.publisher import unless_set
 from schemas.errors import BrokerUnreachable, Fenced
 from schemas.topics import DISPATCH_PRODUCTS, ORDER_MODE, ORDERS
 
@@ -115,7 +114,7 @@ class BatchPublisher:
         """
         self.close()
         config = self._cluster.transactional_producer(
-            self._name, **unless_set(self._cluster, queue_buffering_max_kbytes=_QUEUE_KBYTES)
+            self._name, **self._cluster.unless_set(queue_buffering_max_kbytes=_QUEUE_KBYTES)
         )
         producer = Producer(config, logger=LIBRARY_LOG)
         self._check(producer)

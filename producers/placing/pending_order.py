@@ -68,6 +68,12 @@ class PendingOrder:
             self.positions.append(Position(message.topic(), message.partition(), message.offset()))  # type: ignore[arg-type]  # a delivered record has all three
         self.missing -= 1
 
+    def stored_at(self, positions: list[Position]) -> None:
+        """Take over where all of its records lie, once they do."""
+        self.positions = positions
+        self.missing = 0
+        self.records = ()
+
     @property
     def done(self) -> bool:
         """Whether the order's fate is known."""

@@ -8,7 +8,6 @@ I/O: Kafka (writes dispatch_products or orders).
 """
 
 from contextlib import suppress
-from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -18,14 +17,10 @@ from clients.errors import CLIENT_ERRORS, FATAL, LIBRARY_LOG, MSG_TIMED_OUT, del
 from clients.records import ProducerRecord
 from producers.placing.pending_order import PendingOrder
 
-_SPACE_S = 0.05
-_QUEUE_KBYTES = 65_536
+QUEUE_KBYTES = 65_536
+"""Most that a producer of orders holds in memory, unless the user says otherwise."""
 
-
-def unless_set(cluster: Cluster, **wanted: Any) -> dict[str, Any]:
-    """Settings that we would like, where the user has no wish of their own; `_` stands for a dot."""
-    dotted = {name.replace("_", "."): value for name, value in wanted.items()}
-    return {name: value for name, value in dotted.items() if name not in cluster.kafka}
+_QUEUE_WAIT_S = 0.05
 
 
 class Publisher:
@@ -40,11 +35,10 @@ class Publisher:
     def __init__(self, cluster: Cluster, *, deadline_s: float, linger_ms: int) -> None:
         self._deadline_s = deadline_s
         self._config = cluster.producer(
-            **unless_set(
-                cluster,
+            **cluster.unless_set(
                 delivery_timeout_ms=int(deadline_s * 1000),
                 linger_ms=linger_ms,
-                queue_buffering_max_kbytes=_QUEUE_KBYTES,
+                queue_buffering_max_kbytes=QUEUE_KBYTES,
             )
         )
         self._producer = Producer(self._config, logger=LIBRARY_LOG)
@@ -90,7 +84,7 @@ class Publisher:
     def _produce_with_patience(self, record: ProducerRecord, write: PendingOrder) -> None:
         deadline = Deadline(self._deadline_s)
         while not deadline.passed:
-            self.poll(_SPACE_S)
+            self.poll(_QUEUE_WAIT_S)
             try:
                 self._producer.produce(
                     record.topic,

@@ -15,35 +15,21 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from confluent_kafka import KafkaError, KafkaException, Producer
-
-from clients.config import TRANSACTION_TIMEOUT_MS, Cluster
+from clients.config import Cluster
 from clients.deadline import Deadline
-from clients.errors import (
-    CLIENT_ERRORS,
-    LIBRARY_LOG,
-    TIMED_OUT,
-    delivery_error,
-    is_no_answer,
-    kafka_error_of,
-    retry_transactional,
-)
-from clients.records import ProducerRecord
+from clients.errors import delivery_error
+from clients.transactional import RecordsRefused, TransactionalProducer
 from producers.placing.pending_order import PendingOrder
-from producers.placing.publisher import unless_set
-from schemas.errors import NotAcknowledged
-from schemas.topics import ORDERS
+from producers.placing.publisher import QUEUE_KBYTES
+from schemas.errors import CommandEventError, NotAcknowledged, TopicMissing
 
 _BACKOFF_S = 0.2
-_SPACE_S = 0.05
-_ABORT_S = 5.0
-_QUEUE_KBYTES = 65_536
 
 
 class TransactionalPublisher:
     """Writes batches of orders, each in one transaction. For one thread at a time.
 
-    Connects at the first batch: who never places in shadow has no transactional id.
+    Connects at the first batch: a process that never places in shadow has no transactional id.
 
     Args:
         cluster: where to.
@@ -51,112 +37,70 @@ class TransactionalPublisher:
     """
 
     def __init__(self, cluster: Cluster, *, deadline_s: float) -> None:
-        self._cluster = cluster
         self._deadline_s = deadline_s
-        self._id = f"cev-place-{uuid.uuid4().hex}"
-        self._producer: Producer | None = None
+        settings = cluster.unless_set(queue_buffering_max_kbytes=QUEUE_KBYTES)
+        self._producer = TransactionalProducer(cluster, f"cev-place-{uuid.uuid4().hex}", **settings)
 
     def write(self, batch: Sequence[PendingOrder]) -> None:
         """Store these orders. Afterwards each of them is done: stored, or with its error."""
         deadline = Deadline(self._deadline_s)
-        waiting = [write for write in batch if not write.done]
-        while waiting:
-            fault = self._attempt(waiting, deadline)
-            waiting = [write for write in waiting if not write.done]
-            if fault is None:
-                break
-            if deadline.passed or not _worth_repeating(fault):
-                for write in waiting:
-                    write.error = _unstored(write, fault)
-                break
-            time.sleep(min(_BACKOFF_S, deadline.left))
+        groups = [[order for order in batch if not order.done]]
+        while groups:
+            orders = groups.pop(0)
+            if orders:
+                groups += self._store(orders, deadline)
 
-    def _attempt(self, batch: list[PendingOrder], deadline: Deadline) -> KafkaError | None:
-        drafts: list[tuple[PendingOrder, PendingOrder]] = []
+    def _store(self, orders: list[PendingOrder], deadline: Deadline) -> list[list[PendingOrder]]:
+        """Store orders together; where some were refused, the groups in which to go on."""
         try:
-            producer = self._ready(deadline)
-            producer.begin_transaction()
-            for write in batch:
-                # Reports of an attempt that failed come late, so each attempt fills drafts of its own.
-                draft = PendingOrder(write.order_id, write.mode, write.epoch, write.records)
-                self._send(producer, draft, deadline)
-                drafts.append((write, draft))
-            # Without it the broker answers CONCURRENT_TRANSACTIONS and librdkafka backs off: 3 times slower.
-            producer.flush(deadline.left)
-            retry_transactional(producer.commit_transaction, deadline)
-        except CLIENT_ERRORS as error:
-            fault = kafka_error_of(error)
-            self._recover(fault)
-            return fault
-        for write, draft in drafts:
-            write.error = draft.error
-            write.positions = sorted(draft.positions)
-            write.missing = 0
-            write.records = ()
-        return None
+            self._repeat(orders, deadline)
+        except RecordsRefused as error:
+            return _without_refused(orders, error, deadline)
+        except TopicMissing as error:
+            for order in orders:
+                order.error = TopicMissing(f"order {order.order_id} is not placed: {error}")
+        except CommandEventError as error:
+            for order in orders:
+                order.error = NotAcknowledged(
+                    f"order {order.order_id}: its transaction did not come through ({error}), so it may not "
+                    "be stored; placing it again under the same id is safe"
+                )
+        return []
 
-    def _ready(self, deadline: Deadline) -> Producer:
-        if self._producer is None:
-            config = self._cluster.transactional_producer(
-                self._id, **unless_set(self._cluster, queue_buffering_max_kbytes=_QUEUE_KBYTES)
-            )
-            producer = Producer(config, logger=LIBRARY_LOG)
-            producer.init_transactions(max(deadline.left, 1.0))
-            self._producer = producer
-        return self._producer
-
-    def _send(self, producer: Producer, draft: PendingOrder, deadline: Deadline) -> None:
-        # The fact first: only it can be too large, and then the order fails alone, with nothing sent.
-        for number, record in enumerate(sorted(draft.records, key=lambda record: record.topic != ORDERS)):
-            try:
-                self._produce(producer, record, draft, deadline)
-            except KafkaException as error:
-                fault = error.args[0]
-                if number > 0 or fault.fatal() or fault.txn_requires_abort():
-                    raise
-                draft.error = delivery_error(draft.order_id, fault)
-                return
-
-    def _produce(
-        self, producer: Producer, record: ProducerRecord, draft: PendingOrder, deadline: Deadline
-    ) -> None:
+    def _repeat(self, orders: list[PendingOrder], deadline: Deadline) -> None:
         while True:
             try:
-                producer.produce(
-                    record.topic,
-                    record.value,
-                    record.key,
-                    headers=record.headers,
-                    on_delivery=draft.reported,
-                )
-            except BufferError as error:
+                self._attempt(orders, deadline)
+            except (RecordsRefused, TopicMissing):
+                raise
+            except CommandEventError:
                 if deadline.passed:
-                    raise KafkaException(KafkaError(TIMED_OUT)) from error
-                producer.poll(_SPACE_S)
+                    raise
+                time.sleep(min(_BACKOFF_S, deadline.left))
             else:
                 return
 
-    def _recover(self, fault: KafkaError) -> None:
-        producer, kept = self._producer, False
-        if producer is not None and fault.txn_requires_abort():
-            try:
-                # librdkafka #4849: an abort right after produce can fail for good; let reports come first.
-                producer.flush(min(_ABORT_S, TRANSACTION_TIMEOUT_MS / 1000))
-                producer.abort_transaction(_ABORT_S)
-                kept = True
-            except CLIENT_ERRORS:
-                kept = False
-        if producer is not None and not kept:
-            producer.purge()
-            self._producer = None
+    def _attempt(self, orders: list[PendingOrder], deadline: Deadline) -> None:
+        if not self._producer.claimed:
+            self._producer.claim(deadline.left)
+        records = [record for order in orders for record in order.records]
+        positions = iter(self._producer.transaction(records, timeout_s=deadline.left))
+        for order in orders:
+            order.stored_at([next(positions) for _ in order.records])
 
 
-def _worth_repeating(fault: KafkaError) -> bool:
-    return is_no_answer(fault) or fault.retriable() or fault.txn_requires_abort() or fault.fatal()
+def _without_refused(
+    orders: list[PendingOrder], error: RecordsRefused, deadline: Deadline
+) -> list[list[PendingOrder]]:
+    """An order that is refused alone fails alone; one that was refused in company is tried alone first.
 
-
-def _unstored(write: PendingOrder, fault: KafkaError) -> NotAcknowledged:
-    return NotAcknowledged(
-        f"order {write.order_id}: its transaction did not come through ({fault.str()}), so it may not be "
-        "stored; placing it again under the same id is safe"
-    )
+    Others of the same id stay with it, so that they keep their order.
+    """
+    owners = [order for order in orders for _ in order.records]
+    if len(orders) == 1 or deadline.passed:
+        for index, reason in error.errors.items():
+            owners[index].error = delivery_error(owners[index].order_id, reason)
+        return [[order for order in orders if not order.done]]
+    suspects = {owners[index].order_id for index in error.errors}
+    others = [order for order in orders if order.order_id not in suspects]
+    return [others, *([order] for order in orders if order.order_id in suspects)]

@@ -1,5 +1,6 @@
 """Placing orders and switching the mode, on a real broker of this file's own: a cluster has one mode."""
 
+import random
 import threading
 import time
 import uuid
@@ -12,7 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, To
 from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, its stub only lacks the re-export
 
-from clients.config import Cluster
+from clients.config import MAX_MESSAGE_BYTES, Cluster
 from clients.partitioner import partition_of
 from producers import OrderPlacer, OrderRequest, Placed
 from producers.bulk.import_orders import OrderImport
@@ -27,7 +28,15 @@ from producers.placing.result_watch import ResultWatch
 from producers.placing.transactional_publisher import TransactionalPublisher
 from schemas.codec import Codec
 from schemas.control import INITIAL, Mode, ModeChanged
-from schemas.errors import BrokerUnreachable, Fenced, InvalidSetting, Position, StaleEpoch, TopicMissing
+from schemas.errors import (
+    BrokerUnreachable,
+    Fenced,
+    InvalidSetting,
+    NotAcknowledged,
+    Position,
+    StaleEpoch,
+    TopicMissing,
+)
 from schemas.facts import OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDER_MODE, ORDERS, Message
@@ -287,12 +296,32 @@ def test_a_shadow_batch_that_lost_its_producer_is_written_again_once(own: Cluste
         second = placer.prepare(OrderRequest(address="x", order_id=number))
     transactions = TransactionalPublisher(own, deadline_s=20)
     transactions.write([first])
-    thief = Producer(own.transactional_producer(transactions._id))
+    thief = Producer(own.transactional_producer(transactions._producer._id))
     thief.init_transactions(10)
     transactions.write([second])
     assert second.error is None
     assert [position.topic for position in second.positions] == [DISPATCH_PRODUCTS, ORDERS]
     assert len(read_all(own, ORDERS)[number]) == 1
+
+
+@pytest.mark.parametrize("size", [1_300_000, MAX_MESSAGE_BYTES + 1], ids=["for the broker", "for the client"])
+def test_a_shadow_order_whose_fact_is_too_large_fails_alone(own: Cluster, size: int) -> None:
+    mode(own, Mode.SHADOW)
+    with OrderPlacer(own, Codec(), live=False) as placer:
+        orders = [placer.prepare(OrderRequest(address="x", order_id=fresh_id())) for _ in range(4)]
+    command, fact = orders[1].records
+    orders[1].records = command, fact._replace(value=random.Random(1).randbytes(size))
+    TransactionalPublisher(own, deadline_s=20).write(orders)
+    error = orders[1].error
+    assert isinstance(error, NotAcknowledged)
+    assert "too large" in str(error)
+    stored = [order for order in orders if order.error is None]
+    assert stored == [orders[0], *orders[2:]]
+    for order in stored:
+        assert [position.topic for position in order.positions] == [DISPATCH_PRODUCTS, ORDERS]
+    for topic in (DISPATCH_PRODUCTS, ORDERS):
+        there = read_all(own, topic)
+        assert [len(there.get(order.order_id, [])) for order in orders] == [1, 0, 1, 1]
 
 
 def test_a_shadow_order_waits_for_no_input_to_be_written(own: Cluster) -> None:
