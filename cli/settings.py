@@ -8,12 +8,10 @@ I/O: environment, and the settings file.
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from clients.config import GroupProtocol, check_kafka
@@ -30,6 +28,12 @@ _URL = re.compile(
 )
 
 
+def _default_data_dir() -> Path:
+    from platformdirs import user_data_path  # noqa: PLC0415 - only where no setting names the directory
+
+    return user_data_path("command-event")
+
+
 class Settings(BaseModel):
     """All settings, validated; the field's description is what `docs/configuration.md` says."""
 
@@ -40,7 +44,7 @@ class Settings(BaseModel):
     schema_registry_user: str | None = Field(None, description="user for the registry")
     schema_registry_password: SecretStr | None = Field(None, description="password for the registry")
     data_dir: Path = Field(
-        default_factory=lambda: user_data_path("command-event"),
+        default_factory=_default_data_dir,
         description="everything local: embedded broker, stores, mails, logs",
     )
     database_url: SecretStr | None = Field(
@@ -232,6 +236,8 @@ def _from_file(environment: Mapping[str, str], faults: list[str]) -> _Layer:
     path = environment.get(f"{PREFIX}CONFIG")
     if path is None:
         return {}
+    import tomllib  # noqa: PLC0415 - only where there is a file
+
     try:
         values = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:

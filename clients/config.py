@@ -48,6 +48,9 @@ _ELSEWHERE = {
 # The broker aborts a dead writer's transaction after this; until then it hides what lies behind (design §7).
 TRANSACTION_TIMEOUT_MS = 5_000
 _IDLE_CONNECTION_MS = 2_000
+# librdkafka opens no second connection within half of this (rd_kafka_broker.c, sparse connections), and every
+# client needs two: its default of 100 ms holds up each start by 50. Later attempts wait longer, up to 10 s.
+_FIRST_RECONNECT_MS = 20
 # Dead-letter topics take larger records than any source (design §5), so every client must carry them.
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
@@ -92,7 +95,12 @@ class Cluster:
 
     def _base(self) -> dict[str, Any]:
         # The log level silences librdkafka's own lines on stderr: errors reach us as values.
-        return {"bootstrap.servers": self.bootstrap, "log_level": 2, **self.kafka}
+        return {
+            "bootstrap.servers": self.bootstrap,
+            "log_level": 2,
+            "reconnect.backoff.ms": _FIRST_RECONNECT_MS,
+            **self.kafka,
+        }
 
     def admin(self) -> dict[str, Any]:
         """Configuration for an admin client."""

@@ -58,7 +58,7 @@ class ModeFollower(Closing):
         self._stop = threading.Event()
         self._current = INITIAL
         self._refusal: SafetyRefusal | None = None
-        self._changes = ModeLog(cluster, codec, timeout_s=timeout_s)
+        self._changes = ModeLog(cluster, codec, timeout_s=timeout_s, live=live)
         self._thread: threading.Thread | None = None
         try:
             for change in self._changes.to_end(timeout_s):

@@ -24,7 +24,8 @@ from schemas.topics import ORDER_MODE
 _POLL_S = 0.1
 # How long the broker waits for a record before it answers a fetch with none (librdkafka's default: 500 ms).
 # A record is answered at once; this delays only the report of the end, which every short command waits for.
-_FETCH_WAIT_MS = 100
+_FETCH_WAIT_MS = 5
+_FETCH_WAIT_LIVE_MS = 100
 
 
 class UnreadableMode(SafetyRefusal):
@@ -38,6 +39,7 @@ class ModeLog(Closing):
         cluster: the Kafka cluster.
         codec: decodes the values.
         timeout_s: how long the first answer of a broker may take.
+        live: whether it is read on for long, so that fetches should be few.
 
     Attributes:
         at_end: whether the broker last reported the end of the log.
@@ -47,8 +49,9 @@ class ModeLog(Closing):
         TopicMissing: the control topic does not exist.
     """
 
-    def __init__(self, cluster: Cluster, codec: Codec, *, timeout_s: float) -> None:
-        wait = {} if "fetch.wait.max.ms" in cluster.kafka else {"fetch.wait.max.ms": _FETCH_WAIT_MS}
+    def __init__(self, cluster: Cluster, codec: Codec, *, timeout_s: float, live: bool = False) -> None:
+        wait_ms = _FETCH_WAIT_LIVE_MS if live else _FETCH_WAIT_MS
+        wait = {} if "fetch.wait.max.ms" in cluster.kafka else {"fetch.wait.max.ms": wait_ms}
         self._bootstrap = cluster.bootstrap
         self._codec = codec
         self._log = Log(topic=ORDER_MODE)

@@ -17,7 +17,6 @@ If these odds are too high, give every order an id (`--order-id`).
 """
 
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -41,7 +40,8 @@ class OrderIds:
         self._clock = clock
         self._lock = threading.Lock()
         # The last id has only the counter's bits yet; its seconds are 0.
-        self._last = (secrets.randbits(_COUNTER_BITS) if start is None else start) & _COUNTER_MASK
+        start = int.from_bytes(os.urandom(_COUNTER_BITS // 8)) if start is None else start
+        self._last = start & _COUNTER_MASK
 
     def next(self) -> int:
         """The next id: 0 <= id < 2**63 until 2094, greater than every one before it."""
