@@ -14,10 +14,10 @@
 - one dependency is down, all is dead-lettered (Wolverine #3153, draft KIP-1316)
       test_runtime_outages, test_runtime_process: down fills no dead letters
 - a retry topic that all groups read (sda-dropwizard-commons #116)
-      test_redrive: for the failed group alone
+      test_operations_redrive: for the failed group alone
 - redriven twice; later arrivals grabbed; stuck after a restart; no progress shown (ServiceControl #4797,
   #660, #2040, #679)
-      test_redrive, test_redrive_crash
+      test_operations_redrive, test_operations_redrive_crash
 - alive, and no longer consuming (Faust #175, Quix #1124, parallel-consumer #484)
       below: no longer consumes; test_runtime_member_status
 - slower than a poll may take, so the next one does it again (aiokafka #848)

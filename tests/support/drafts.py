@@ -1,4 +1,4 @@
-"""Worlds for the reconciliation to judge: drawn by hypothesis, consistent until a test changes them. Pure."""
+"""Evidence for the reconciliation: drawn by hypothesis, consistent until a test changes them. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -54,7 +54,7 @@ class Draft:
     effects: dict[str, dict[int, tuple[StoredEffect, ...]]] = field(default_factory=lambda: _per_group(dict))
     shadows: dict[int, StoredEffect] = field(default_factory=dict)
 
-    def judged(self) -> Reconciliation:
+    def reconciled(self) -> Reconciliation:
         return reconcile(Evidence(**vars(self)))
 
     def redrive(self, group: str, origin: int, again: int) -> None:

@@ -22,7 +22,7 @@ def come_to(world: Draft, where: int) -> None:
 def test_a_discarded_order_counts_as_discarded_and_not_as_dead_or_lost() -> None:
     world, where = put_aside()
     world.discard("warehouse", where)
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.discarded, verdict.dead, verdict.lost, verdict.ok) == (1, 0, (), True)
     assert verdict.discarded_by_group == {"warehouse": 1, "notification": 0, "sales": 0}
     assert verdict.accepted == verdict.dispatched + verdict.discarded
@@ -31,7 +31,7 @@ def test_a_discarded_order_counts_as_discarded_and_not_as_dead_or_lost() -> None
 def test_a_redriven_order_is_unseen_until_its_group_has_come_to_it() -> None:
     world, where = put_aside()
     world.redrive("warehouse", where, AGAIN)
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.unseen, verdict.dead, verdict.ok) == (("7",), 0, True)
 
 
@@ -39,12 +39,12 @@ def test_a_redriven_order_that_was_handled_is_judged_by_its_outcome() -> None:
     world, where = put_aside()
     world.redrive("warehouse", where, AGAIN)
     come_to(world, AGAIN)
-    assert world.judged().lost == ("7",)
+    assert world.reconciled().lost == ("7",)
     world.effects["warehouse"][7] = (StoredEffect("dispatch", "rejected", EVENT.address, AGAIN),)
-    assert world.judged().lost == ("7",), "it owes a result fact as any other"
+    assert world.reconciled().lost == ("7",), "it owes a result fact as any other"
     sent = draft([EVENT._replace(outcome="rejected")])
     world.results = sent.results
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.rejected, verdict.dead, verdict.ok) == (1, 0, True)
 
 
@@ -53,10 +53,10 @@ def test_a_redriven_order_that_is_dead_again_is_dead() -> None:
     world.redrive("warehouse", where, AGAIN)
     come_to(world, AGAIN)
     world.dead["warehouse"].add(where)
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.dead, verdict.unseen, verdict.lost) == (1, (), ())
     world.discard("warehouse", where)
-    assert world.judged().discarded == 1
+    assert world.reconciled().discarded == 1
 
 
 def test_a_redriven_order_with_other_content_is_different() -> None:
@@ -64,13 +64,13 @@ def test_a_redriven_order_with_other_content_is_different() -> None:
     world.redrive("warehouse", where, AGAIN)
     come_to(world, AGAIN)
     world.effects["warehouse"][7] = (StoredEffect("dispatch", "dispatched", 99, AGAIN),)
-    assert "7" in world.judged().different
+    assert "7" in world.reconciled().different
 
 
 def test_what_one_group_discards_another_still_owes() -> None:
     world = draft([EVENT._replace(sales=DEAD, notification=DEAD)])
     world.discard("sales", world.facts[7][0].position)
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert verdict.discarded_by_group["sales"] == 1
     assert verdict.dead_by_group == {"warehouse": 0, "notification": 1, "sales": 0}
 
@@ -81,9 +81,9 @@ def test_a_discarded_conflict_is_no_difference_any_more() -> None:
     second = OrderRecord(command.position + (1 << 24), 99)
     world.commands[7] = (command, second)
     world.reach("warehouse", DEAD, second.position)
-    assert world.judged().different == ("7",)
+    assert world.reconciled().different == ("7",)
     world.discard("warehouse", second.position)
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.ok, verdict.dispatched, verdict.discarded) == (True, 1, 0)
 
 
@@ -94,7 +94,7 @@ def test_an_order_with_a_discarded_and_an_undecided_record_is_dead() -> None:
     world.commands[7] = (command, second)
     world.reach("warehouse", DEAD, second.position)
     world.discard("warehouse", command.position)
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.dead, verdict.discarded) == (1, 0)
 
 
@@ -103,12 +103,12 @@ def test_an_unreadable_record_that_was_decided_is_not_lost() -> None:
     world = draft([])
     world.unreadable.add(where)
     come_to(world, where)
-    assert not world.judged().ok
+    assert not world.reconciled().ok
     world.discard("warehouse", where)
-    assert world.judged().ok
+    assert world.reconciled().ok
     world.discarded["warehouse"].clear()
     world.redrive("warehouse", where, pack("warehouse.dispatch_products.retry", 3, 0))
-    assert world.judged().ok
+    assert world.reconciled().ok
 
 
 def test_a_shadow_fact_whose_dead_command_was_cleaned_is_aged() -> None:
@@ -117,9 +117,9 @@ def test_a_shadow_fact_whose_dead_command_was_cleaned_is_aged() -> None:
     world.effects["warehouse"].clear()
     world.results.clear()
     world.shadows.clear()
-    assert world.judged().lost == ("7",)
+    assert world.reconciled().lost == ("7",)
     world.starts[partition_of(command.position)] = offset_of(command.position) + 1
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.aged, verdict.lost, verdict.ok) == (1, (), True)
     assert verdict.facts == 1
 
@@ -130,7 +130,7 @@ def test_whatever_is_discarded_the_sums_close(orders: list[Order]) -> None:
     for group, places in world.dead.items():
         for where in list(places):
             world.discard(group, where)
-    verdict = world.judged()
+    verdict = world.reconciled()
     ahead = sum(order.warehouse == AHEAD for order in orders)
     settled = verdict.dispatched + verdict.rejected + verdict.expired
     assert (verdict.dead, verdict.ok) == (0, True)

@@ -14,7 +14,7 @@ LISTS = ("lost", "duplicated", "phantom", "different")
 
 @given(several)
 def test_a_consistent_world_is_ok_and_its_sums_close(orders: list[Order]) -> None:
-    verdict = draft(orders).judged()
+    verdict = draft(orders).reconciled()
     assert verdict.ok
     assert all(not getattr(verdict, name) for name in LISTS)
     ahead = {order.order_id for order in orders if order.warehouse == AHEAD}
@@ -29,7 +29,7 @@ def test_a_consistent_world_is_ok_and_its_sums_close(orders: list[Order]) -> Non
 def test_every_fact_is_notified_or_owes_nothing_or_is_dead_or_unseen(orders: list[Order]) -> None:
     facts = [order for order in orders if order.kind != "command"]
     owing = [order for order in facts if order.email or order.phone]
-    verdict = draft(orders).judged()
+    verdict = draft(orders).reconciled()
     assert verdict.no_contact == len(facts) - len(owing)
     assert verdict.notified == sum(order.notification == PASSED for order in owing)
     assert verdict.counted == sum(order.sales == PASSED for order in facts)
@@ -137,9 +137,9 @@ def test_one_fault_shows_in_exactly_its_list(
     expected: str, fault: Callable[[Draft], None], others: list[Order]
 ) -> None:
     world = draft([ONE, *others])
-    assert world.judged().ok
+    assert world.reconciled().ok
     fault(world)
-    verdict = world.judged()
+    verdict = world.reconciled()
     wrong = {name: getattr(verdict, name) for name in LISTS if getattr(verdict, name)}
     assert wrong == {expected: (("8",) if expected == "phantom" else ("7",))}
     assert not verdict.ok

@@ -18,30 +18,30 @@ def test_an_order_that_was_passed_without_effect_or_result_is_lost_on_either_pat
 ) -> None:
     world = draft([order])
     fault(world)
-    assert world.judged().lost == ("7",)
+    assert world.reconciled().lost == ("7",)
 
 
 def test_what_a_group_has_not_reached_is_unseen_and_no_error() -> None:
-    verdict = draft([ONE._replace(warehouse=AHEAD, notification=AHEAD, sales=AHEAD)]).judged()
+    verdict = draft([ONE._replace(warehouse=AHEAD, notification=AHEAD, sales=AHEAD)]).reconciled()
     assert verdict.unseen == ("7",)
     assert verdict.ok
 
 
 def test_a_dead_letter_without_effect_is_dead_and_no_error() -> None:
-    verdict = draft([EVENT._replace(warehouse=DEAD)]).judged()
+    verdict = draft([EVENT._replace(warehouse=DEAD)]).reconciled()
     assert (verdict.dead, verdict.lost, verdict.ok) == (1, (), True)
 
 
 def test_a_dead_letter_that_vanished_leaves_a_lost_order() -> None:
     world = draft([EVENT._replace(warehouse=DEAD)])
     world.dead["warehouse"].clear()
-    assert world.judged().lost == ("7",)
+    assert world.reconciled().lost == ("7",)
 
 
 def test_a_shadow_decision_that_differs_only_by_expiry_is_no_difference() -> None:
     world = draft([ONE])
     world.shadows[7] = world.shadows[7]._replace(outcome="expired")
-    assert world.judged().ok
+    assert world.reconciled().ok
 
 
 def test_a_shadow_fact_whose_command_is_missing_is_lost_once_it_was_passed() -> None:
@@ -49,18 +49,18 @@ def test_a_shadow_fact_whose_command_is_missing_is_lost_once_it_was_passed() -> 
     del world.commands[7]
     no_effect(world)
     world.shadows.clear()
-    assert world.judged().lost == ("7",)
+    assert world.reconciled().lost == ("7",)
 
 
 def test_a_record_that_cannot_be_read_is_lost_by_its_position_unless_it_is_a_dead_letter() -> None:
     where = pack(DISPATCH_PRODUCTS, 3, 5)
     world = draft([])
     world.unreadable.add(where)
-    assert world.judged().ok
+    assert world.reconciled().ok
     world.passed["warehouse"][partition_of(where)] = 6
-    assert world.judged().lost == ("dispatch_products:3:5",)
+    assert world.reconciled().lost == ("dispatch_products:3:5",)
     world.dead["warehouse"].add(where)
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.ok, verdict.accepted, verdict.unreadable) == (True, 0, 1)
 
 
@@ -71,15 +71,15 @@ def test_an_unreadable_fact_owes_a_dead_letter_of_every_group() -> None:
     for group in world.passed:
         world.passed[group][partition_of(where)] = 1
         world.dead[group].add(where)
-    assert world.judged().ok
+    assert world.reconciled().ok
     world.dead["sales"].clear()
-    assert world.judged().lost == ("orders:0:0",)
+    assert world.reconciled().lost == ("orders:0:0",)
 
 
 def test_an_effect_of_a_record_that_only_the_consumer_could_read_is_no_phantom() -> None:
     world = draft([EVENT])
     world.unreadable.add(world.facts.pop(7)[0].position)
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.phantom, verdict.lost) == ((), ())
 
 
@@ -87,7 +87,7 @@ def test_an_effect_whose_record_was_cleaned_is_aged_and_not_a_phantom() -> None:
     world = draft([COMMAND])
     [command] = world.commands.pop(7)
     world.starts[partition_of(command.position)] = offset_of(command.position) + 1
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.ok, verdict.accepted, verdict.aged, verdict.dispatched) == (True, 0, 1, 1)
 
 
@@ -100,10 +100,10 @@ def test_what_one_group_discarded_is_still_compared_for_the_others() -> None:
         world.passed[group][partition_of(second.position)] = offset_of(second.position) + 1
     world.dead["warehouse"].add(second.position)
     world.discarded["sales"].add(second.position)
-    assert world.judged().different == ("7",)
+    assert world.reconciled().different == ("7",)
     world.dead["warehouse"].clear()
     world.discarded["warehouse"].add(second.position)
-    assert world.judged().ok
+    assert world.reconciled().ok
 
 
 def test_a_conflict_that_is_a_dead_letter_is_different_and_not_lost() -> None:
@@ -112,10 +112,10 @@ def test_a_conflict_that_is_a_dead_letter_is_different_and_not_lost() -> None:
     second = OrderRecord(command.position + (1 << 24), 99)
     world.commands[7] = (command, second)
     world.reach("warehouse", DEAD, second.position)
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.different, verdict.lost, verdict.dead) == (("7",), (), 0)
     world.dead["warehouse"].clear()
-    assert world.judged().lost == ("7",)
+    assert world.reconciled().lost == ("7",)
 
 
 def test_the_same_order_told_again_is_a_known_duplicate() -> None:
@@ -124,7 +124,7 @@ def test_the_same_order_told_again_is_a_known_duplicate() -> None:
     again = command._replace(position=command.position + (1 << 24))
     world.commands[7] = (command, again)
     world.passed["warehouse"][partition_of(again.position)] = offset_of(again.position) + 1
-    verdict = world.judged()
+    verdict = world.reconciled()
     assert (verdict.ok, verdict.accepted, verdict.commands, verdict.dispatched) == (True, 1, 1, 1)
 
 
@@ -135,11 +135,11 @@ def test_a_record_that_was_sent_again_is_no_phantom() -> None:
     world.effects["warehouse"][7] = (effect._replace(position=again),)
     world.redrive("warehouse", effect.position, again)
     world.passed["warehouse"][partition_of(again)] = 5
-    assert world.judged().ok
+    assert world.reconciled().ok
     world.retried.clear()
-    assert world.judged().phantom == ("7",)
+    assert world.reconciled().phantom == ("7",)
     world.starts[partition_of(again)] = 5
-    assert world.judged().ok
+    assert world.reconciled().ok
 
 
 @given(
@@ -155,4 +155,4 @@ def test_orders_are_listed_by_number() -> None:
     orders = [EVENT._replace(order_id=number) for number in (30, -4, 200)]
     world = draft(orders)
     world.effects["sales"].clear()
-    assert world.judged().lost == ("-4", "30", "200")
+    assert world.reconciled().lost == ("-4", "30", "200")
