@@ -1,6 +1,51 @@
 """How any reaction runs: exactly one effect per effect key, whatever crashes (design §7).
 
-    records -> decode -> react (pure) -> decide (pure) -> one store transaction -> one Kafka transaction
+    poll -> decode -> decide (pure) -> one store transaction -> deliveries -> one Kafka transaction
 
 Nothing here knows a warehouse or a mail; nothing in a reaction knows Kafka or a database.
+
+The invariants, each with the files that hold it. A comment beside a deciding branch cites the number.
+
+ 1. One effect per effect key. Effects, results and progress are one transaction of the store, which refuses
+    a key that is taken; then the batch is decided anew.
+    -> stores/store, batch_processor, decide
+ 2. A record of an order that has its effect causes none: with the same input it is a duplicate, with other
+    input a dead letter. A dead letter and a shadow decision take no effect key.
+    -> decide
+ 3. The store comes before Kafka: nothing is sent or committed that the store does not have. Then one Kafka
+    transaction carries results, dead letters and offsets.
+    -> batch_processor, kafka/producer
+ 4. Consumer group metadata is taken at the poll and travels with the batch. A batch is committed only where
+    every partition of it was owned all the time since.
+    -> kafka/consumer, batch, batch_processor
+ 5. No offset is committed above the lowest record that is not settled. An effect that is only intended does
+    not settle its record.
+    -> batch_processor
+ 6. Stored results are sent again under the same message id, unless Kafka has them. Whether it has is asked of
+    Kafka after every transaction whose end is unknown.
+    -> decide, committed, results
+ 7. Nothing disappears: a record ends in an effect, a known duplicate, a dead letter, a passed discard marker,
+    or a result that says rejected or expired.
+    -> decide, dead_letters
+ 8. Poison is not an outage. An outage blames no record: it is waited out, counts no attempt and makes no dead
+    letter. A record that may recover is tried a bounded number of times, counted in the store.
+    -> retry_policy, delivery/outcomes, failures/tracker
+ 9. Many records in a row of one unknown schema are a rollout, not poison: the partition is paused.
+    -> failures/unknown_schemas
+10. Records of one order are handled one behind the other, also while one of them waits for its next attempt
+    or for its deliveries.
+    -> failures/ordering, delivery/pool
+11. What goes to the outside is stored as intended, delivered under a key that stays the same, and then stored
+    as done: at least once, never forgotten.
+    -> decide, batch_processor, delivery/pool
+12. A reaction returns facts only, and guards what it returns with an effect. One that breaks this stops its
+    group; no record is blamed.
+    -> reaction, decide
+13. A member stays in its group whatever takes long: it polls with its partitions paused.
+    -> batch_processor, kafka/consumer
+14. A group has one store, and a store one group and one cluster. Where a partition begins is announced in the
+    store and committed before its first record is read, so that a missing offset is a lost one.
+    -> assignment, stores/store
+15. A slot, and the transactional id made of it, belongs to one living member.
+    -> stores/sqlite, stores/postgres, member
 """

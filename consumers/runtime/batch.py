@@ -1,7 +1,7 @@
-"""A batch in hand: what was read, what of it is settled, and what it owes Kafka.
+"""One batch: what was polled, what of it is settled, and what it owes Kafka.
 
-It lives from the reading to the commit, through as many passes as its failures need, and takes on what is
-read while they wait. None of it is stored, for what it forgets comes again from Kafka and from the store.
+It lives from the poll to the commit, through as many passes as its failures need, and takes on what is polled
+while they wait. None of it is stored: what it forgets comes again from Kafka and from the store.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from clients.records import ProducerRecord
 from consumers.runtime.failures.unknown_schemas import PausePoint
 from consumers.runtime.kafka.polled import PolledRecords
-from consumers.runtime.plan import DeadRecord
+from consumers.runtime.plan import DeadRecord, Plan
 from consumers.runtime.records import Item, Partition
 from schemas.errors import Position
 
@@ -19,72 +19,86 @@ class Batch:
     """One batch.
 
     Attributes:
-        reading: everything that was read.
-        fresh: of it, what nobody has looked at yet; None if there is nothing new.
-        positions: per partition, the offset to commit when everything is settled; of what was looked at.
-        todo: what is not settled yet.
-        results: records to send, each with the position that they answer.
+        polled: everything that was polled, under the metadata of the latest poll (invariant 4).
+        undecoded: of it, what is not decoded yet; None if nothing.
+        next_offsets: per partition, the offset to commit when everything is settled; of what was decoded.
+        unsettled: items that are not settled yet, in order.
+        results: records to send, each with the position whose effect it reports.
         dead: dead letters to send, by position: a pass that is cut short and repeated finds them again.
-        cuts: partitions that stand still at an unknown schema, behind what is handled here.
+        pauses: partitions that are paused at an unknown schema, behind what is handled here.
         stored: whether the store knows that everything is settled.
         effects, duplicates, discarded: counts.
     """
 
-    reading: PolledRecords
-    fresh: PolledRecords | None
-    positions: dict[Partition, int] = field(default_factory=dict)
-    todo: list[Item] = field(default_factory=list)
+    polled: PolledRecords
+    undecoded: PolledRecords | None
+    next_offsets: dict[Partition, int] = field(default_factory=dict)
+    unsettled: list[Item] = field(default_factory=list)
     results: list[tuple[Position, ProducerRecord]] = field(default_factory=list)
     dead: dict[Position, DeadRecord] = field(default_factory=dict)
-    cuts: dict[Partition, PausePoint] = field(default_factory=dict)
+    pauses: dict[Partition, PausePoint] = field(default_factory=dict)
     stored: bool = False
     effects: int = 0
     duplicates: int = 0
     discarded: int = 0
 
     @classmethod
-    def of(cls, reading: PolledRecords) -> "Batch":
-        """A reading that nobody has looked at yet."""
-        return cls(reading, reading)
+    def of(cls, polled: PolledRecords) -> "Batch":
+        """A batch of one poll, nothing of it decoded."""
+        return cls(polled, polled)
 
-    def take_on(self, more: PolledRecords) -> None:
-        """Read on: this belongs to the batch too. Not behind a cut, for what lies there must wait."""
-        self.reading = self.reading.extended_by(more)
-        self.fresh = more if self.fresh is None else self.fresh.extended_by(more)
+    def add(self, polled: PolledRecords) -> None:
+        """Take on another poll. Not after a pause: what lies behind it must wait."""
+        self.polled = self.polled.extended_by(polled)
+        self.undecoded = polled if self.undecoded is None else self.undecoded.extended_by(polled)
         self.stored = False
 
-    def looked(self, items: list[Item], cuts: dict[Partition, PausePoint]) -> None:
-        """What is fresh was taken apart.
+    def add_decoded(self, items: list[Item], pauses: dict[Partition, PausePoint]) -> None:
+        """Take over what was undecoded.
 
         Args:
-            items: what it is.
-            cuts: where it is left alone from an offset on.
+            items: its records, decoded.
+            pauses: partitions whose records are left alone from an offset on.
         """
-        if self.fresh is None:
+        if self.undecoded is None:
             return
-        ends = self.fresh.next_offsets()
-        if cuts:
-            first = self.fresh.first_offsets()
-            ends |= {each: cut.offset for each, cut in cuts.items()}
-            ends = {each: end for each, end in ends.items() if end > first[each]}
-            items = [item for item in items if not _cut_off(item.record.position, cuts)]
-        self.positions |= ends
-        self.todo += items
-        self.cuts |= cuts
-        self.fresh = None
+        next_offsets = self.undecoded.next_offsets()
+        if pauses:
+            first = self.undecoded.first_offsets()
+            next_offsets |= {partition: pause.offset for partition, pause in pauses.items()}
+            next_offsets = {
+                partition: offset for partition, offset in next_offsets.items() if offset > first[partition]
+            }
+            items = [item for item in items if not _is_left_alone(item.record.position, pauses)]
+        self.next_offsets |= next_offsets
+        self.unsettled += items
+        self.pauses |= pauses
+        self.undecoded = None
 
-    def narrow(self, held: set[Partition]) -> None:
-        """Forget what belongs to partitions that are not ours any more."""
-        self.reading = self.reading.only(held)
-        if self.fresh is not None:
-            self.fresh = self.fresh.only(held)
-        self.positions = {each: at for each, at in self.positions.items() if each in held}
-        self.cuts = {each: cut for each, cut in self.cuts.items() if each in held}
-        self.results = [each for each in self.results if each[0][:2] in held]
-        self.dead = {where: each for where, each in self.dead.items() if where[:2] in held}
-        self.todo = [item for item in self.todo if item.record.position[:2] in held]
+    def add_stored(self, plan: Plan) -> None:
+        """Keep what a plan owes Kafka, once the store has it, until it is committed."""
+        self.results += plan.results
+        self.dead |= {dead.record.position: dead for dead in plan.dead}
+        self.effects += len(plan.effects)
+        self.duplicates += plan.duplicates
+        self.discarded += plan.discarded
+
+    def keep_only(self, owned: set[Partition]) -> None:
+        """Forget what belongs to partitions that are not owned any more (invariant 4)."""
+        self.polled = self.polled.only(owned)
+        if self.undecoded is not None:
+            self.undecoded = self.undecoded.only(owned)
+        self.next_offsets = {
+            partition: offset for partition, offset in self.next_offsets.items() if partition in owned
+        }
+        self.pauses = {partition: pause for partition, pause in self.pauses.items() if partition in owned}
+        self.results = [result for result in self.results if result[0].topic_partition in owned]
+        self.dead = {
+            position: dead for position, dead in self.dead.items() if position.topic_partition in owned
+        }
+        self.unsettled = [item for item in self.unsettled if item.record.position.topic_partition in owned]
 
 
-def _cut_off(where: Position, cuts: dict[Partition, PausePoint]) -> bool:
-    cut = cuts.get(where[:2])
-    return cut is not None and where.offset >= cut.offset
+def _is_left_alone(position: Position, pauses: dict[Partition, PausePoint]) -> bool:
+    pause = pauses.get(position.topic_partition)
+    return pause is not None and position.offset >= pause.offset

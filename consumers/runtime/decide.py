@@ -5,12 +5,12 @@ For each message, in the order of the batch:
     a fact from outside any mode, at a reaction that replaces a command   dead letter
     a fact whose order is decided by its command                          only recorded
     an effect that exists with other input                                dead letter, no effect at all
-    an effect that exists, made by this very record                       results again, unless known as sent
+    an effect that exists, made by this very record                       results again, unless Kafka has them
     an effect that exists, made by another record                         duplicate: nothing
     otherwise                                                             effect, results, deliveries
-    whatever raises an error                                              what `policy` says
+    whatever raises an error                                              what `retry_policy` says
 
-Which records wait for others of their order is in `failures.ordering`.
+Not here: which records wait for others of their order (`failures.ordering`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ INTENDED = "intended"
 _NEVER_FAILED: Mapping[Position, Attempts] = MappingProxyType({})
 
 Render = Callable[[Fact, Decoded], ProducerRecord]
-"""Makes a record of a fact that answers a message."""
+"""Makes the record of a fact that answers a message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,32 +59,32 @@ class DecisionRules:
         reaction: whose batch it is.
         act_on_foreign: whether facts from outside any mode are acted on (`CEV_FOREIGN_FACTS=act`).
         render: makes result records.
-        patience: what happens to a record that fails.
+        retry_policy: what happens to a record that fails.
     """
 
     reaction: Reaction
     act_on_foreign: bool
     render: Render
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 def decide(
-    batch: Sequence[Item],
-    known: Mapping[tuple[int, str], KnownEffect],
-    sent_upto: Mapping[Partition, int],
+    items: Sequence[Item],
+    effects: Mapping[tuple[int, str], KnownEffect],
+    results_upto: Mapping[Partition, int],
     context: Context,
-    policy: DecisionRules,
+    rules: DecisionRules,
     *,
     attempts: Mapping[Position, Attempts] = _NEVER_FAILED,
 ) -> Plan:
     """Turn messages into a plan.
 
     Args:
-        batch: what was read, in its order.
-        known: the effects that the batch's orders already have.
-        sent_upto: per partition, the offset below which results are known to be in Kafka.
+        items: the unsettled records of a batch, in its order.
+        effects: what the store has for their orders, by order id and effect.
+        results_upto: per partition, the offset below which results are known to be in Kafka.
         context: clock and settings; its envelope and effects are overwritten.
-        policy: the reaction, how it answers, and how patient it is.
+        rules: the reaction, how it answers, and how often a record is tried.
         attempts: of records that failed before, how often and when they are tried next.
 
     Returns:
@@ -94,67 +94,68 @@ def decide(
         BrokenReaction: the reaction breaks its contract, whatever the record.
         Unreachable: something that it needs is down; nothing was decided.
     """
-    deciding = _Decision(dict(known), sent_upto, context, policy, Plan())
-    sequencer = OrderSequencer(deciding, policy.patience, context.now, attempts)
-    for item in batch:
+    decision = _Decision(dict(effects), results_upto, context, rules, Plan())
+    sequencer = OrderSequencer(decision, rules.retry_policy, context.now, attempts)
+    for item in items:
         sequencer.take(item)
-    return deciding.plan
+    return decision.plan
 
 
 @dataclass(slots=True)
 class _Decision:
-    """A batch half decided: what is known grows with each message, so a batch may repeat itself."""
+    """A batch half decided. The known effects grow with each message, so a batch may repeat itself."""
 
-    seen: dict[tuple[int, str], KnownEffect]
-    sent_upto: Mapping[Partition, int]
+    effects: dict[tuple[int, str], KnownEffect]
+    results_upto: Mapping[Partition, int]
     context: Context
-    policy: DecisionRules
+    rules: DecisionRules
     plan: Plan
 
     def take(self, item: Item) -> RecordError | None:
         if type(item) is Decoded:
-            return self._take(item)
+            return self._take_message(item)
         if type(item) is FailedRecord:
             return item.error
         self.plan.discarded += 1
         return None
 
-    def _take(self, item: Decoded) -> RecordError | None:
-        """Put what a message causes into the plan; or say why it causes nothing."""
-        message, replaced = item.message, self.policy.reaction.replaces
+    def _take_message(self, item: Decoded) -> RecordError | None:
+        """Put what a message causes into the plan; or say why it causes nothing (invariant 7)."""
+        message, replaced = item.message, self.rules.reaction.replaces
         shadowed = False
         if replaced is not None and isinstance(message, OrderPlaced):
-            if message.mode_epoch == 0 and not self.policy.act_on_foreign:
+            if message.mode_epoch == 0 and not self.rules.act_on_foreign:
                 return ForeignFact(_FOREIGN, item.record.position)
             shadowed = replaced in message.shadow_of
         try:
             facts, effects = self._react(item)
             if shadowed:
+                # Its command decides: this takes no effect key (design §6, invariant 2).
                 self.plan.shadows += [_row(effect, item, self.context.now) for effect in effects]
                 return None
-            mine = [(effect, self.seen.get((item.order_id, effect.name))) for effect in effects]
-            for effect, before in mine:
-                if before is not None and before.input != effect.input:
-                    return _conflict(effect, before, item.record.position)
-            self._answer(item, facts, [before for _, before in mine])
+            known = [self.effects.get((item.order_id, effect.name)) for effect in effects]
+            for effect, earlier in zip(effects, known, strict=True):
+                if earlier is not None and earlier.input != effect.input:
+                    return _conflict(effect, earlier, item.record.position)  # invariant 2
+            self._answer(item, facts, known)
         except (BrokenReaction, Unreachable):
-            raise
+            raise  # no record is at fault: none may become a dead letter (invariants 8 and 12)
         except RecordError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, it is about this record and no other
             return ReactionFailed(
-                f"{self.policy.reaction.name} failed with {type(error).__name__}: {error}",
+                f"{self.rules.reaction.name} failed with {type(error).__name__}: {error}",
                 item.record.position,
             )
-        for effect, before in mine:
-            self._make(item, effect, before)
+        for effect, earlier in zip(effects, known, strict=True):
+            self._make(item, effect, earlier)
         return None
 
     def _react(self, item: Decoded) -> tuple[Sequence[Fact], list[Effect]]:
         self.context.envelope = item.envelope
         self.context.effects = []
-        facts = self.policy.reaction.react(item.message, self.context)
-        _check_guards(self.policy.reaction.name, facts, self.context.effects)
+        facts = self.rules.reaction.react(item.message, self.context)
+        _check_contract(self.rules.reaction.name, facts, self.context.effects)
         return facts, [
             effect
             if effect.input is None or len(effect.input) <= MAX_INPUT
@@ -162,31 +163,38 @@ class _Decision:
             for effect in self.context.effects
         ]
 
-    def _make(self, item: Decoded, effect: Effect, before: KnownEffect | None) -> None:
-        where = item.record.position
-        if before is None:
+    def _make(self, item: Decoded, effect: Effect, earlier: KnownEffect | None) -> None:
+        """Put an effect into the plan, once per key (invariant 1), and its delivery until it is done (11)."""
+        position = item.record.position
+        if earlier is None:
             self.plan.effects.append(_row(effect, item, self.context.now))
-            self.seen[item.order_id, effect.name] = KnownEffect(effect.outcome, effect.input, where)
-        unfinished = before is not None and before.outcome == INTENDED and before.origin == where
-        if effect.delivery is not None and (before is None or unfinished):
-            self.plan.deliveries.append(
-                DeliveryTask(item.order_id, effect.name, item.record, effect.delivery)
-            )
+            self.effects[item.order_id, effect.name] = KnownEffect(effect.outcome, effect.input, position)
+        unfinished = earlier is not None and earlier.outcome == INTENDED and earlier.origin == position
+        if effect.delivery is not None and (earlier is None or unfinished):
+            task = DeliveryTask(item.order_id, effect.name, item.record, effect.delivery)
+            self.plan.deliveries.append(task)
 
-    def _answer(self, item: Decoded, facts: Sequence[Fact], before: Sequence[KnownEffect | None]) -> None:
-        where = item.record.position
-        if not before or None in before:
+    def _answer(self, item: Decoded, facts: Sequence[Fact], known: Sequence[KnownEffect | None]) -> None:
+        """Put results into the plan: new with a new effect, stored ones again, none for a duplicate."""
+        position = item.record.position
+        if not known or None in known:
             self.plan.results += [
-                (where, self.policy.render(_checked(fact, self.policy), item)) for fact in facts
+                (position, self.rules.render(_checked(fact, self.rules), item)) for fact in facts
             ]
-        elif all(each is not None and each.origin != where for each in before):
-            self.plan.duplicates += 1
+        elif any(_is_own_effect(effect, position) for effect in known):
+            self._resend_stored(position)
         else:
-            self._again(where)
+            self.plan.duplicates += 1
 
-    def _again(self, where: Position) -> None:
-        if where.offset >= self.sent_upto.get((where.topic, where.partition), 0):
-            self.plan.resends.append(where)
+    def _resend_stored(self, position: Position) -> None:
+        """Send stored results under the same id, unless Kafka is known to have them (invariant 6)."""
+        if position.offset >= self.results_upto.get(position.topic_partition, 0):
+            self.plan.resends.append(position)
+
+
+def _is_own_effect(effect: KnownEffect | None, position: Position) -> bool:
+    """Whether the record at this position made an effect, before a crash or a revoked partition."""
+    return effect is not None and effect.origin == position
 
 
 def canonical(text: str | None) -> str | None:
@@ -201,7 +209,7 @@ def canonical(text: str | None) -> str | None:
 
 
 def _row(effect: Effect, item: Decoded, at: int) -> EffectRow:
-    where = item.record.position
+    position = item.record.position
     via: Via = "fact" if isinstance(item.message, OrderPlaced) else "command"
     return EffectRow(
         item.order_id,
@@ -211,22 +219,20 @@ def _row(effect: Effect, item: Decoded, at: int) -> EffectRow:
         effect.detail,
         via,
         item.envelope.message_id,
-        where.topic,
-        where.partition,
-        where.offset,
+        *position,
         at,
     )
 
 
-def _checked(fact: Fact, policy: DecisionRules) -> Fact:
+def _checked(fact: Fact, rules: DecisionRules) -> Fact:
     if type(fact) not in FACT_TYPES:
         raise BrokenReaction(
-            f"{policy.reaction.name} returned a {type(fact).__name__}: a reaction returns facts only"
+            f"{rules.reaction.name} returned a {type(fact).__name__}: a reaction returns facts only"
         )
     return fact
 
 
-def _check_guards(name: str, facts: Sequence[Fact], effects: Sequence[Effect]) -> None:
+def _check_contract(name: str, facts: Sequence[Fact], effects: Sequence[Effect]) -> None:
     if not effects and facts:
         raise BrokenReaction(
             f"{name} answers without an effect: no key guards the answer against a second one"
@@ -237,11 +243,11 @@ def _check_guards(name: str, facts: Sequence[Fact], effects: Sequence[Effect]) -
         )
 
 
-def _conflict(effect: Effect, before: KnownEffect, where: Position) -> ConflictingOrder:
+def _conflict(effect: Effect, earlier: KnownEffect, position: Position) -> ConflictingOrder:
     return ConflictingOrder(
-        f"the order already has its {effect.name} ({before.outcome}) from {before.origin}, "
+        f"the order already has its {effect.name} ({earlier.outcome}) from {earlier.origin}, "
         "with other content; find out which one is right",
-        where,
+        position,
     )
 
 

@@ -9,12 +9,12 @@ from threading import Event
 from clients.cluster import caught_up, cluster_id
 from clients.config import Cluster
 from clients.log import Log
-from consumers.runtime.batch_processor import Resources
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import Channel, DeliveryPool
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.producer import ResultProducer
 from consumers.runtime.reaction import Reaction
+from consumers.runtime.resources import Resources
 from consumers.runtime.session import Session
 from consumers.runtime.status import MemberStatus
 from consumers.runtime.stores.database import SlotTaken
@@ -89,12 +89,12 @@ class Member:
             resources = Resources(
                 reaction=self._reaction,
                 codec=self._codec,
-                options=self._config,
+                config=self._config,
                 store=store,
                 identity=identity,
-                outlet=producer,
-                lanes=self._pool,
-                troubles=failures,
+                producer=producer,
+                pool=self._pool,
+                failures=failures,
             )
             self._session = Session(resources, self._cluster, self._sources(), self._status, self._stopping)
             try:

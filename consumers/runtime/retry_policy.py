@@ -1,4 +1,4 @@
-"""What happens to a record that fails: the failure policy, decided without I/O (design §7, point 7).
+"""What happens to a record that fails: the failure policy, decided without I/O (invariant 8).
 
     poison      can never be read, or contradicts what was done   dead letter, at once
     transient   may work the next time (`retriable`)              again after a wait; at last a dead letter

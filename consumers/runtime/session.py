@@ -12,10 +12,11 @@ from clients.errors import StaleBatch
 from clients.log import Log
 from consumers.runtime.assignment import PartitionAssigner
 from consumers.runtime.batch import Batch
-from consumers.runtime.batch_processor import BatchProcessor, Resources, Unsettled
+from consumers.runtime.batch_processor import BatchProcessor, Unsettled
 from consumers.runtime.events import MemberEvents
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
+from consumers.runtime.resources import Resources
 from consumers.runtime.retry_policy import OUTAGE_BACKOFF
 from consumers.runtime.status import MemberStatus
 from schemas.errors import Unreachable
@@ -49,7 +50,7 @@ class Session:
         stopping: Event,
     ) -> None:
         self._resources = resources
-        self._config = resources.options
+        self._config = resources.config
         self._cluster = cluster
         self._sources = sources
         self._status = status
@@ -57,7 +58,7 @@ class Session:
         max_batch = self._config.max_batch
         self._limit = min(max_batch, MAX_DELIVERY_BATCH) if resources.reaction.channels else max_batch
         self._log = Log(group=resources.reaction.name)
-        self._events = MemberEvents(status, resources.troubles.alarms, self._log)
+        self._events = MemberEvents(status, resources.failures.alarms, self._log)
         self._consumer, self._processor = self._join()
 
     def run(self) -> None:
@@ -84,7 +85,7 @@ class Session:
     def _join(self) -> tuple[GroupConsumer, BatchProcessor]:
         resources = self._resources
         start = self._config.start or resources.reaction.start
-        assigner = PartitionAssigner(resources.store, start, self._status, resources.troubles)
+        assigner = PartitionAssigner(resources.store, start, self._status, resources.failures)
         consumer = GroupConsumer(
             self._cluster, resources.reaction.name, self._sources, assigner.assign, resources.identity.id
         )
@@ -111,12 +112,12 @@ class Session:
         batch = Batch.of(polled)
         closes_at = time.monotonic() + self._config.retry_policy.total_ms / 1000
         outages = 0
-        while len(batch.reading):
+        while len(batch.polled):
             try:
-                unsettled = self._processor.run(batch)
+                unsettled = self._processor.process(batch)
             except StaleBatch as stale:
                 self._log.warning("batch dropped: the group moved on", why=str(stale))
-                self._consumer.seek_back(batch.reading.first_offsets(), batch.reading.generation)
+                self._consumer.seek_back(batch.polled.first_offsets(), batch.polled.generation)
                 return
             except Unreachable as error:
                 unsettled = self._outage(error, OUTAGE_BACKOFF.wait_ms(outages))
@@ -146,16 +147,16 @@ class Session:
         Not in an outage, which the next records would run into as well; and within bounds, for nothing of a
         batch is committed before all of it is settled.
         """
-        room = len(batch.reading) < self._limit * _AHEAD and time.monotonic() < closes_at
-        return unsettled.outage is None and room and not batch.cuts
+        room = len(batch.polled) < self._limit * _AHEAD and time.monotonic() < closes_at
+        return unsettled.outage is None and room and not batch.pauses
 
     def _drop_revoked(self, batch: Batch) -> None:
-        if self._consumer.generation != batch.reading.generation:
-            batch.narrow(self._consumer.owned_since(batch.reading.generation))
+        if self._consumer.generation != batch.polled.generation:
+            batch.keep_only(self._consumer.owned_since(batch.polled.generation))
 
     def _commit_idle(self, outage: str | None) -> None:
         try:
-            self._processor.settle()
+            self._processor.commit_end_offsets()
         except Unreachable as error:
             outage = str(error)
             self._wait(self._outage(error, OUTAGE_BACKOFF.initial_backoff_ms))
@@ -193,6 +194,6 @@ class Session:
         self._drop_revoked(batch)
         if not len(more):
             return False
-        batch.take_on(more)
+        batch.add(more)
         self._status.polled(joined=True, owned=len(self._consumer.owned), records=len(more), at_end=False)
         return True

@@ -1,6 +1,6 @@
 """Failures of any kind, in any order, with crashes anywhere: every effect once, and in its order's order.
 
-The real passage on a real store (SQLite); Kafka is a list, the clock stands still, and an operator decides
+The real processor on a real store (SQLite); Kafka is a list, the clock stands still, and an operator decides
 about each dead letter: redriven once its cause is gone, or discarded.
 """
 
@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from clients.records import ProducerRecord
 from consumers.registry import named
 from consumers.runtime.batch import Batch
-from consumers.runtime.batch_processor import BatchProcessor, Resources
+from consumers.runtime.batch_processor import BatchProcessor
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.reaction import Context, Effect, Reaction
 from consumers.runtime.records import Committed, ConsumerRecord, Partition
+from consumers.runtime.resources import Resources
 from consumers.runtime.retry_policy import RetryPolicy
 from consumers.runtime.stores.store import Store, StoreWrite
 from databases.address import StoreAddress
@@ -142,7 +143,7 @@ class World:
                 self.left = None
                 raise Died
 
-    # what a passage asks of an inlet and an outlet
+    # what a processor asks of its consumer and its producer
 
     def owned_since(self, _generation: int) -> set[Partition]:
         return set(PARTITIONS)
@@ -202,7 +203,7 @@ class Watched(Store):
 
 
 class Member:
-    """One process's life: a passage over the world, from where Kafka's offsets are."""
+    """One process's life: a processor over the world, from where Kafka's offsets are."""
 
     def __init__(self, world: World, store: Watched, reaction: Reaction) -> None:
         self._world = world
@@ -211,25 +212,25 @@ class Member:
         tools = Resources(
             reaction=reaction,
             codec=CODEC,
-            options=MemberConfig(retry_policy=patience),
+            config=MemberConfig(retry_policy=patience),
             store=store,
             identity=store.identity("cluster", 0),
-            outlet=world,  # type: ignore[arg-type]  # the world stands in for it
-            lanes=self._lanes,
-            troubles=FailureTracker(store, longest_wait_ms=patience.max_backoff_ms),
+            producer=world,  # type: ignore[arg-type]  # the world stands in for it
+            pool=self._lanes,
+            failures=FailureTracker(store, longest_wait_ms=patience.max_backoff_ms),
         )
-        tools.troubles.begin([*PARTITIONS])
+        tools.failures.begin([*PARTITIONS])
         self._at = dict(world.committed)
         inlet: Any = Inlet(world)
-        self._passage = BatchProcessor(tools, inlet, dict(world.committed))
+        self._processor = BatchProcessor(tools, inlet, dict(world.committed))
 
     def take(self, step: Step) -> None:
-        haul = Batch.of(self._read(step.takes))
+        batch = Batch.of(self._read(step.takes))
         for _ in range(200):
-            if not len(haul.reading) or self._passage.run(haul) is None:
+            if not len(batch.polled) or self._processor.process(batch) is None:
                 break
             if len(more := self._read(step.more)):
-                haul.take_on(more)
+                batch.add(more)
         else:
             raise AssertionError("the batch does not end")
 

@@ -19,55 +19,55 @@ def items(of: PolledRecords) -> list[Item]:
     return [FailedRecord(each, 1, UnknownSchemaId("id 9", each.position)) for each in of.records]
 
 
-def todo(haul: Batch) -> list[tuple[int, int]]:
-    return [item.record.position[1:] for item in haul.todo]
+def unsettled(batch: Batch) -> list[tuple[int, int]]:
+    return [item.record.position[1:] for item in batch.unsettled]
 
 
 def test_what_nobody_looked_at_is_not_to_be_committed() -> None:
     first = reading((P0, 3), (P1, 7))
-    haul = Batch.of(first)
-    assert haul.positions == {}
-    haul.looked(items(first), {})
-    assert (haul.positions, todo(haul), haul.fresh) == ({P0: 4, P1: 8}, [(0, 3), (1, 7)], None)
+    batch = Batch.of(first)
+    assert batch.next_offsets == {}
+    batch.add_decoded(items(first), {})
+    assert (batch.next_offsets, unsettled(batch), batch.undecoded) == ({P0: 4, P1: 8}, [(0, 3), (1, 7)], None)
 
 
 def test_what_is_taken_on_comes_last_under_the_later_metadata_and_is_not_stored_yet() -> None:
     first, second, third = reading((P0, 3)), reading((P0, 4), generation=1), reading((P1, 7), generation=2)
-    haul = Batch.of(first)
-    haul.looked(items(first), {})
-    haul.stored = True
-    haul.take_on(second)
-    haul.take_on(third)
-    assert not haul.stored
-    assert (haul.reading.metadata, haul.reading.generation) == ("m2", 2)
-    assert haul.fresh is not None
-    haul.looked(items(haul.fresh), {})
-    assert (haul.positions, todo(haul)) == ({P0: 5, P1: 8}, [(0, 3), (0, 4), (1, 7)])
-    assert haul.reading.first_offsets() == {P0: 3, P1: 7}, "what a dropped batch is read again from"
+    batch = Batch.of(first)
+    batch.add_decoded(items(first), {})
+    batch.stored = True
+    batch.add(second)
+    batch.add(third)
+    assert not batch.stored
+    assert (batch.polled.metadata, batch.polled.generation) == ("m2", 2)
+    assert batch.undecoded is not None
+    batch.add_decoded(items(batch.undecoded), {})
+    assert (batch.next_offsets, unsettled(batch)) == ({P0: 5, P1: 8}, [(0, 3), (0, 4), (1, 7)])
+    assert batch.polled.first_offsets() == {P0: 3, P1: 7}, "what a dropped batch is read again from"
 
 
 def test_a_cut_leaves_a_partition_where_it_was_before() -> None:
     first, second = reading((P0, 3)), reading((P0, 4), (P0, 5), (P1, 7), (P1, 8))
-    haul = Batch.of(first)
-    haul.looked(items(first), {})
-    haul.take_on(second)
-    haul.looked(items(second), {P0: PausePoint(4, "id 9"), P1: PausePoint(8, "id 9")})
-    assert (haul.positions, todo(haul)) == ({P0: 4, P1: 8}, [(0, 3), (1, 7)])
+    batch = Batch.of(first)
+    batch.add_decoded(items(first), {})
+    batch.add(second)
+    batch.add_decoded(items(second), {P0: PausePoint(4, "id 9"), P1: PausePoint(8, "id 9")})
+    assert (batch.next_offsets, unsettled(batch)) == ({P0: 4, P1: 8}, [(0, 3), (1, 7)])
 
 
 def test_a_partition_that_is_cut_at_its_first_record_is_not_committed_at_all() -> None:
     first = reading((P0, 3), (P1, 7))
-    haul = Batch.of(first)
-    haul.looked(items(first), {P0: PausePoint(3, "id 9")})
-    assert (haul.positions, todo(haul)) == ({P1: 8}, [(1, 7)])
+    batch = Batch.of(first)
+    batch.add_decoded(items(first), {P0: PausePoint(3, "id 9")})
+    assert (batch.next_offsets, unsettled(batch)) == ({P1: 8}, [(1, 7)])
 
 
 def test_what_went_is_forgotten_also_where_nobody_looked_at_it() -> None:
     first, second = reading((P0, 3), (P1, 7)), reading((P0, 4), (P1, 8))
-    haul = Batch.of(first)
-    haul.looked(items(first), {})
-    haul.take_on(second)
-    haul.narrow({P1})
-    assert haul.fresh is not None
-    assert [each.position for each in haul.fresh.records] == [Position(*P1, 8)]
-    assert (haul.positions, todo(haul), len(haul.reading)) == ({P1: 8}, [(1, 7)], 2)
+    batch = Batch.of(first)
+    batch.add_decoded(items(first), {})
+    batch.add(second)
+    batch.keep_only({P1})
+    assert batch.undecoded is not None
+    assert [each.position for each in batch.undecoded.records] == [Position(*P1, 8)]
+    assert (batch.next_offsets, unsettled(batch), len(batch.polled)) == ({P1: 8}, [(1, 7)], 2)

@@ -42,7 +42,7 @@ def breaking(*order_ids: int, error: Exception | None = None, **more: Any) -> Re
 
 
 def plan_of(*batch: Item, by: Reaction = WAREHOUSE, known: Any = None, attempts: Any = None) -> Plan:
-    chosen = replace(policy(by), patience=RetryPolicy(jitter=lambda: 1.0))
+    chosen = replace(policy(by), retry_policy=RetryPolicy(jitter=lambda: 1.0))
     return decide(batch, known or {}, {}, context(), chosen, attempts=attempts or {})
 
 

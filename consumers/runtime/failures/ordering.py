@@ -1,4 +1,4 @@
-"""The records of one order, handled one behind the other (design §7, point 7).
+"""The records of one order, handled one behind the other (invariant 10).
 
     a record that failed and is tried again     later records of its order wait with it
     a record whose deliveries are under way     the same, until this pass is over

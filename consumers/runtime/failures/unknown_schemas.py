@@ -1,4 +1,4 @@
-"""A rollout is no poison: many records in a row of a schema that nobody here knows (design §7, point 7).
+"""A rollout is no poison: many records in a row of a schema that nobody here knows (invariant 9).
 
 One such record is a stray; `IN_A_ROW` of them on one partition are a producer that was upgraded first. Then
 the partition is paused at the first of them that is not committed, and the alarm `unknown-schema` says so.
