@@ -1,7 +1,8 @@
-"""Which store a group has, and how to speak of it without telling its password. Pure.
+"""Where a group's store is, and how to show that without a password. Pure.
 
 A store is a SQLite file, or a schema in the PostgreSQL database that `CEV_DATABASE_URL` names (design §8).
-Everybody who opens one takes a `StoreAddress`; how it is opened does not belong here.
+
+Not here: connecting (`connect`).
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 _FILE = "sqlite:///"
 _LONGEST = 63
-"""Bytes of a PostgreSQL name; a longer one would be cut in silence, and two groups share a schema."""
+"""Bytes of a PostgreSQL name. It truncates a longer one without an error, and groups could share a schema."""
 
 _MASK = "********"
 _SECRETS = ("password", "sslpassword")
@@ -24,8 +25,8 @@ class StoreAddress:
     """A group's store.
 
     Attributes:
-        url: `sqlite:///PATH`, or a PostgreSQL address as `postgres` returns it; may hold a password, so it is
-            neither printed nor logged: `str(name)` is.
+        url: `sqlite:///PATH`, or a PostgreSQL address as `postgres` returns it. It may hold a password: never
+            print or log it; `str(address)` leaves the password out.
         group: the consumer group that owns it.
     """
 
@@ -37,7 +38,7 @@ class StoreAddress:
         """A group's store in a database, or as a file under the data directory.
 
         Raises:
-            ValueError: the address is not PostgreSQL's.
+            ValueError: `database_url` is no PostgreSQL address.
         """
         if database_url is not None:
             return cls(postgres(database_url), group)
@@ -45,7 +46,7 @@ class StoreAddress:
 
     @property
     def path(self) -> Path | None:
-        """The file, or None where the store is a schema."""
+        """The file; None if the store is a schema."""
         return Path(self.url.removeprefix(_FILE)) if self.url.startswith(_FILE) else None
 
     @cached_property
@@ -58,26 +59,26 @@ class StoreAddress:
         return f"{name.encode()[: _LONGEST - 13].decode('utf-8', 'ignore')}_{digest}"
 
     @cached_property
-    def asked(self) -> frozenset[str]:
-        """The connection parameters that the address itself names after its question mark."""
+    def parameters(self) -> frozenset[str]:
+        """Names of the connection parameters in the address's query."""
         return frozenset(key for key, _ in parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
 
     def masked(self, text: object) -> str:
-        """What a database said, on one line and without the password."""
+        """A database's message on one line, without the address's passwords."""
         return masked(self.url, text)
 
     def __str__(self) -> str:
-        """The file's path, or where the schema is: never a password."""
+        """The file's path, or the schema's address without a password."""
         if self.path is not None:
             return str(self.path)
         parts = urlsplit(self.url)
         user, _, host = parts.netloc.rpartition("@")
-        who = f"{user.partition(':')[0]}@" if user else ""
-        return f"{parts.scheme}://{who}{host}{parts.path} schema {self.schema}"
+        login = f"{user.partition(':')[0]}@" if user else ""
+        return f"{parts.scheme}://{login}{host}{parts.path} schema {self.schema}"
 
 
 def masked(url: str, text: object) -> str:
-    """What a database said, on one line and without the passwords of the address that it was reached by."""
+    """A database's message on one line, without the passwords of the address `url`."""
     line = " ".join(str(text).split())
     parts = urlsplit(url)
     raw = parts.netloc.rpartition("@")[0].partition(":")[2]
@@ -94,10 +95,10 @@ def postgres(url: str) -> str:
         url: begins with postgresql://, postgres:// or postgresql+psycopg://.
 
     Raises:
-        ValueError: it is none; the message does not repeat it, because it may hold a password.
+        ValueError: it is no such address; the message does not repeat it, because it may hold a password.
     """
-    scheme, found, rest = url.strip().partition("://")
-    if not found or scheme.lower() not in _SCHEMES:
+    scheme, separator, rest = url.strip().partition("://")
+    if not separator or scheme.lower() not in _SCHEMES:
         raise ValueError(
             "is no PostgreSQL address; it looks like postgresql://user:password@host:5432/database"
         )
@@ -107,7 +108,7 @@ def postgres(url: str) -> str:
     try:
         parts = urlsplit(address)
     except ValueError:
-        # Its own words would repeat what it could not read.
+        # The message of `urlsplit` would repeat the address.
         raise ValueError("cannot be read: is a sign in it that must be escaped?") from None
     misread = parts.netloc.count("@") > 1 or ("@" not in parts.netloc and "@" in parts.path)
     if misread or parts.fragment or "#" in rest:

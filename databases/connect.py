@@ -45,8 +45,8 @@ def sqlite_engine(
     """An engine for a SQLite file; it connects only when it is asked to.
 
     A transaction takes the write lock when it begins (`BEGIN IMMEDIATE`): the driver's own BEGIN is deferred,
-    and fails instead of waiting when two connections read and then write. `reading` and the isolation level
-    AUTOCOMMIT take no write lock. Commits are on the disk (`synchronous=FULL`).
+    and fails instead of waiting when two connections read and then write. `read_transaction` and the
+    isolation level AUTOCOMMIT take no write lock. Commits are on the disk (`synchronous=FULL`).
 
     Args:
         url: `sqlite:///PATH`, as text or as SQLAlchemy's `URL`.
@@ -69,7 +69,7 @@ def sqlite_engine(
 
 
 @contextmanager
-def reading(connection: Connection) -> Iterator[Connection]:
+def read_transaction(connection: Connection) -> Iterator[Connection]:
     """A transaction that only reads: it sees one state, and takes no lock that a writer would wait for."""
     connection.info[_READING] = True
     try:
@@ -113,8 +113,8 @@ def connect_schema(
         InvalidSetting: the address cannot be read.
         psycopg.OperationalError: nobody answers, or the server refuses the connection.
     """
-    settings: dict[str, Any] = liveness(address.asked, idle_s=5, interval_s=2)
-    if "application_name" not in address.asked:
+    settings: dict[str, Any] = liveness(address.parameters, idle_s=5, interval_s=2)
+    if "application_name" not in address.parameters:
         settings["application_name"] = f"cev {address.group}"
     raw = connect_postgres(address, autocommit=True, **settings)
     try:

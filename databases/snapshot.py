@@ -1,4 +1,4 @@
-"""Opening a group's store to look at it, never to change it: on one snapshot, row by row.
+"""Reading a group's store: one snapshot, row by row, and never a change.
 
 I/O: SQLite files (`mode=ro`), PostgreSQL (`REPEATABLE READ READ ONLY`).
 """
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _LOCK_WAIT_S = 5
-_PAGE = 2_000
+_PAGE_ROWS = 2_000
 _NAMED = re.compile(r":(\w+)")
 
 
 class Snapshot(Protocol):
-    """A store as it was at one moment."""
+    """One state of a store."""
 
     def rows(self, sql: str, **values: object) -> Iterator[tuple[Any, ...]]:
-        """Rows of a query, fetched as they are asked for; `:name` in it stands for a value."""
+        """Rows of a query, fetched as the caller iterates; `:name` in the SQL stands for a value."""
 
     def has(self, table: str) -> bool:
-        """Whether there is such a table: a store that no newer program has opened lacks the newer ones."""
+        """Whether this table exists: a store that was last opened by an older program lacks newer tables."""
 
     def size(self) -> int:
-        """Bytes that the store takes on its disk."""
+        """Bytes that the store takes on disk."""
 
 
 @contextmanager
-def reading(name: StoreAddress) -> Iterator[Snapshot | None]:
-    """A store's snapshot; None if there is no store.
+def reading(address: StoreAddress) -> Iterator[Snapshot | None]:
+    """A store's snapshot; None if the store does not exist.
 
     Raises:
-        DependencyUnavailable: it cannot be read as a store.
-        InvalidSetting: its address cannot be read.
+        DependencyUnavailable: the store cannot be read.
+        InvalidSetting: the address cannot be read.
     """
-    opened = _in_file(name, name.path) if name.path is not None else _in_schema(name)
+    opened = _in_file(address, address.path) if address.path is not None else _in_schema(address)
     with opened as store:
         yield store if store is not None and store.has("effects") else None
 
 
 class _File:
-    """In a SQLite file."""
+    """A store in a SQLite file."""
 
     def __init__(self, path: Path, raw: sqlite3.Connection) -> None:
         self._path = path
@@ -67,34 +67,34 @@ class _File:
 
 
 class _Schema:
-    """In a PostgreSQL schema."""
+    """A store in a PostgreSQL schema."""
 
-    def __init__(self, name: StoreAddress, raw: "Connection[Any]") -> None:
-        self._name = name
+    def __init__(self, address: StoreAddress, raw: "Connection[Any]") -> None:
+        self._address = address
         self._raw = raw
         self._cursors = count()
 
     def rows(self, sql: str, **values: object) -> Iterator[tuple[Any, ...]]:
-        # A cursor with a name is the server's: the client holds one page, however large the store.
+        # A named cursor is the server's, so the client holds one page, however large the store is.
         with self._raw.cursor(f"rows_{next(self._cursors)}") as cursor:
-            cursor.itersize = _PAGE
+            cursor.itersize = _PAGE_ROWS
             cursor.execute(_NAMED.sub(r"%(\1)s", sql).encode(), values)
             yield from cursor
 
     def has(self, table: str) -> bool:
         query = "SELECT 1 FROM pg_tables WHERE schemaname = :schema AND tablename = :table"
-        return any(self.rows(query, schema=self._name.schema, table=table))
+        return any(self.rows(query, schema=self._address.schema, table=table))
 
     def size(self) -> int:
         query = (
             "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n "
             "ON n.oid = c.relnamespace WHERE n.nspname = :schema AND c.relkind = 'r'"
         )
-        return sum(int(each or 0) for (each,) in self.rows(query, schema=self._name.schema))
+        return sum(int(size or 0) for (size,) in self.rows(query, schema=self._address.schema))
 
 
 @contextmanager
-def _in_file(name: StoreAddress, path: Path) -> Iterator[Snapshot | None]:
+def _in_file(address: StoreAddress, path: Path) -> Iterator[Snapshot | None]:
     if not path.exists():
         yield None
         return
@@ -103,41 +103,43 @@ def _in_file(name: StoreAddress, path: Path) -> Iterator[Snapshot | None]:
             f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_LOCK_WAIT_S, isolation_level=None
         )
     except sqlite3.Error as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(address, error) from error
     try:
-        # A WAL reader's snapshot is taken by the first read of a transaction and kept to its end.
+        # In a WAL file a transaction sees the state of its first read to its end.
         raw.execute("BEGIN")
         yield _File(path, raw)
     except sqlite3.Error as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(address, error) from error
     finally:
         raw.close()
 
 
 @contextmanager
-def _in_schema(name: StoreAddress) -> Iterator[Snapshot]:
+def _in_schema(address: StoreAddress) -> Iterator[Snapshot]:
     import psycopg  # noqa: PLC0415 - a driver that SQLite does without
 
     from databases.connect import connect_postgres, quoted_schema  # noqa: PLC0415 - it loads SQLAlchemy
 
-    settings: dict[str, Any] = {} if "connect_timeout" in name.asked else {"connect_timeout": _LOCK_WAIT_S}
+    settings: dict[str, Any] = (
+        {} if "connect_timeout" in address.parameters else {"connect_timeout": _LOCK_WAIT_S}
+    )
     try:
-        raw = connect_postgres(name, application_name="cev", **settings)
+        raw = connect_postgres(address, application_name="cev", **settings)
     except psycopg.Error as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(address, error) from error
     try:
         raw.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         raw.read_only = True
         raw.execute(
             "SELECT set_config('search_path', %s, true), set_config('lock_timeout', %s, true)",
-            (quoted_schema(name, raw), f"{_LOCK_WAIT_S}s"),
+            (quoted_schema(address, raw), f"{_LOCK_WAIT_S}s"),
         )
-        yield _Schema(name, raw)
+        yield _Schema(address, raw)
     except psycopg.Error as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(address, error) from error
     finally:
         raw.close()
 
 
-def _unreadable(name: StoreAddress, error: Exception) -> DependencyUnavailable:
-    return DependencyUnavailable(f"the store {name} cannot be read: {name.masked(error)}")
+def _unreadable(address: StoreAddress, error: Exception) -> DependencyUnavailable:
+    return DependencyUnavailable(f"the store {address} cannot be read: {address.masked(error)}")

@@ -1,12 +1,12 @@
-r"""Any text as text that every store can keep. Pure.
+r"""Escaping text for databases. Pure.
 
-PostgreSQL keeps no NUL in its text and no database keeps a lone surrogate; both come in hostile records. Such
-a text is kept as the mark U+0010 and the text with NUL, surrogates and backslashes written `\u` and four
-digits. Everything else is kept as it is, so the rows of a store stay readable, and rows that were written
-before this rule still mean what they say.
+PostgreSQL stores no NUL in text, and no database stores a lone surrogate; malformed records have both. Such a
+text is stored as the mark U+0010 and the text with NUL, surrogates and backslashes written as `\u` and four
+digits. Every other text is stored unchanged, so rows stay readable, and rows that were written before this
+rule keep their meaning.
 
-Promises: `restored(kept(x))` is x; two texts are equal exactly if what is kept of them
-is equal, so a database may compare and key them.
+Promises: `restored(kept(x))` is x. Two texts are equal exactly if their stored forms are equal, so a database
+may compare them and use them as keys.
 """
 
 import re
@@ -17,21 +17,21 @@ _WRITTEN = re.compile(r"\\u([0-9a-f]{4})")
 
 
 def kept(text: str) -> str:
-    """What a store keeps of a text."""
-    return text if plain(text) else _MARK + _HARD.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """The stored form of a text."""
+    return text if plain(text) else _MARK + _HARD.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def restored(text: str) -> str:
-    """The text of which a store kept this."""
+    """The text of a stored form."""
     if not text.startswith(_MARK):
         return text
-    found = _WRITTEN.sub(lambda written: chr(int(written[1], 16)), text[1:])
-    # A row from before this rule may begin with the mark by chance: it is what `kept` would never have made.
-    return found if kept(found) == text else text
+    original = _WRITTEN.sub(lambda match: chr(int(match[1], 16)), text[1:])
+    # A row from before this rule may begin with the mark by chance: then `kept` would not return it.
+    return original if kept(original) == text else text
 
 
 def plain(text: str) -> bool:
-    """Whether a store keeps a text, or several put together, as they are."""
+    """Whether a text, or several joined ones, are stored unchanged."""
     if "\x00" in text or _MARK in text:
         return False
     if text.isascii():

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from databases.address import masked
-from databases.connect import lock_file, reading
+from databases.connect import lock_file, read_transaction
 from producers.outbox import statements
 from producers.outbox.batch_publisher import Batch, Row
 from producers.outbox.record_codec import UnreadableRow, unpack
@@ -250,7 +250,7 @@ class OutboxQueue:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._guarded(), reading(self._connected()) as connection:
+        with self._guarded(), read_transaction(self._connected()) as connection:
             yield connection
 
     @contextmanager

@@ -1,7 +1,7 @@
-"""What a database must offer to hold a store: see `sqlite` and `postgres`.
+"""The protocol of a store's database, which `sqlite` and `postgres` implement.
 
-Promises that both keep: a transaction that fails leaves nothing; waiting for a lock ends after a few seconds
-with an error of the driver; a slot is held by one living member, whatever becomes of its process.
+Promises of both: a transaction that fails changes nothing; waiting for a lock ends after a few seconds with
+an error of the driver; at most one living member holds a slot, however its process ends.
 
 I/O: none of its own; it names SQLAlchemy's types.
 """
@@ -15,27 +15,27 @@ from sqlalchemy import Connection
 from schemas.errors import Fenced
 
 SLOTS = 64
-"""Most members of one group on one store."""
+"""Members of a group on one store, at most."""
 
 
 class SlotTaken(Fenced):
-    """Another member has the slot that this one had when its connection was lost.
+    """Another member took this one's slot after its connection was lost.
 
-    Its transactional id is the other's now; whoever catches this opens the store again and claims another.
+    The slot's transactional id is now the other member's; open the store again and claim another slot.
     """
 
 
 class Database(Protocol):
-    """A connection that is replaced when it is lost, used by one thread."""
+    """One connection, which is replaced when it is lost. For one thread."""
 
     def writing(self) -> AbstractContextManager[Connection]:
-        """A transaction, committed at the end of the block and undone by any error in it."""
+        """A transaction, committed at the end of the block and rolled back by any error in it."""
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """A connection that sees what is committed, statement by statement."""
+        """A connection on which every statement sees what is committed when it begins."""
 
-    def alone(self, connection: Connection) -> None:
-        """Let nobody else look whether the store has an identity, until this transaction ends."""
+    def lock_identity(self, connection: Connection) -> None:
+        """Until this transaction ends, let no other one read whether the store has an identity."""
 
     def insert(self, connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert whole rows, in the order of the columns, as fast as the database can.
@@ -44,14 +44,14 @@ class Database(Protocol):
             sqlalchemy.exc.IntegrityError: a key is taken.
         """
 
-    def each(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Run a statement with question marks for each row, in order."""
+    def execute_for_rows(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run a statement for every row, in order; question marks stand for its values."""
 
-    def known(self, connection: Connection, order_ids: Sequence[int]) -> Iterable[Sequence[Any]]:
-        """`statements.KNOWN` of these orders."""
+    def find_effects(self, connection: Connection, order_ids: Sequence[int]) -> Iterable[Sequence[Any]]:
+        """Rows of `statements.EFFECTS_IN` for these orders."""
 
     def claim_slot(self) -> int | None:
-        """The lowest free slot, held until `close` or the end of the process; None if all are taken."""
+        """Claim the lowest free slot until `close` or the end of the process; None if all are taken."""
 
     def close(self) -> None:
-        """Give up connection and slot."""
+        """Close the connection and give up the slot."""

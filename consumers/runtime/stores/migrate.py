@@ -1,10 +1,10 @@
 """Bring a store to the newest schema version, in a process of its own.
 
-Alembic and what it loads stay out of the consumer's memory; a lock (SQLite's own write lock, an advisory lock
-in PostgreSQL) lets one of several members that start together do the work while the others wait.
+Alembic and its imports stay out of the consumer's memory. If several members start together, a lock (SQLite's
+write lock, an advisory lock in PostgreSQL) lets one of them migrate while the others wait.
 
-I/O: database; it is run as `python -m consumers.runtime.stores.migrate` with the store on stdin, because what
-is on a command line, such as a password, is for everyone to read.
+I/O: database; it is run as `python -m consumers.runtime.stores.migrate` with the store on stdin, because
+every user can read a command line, and the address may hold a password.
 """
 
 import json

@@ -1,11 +1,11 @@
 """A store in a PostgreSQL schema: one connection per member, and its slot is a lock of that connection.
 
-    lock_timeout                           who waits for a member that stands still inside a write gives up,
-    idle_in_transaction_session_timeout    and then the server undoes what that member had begun
-    statement_timeout, keepalives          a server that is gone is noticed
+    lock_timeout                           a member that waits for one stopped inside a write gives up
+    idle_in_transaction_session_timeout    the server then rolls back the stopped member's write
+    statement_timeout, keepalives          a member notices a server that is gone
 
-A session in PostgreSQL ends with its connection, and with it the slot. So every new connection takes the slot
-again before anything else, or says `SlotTaken`.
+A session in PostgreSQL ends with its connection, and with it the slot. So every new connection locks the slot
+again before anything else, or raises `SlotTaken`.
 
 I/O: database.
 """
@@ -24,24 +24,24 @@ from consumers.runtime.stores.database import SlotTaken
 from databases.address import StoreAddress
 from databases.connect import RawPostgres, connect_schema, lock_key
 
-_TRY = "SELECT pg_try_advisory_lock(%s)"
-_TAKE = "SELECT pg_advisory_lock(%s)"
+_TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
+_LOCK = "SELECT pg_advisory_lock(%s)"
 _NULL = "NULL"
 _KINDS: dict[type, str] = {BigInteger: "bigint", Integer: "int"}
-"""What is no number is text; binary columns are not inserted in bulk."""
+"""Array types by column type; every other column is text. Binary columns are not inserted in bulk."""
 
 
 class Postgres:
     """A schema in a PostgreSQL database; see `Database`.
 
     Args:
-        name: which.
-        lock_wait_s: how long a write waits for another member's.
+        address: of the store.
+        lock_wait_s: how many seconds a transaction waits for another member's.
         slots: how many members there may be.
     """
 
-    def __init__(self, name: StoreAddress, *, lock_wait_s: float, slots: int) -> None:
-        self._name = name
+    def __init__(self, address: StoreAddress, *, lock_wait_s: float, slots: int) -> None:
+        self._address = address
         self._lock_wait_s = lock_wait_s
         self._slots = slots
         self._slot: int | None = None
@@ -61,29 +61,29 @@ class Postgres:
         with self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
-    def alone(self, connection: Connection) -> None:
+    def lock_identity(self, connection: Connection) -> None:
         """See `Database`."""
         connection.exec_driver_sql("LOCK TABLE store IN SHARE ROW EXCLUSIVE MODE")
 
     def insert(self, connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """See `Database`; one array per column: three times as fast as row by row, and as fast as SQLite."""
+        """See `Database`; one array per column: three times as fast as single rows, as fast as SQLite."""
         connection.exec_driver_sql(
             _insert(table), tuple(_array(column) for column in zip(*rows, strict=True))
         )
 
-    def each(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def execute_for_rows(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """See `Database`."""
         connection.exec_driver_sql(sql.replace("?", "%s"), list(rows))
 
-    def known(self, connection: Connection, order_ids: Sequence[int]) -> Iterator[Sequence[Any]]:
+    def find_effects(self, connection: Connection, order_ids: Sequence[int]) -> Iterator[Sequence[Any]]:
         """See `Database`."""
-        yield from connection.execute(statements.KNOWN_ANY, {"ids": list(order_ids)})
+        yield from connection.execute(statements.EFFECTS_ANY, {"ids": list(order_ids)})
 
     def claim_slot(self) -> int | None:
-        """See `Database`; the lock is the session's, so it dies with the connection."""
+        """See `Database`; the lock is the session's, so it ends with the connection."""
         with self.reading() as connection:
             for slot in range(self._slots):
-                if connection.exec_driver_sql(_TRY, (self._key(slot),)).scalar():
+                if connection.exec_driver_sql(_TRY_LOCK, (self._key(slot),)).scalar():
                     self._slot = slot
                     return slot
         return None
@@ -94,26 +94,26 @@ class Postgres:
         self.engine.dispose()
 
     def _key(self, slot: int) -> int:
-        return lock_key(f"cev/{self._name.schema}/slot-{slot}")
+        return lock_key(f"cev/{self._address.schema}/slot-{slot}")
 
     def _connect(self) -> RawPostgres:
-        raw = connect_schema(self._name, lock_wait_s=self._lock_wait_s)
+        raw = connect_schema(self._address, lock_wait_s=self._lock_wait_s)
         try:
             if self._slot is not None:
-                self._take_again(raw, self._slot)
+                self._lock_slot_again(raw, self._slot)
         except BaseException:
             raw.close()
             raise
         raw.autocommit = False
         return raw
 
-    def _take_again(self, raw: RawPostgres, slot: int) -> None:
+    def _lock_slot_again(self, raw: RawPostgres, slot: int) -> None:
         try:
-            # The server may be a moment behind in ending the session that held it.
-            raw.execute(_TAKE, (self._key(slot),))
+            # The server may still be ending the session that had the lock.
+            raw.execute(_LOCK, (self._key(slot),))
         except psycopg.errors.LockNotAvailable as error:
             raise SlotTaken(
-                f"{self._name}: another member took slot {slot} while this one had no connection"
+                f"{self._address}: another member took slot {slot} while this one had no connection"
             ) from error
 
 
@@ -124,12 +124,12 @@ def _insert(table: str) -> str:
 
 
 def _array(column: tuple[Any, ...]) -> str:
-    """An array as PostgreSQL writes it: the driver's own way asks every value for its type."""
-    return "{" + ",".join([_NULL if each is None else _element(each) for each in column]) + "}"
+    """PostgreSQL's text form of an array; the driver is slower, because it looks up every value's type."""
+    return "{" + ",".join([_NULL if value is None else _element(value) for value in column]) + "}"
 
 
-def _element(each: int | str) -> str:
-    if isinstance(each, int):
-        return str(each)
-    escaped = each.replace("\\", "\\\\").replace('"', '\\"')
+def _element(value: int | str) -> str:
+    if isinstance(value, int):
+        return str(value)
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

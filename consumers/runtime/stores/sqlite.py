@@ -1,4 +1,4 @@
-"""A store in a SQLite file: one writer at a time, one lock file per slot beside it (design §8).
+"""A store in a SQLite file: one writer at a time, and a lock file for every slot beside it (design §8).
 
 I/O: database, and lock files.
 """
@@ -21,8 +21,8 @@ class Sqlite:
     """A SQLite file; see `Database`.
 
     Args:
-        path: the file.
-        lock_wait_s: how long a write waits for another member's.
+        path: of the file.
+        lock_wait_s: how many seconds a transaction waits for another member's.
         slots: how many members there may be.
     """
 
@@ -46,25 +46,25 @@ class Sqlite:
         with self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
-    def alone(self, connection: Connection) -> None:
-        """Nothing: `BEGIN IMMEDIATE` has seen to it."""
+    def lock_identity(self, connection: Connection) -> None:
+        """Does nothing: `BEGIN IMMEDIATE` has the lock already."""
 
     def insert(self, connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """See `Database`."""
         marks = ",".join("?" * len(rows[0]))
         connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", list(rows))  # noqa: S608 - a name and question marks
 
-    def each(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def execute_for_rows(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """See `Database`."""
         connection.exec_driver_sql(sql, list(rows))
 
-    def known(self, connection: Connection, order_ids: Sequence[int]) -> Iterator[Sequence[Any]]:
+    def find_effects(self, connection: Connection, order_ids: Sequence[int]) -> Iterator[Sequence[Any]]:
         """See `Database`."""
         for start in range(0, len(order_ids), _LOOKUP):
-            yield from connection.execute(statements.KNOWN_IN, {"ids": order_ids[start : start + _LOOKUP]})
+            yield from connection.execute(statements.EFFECTS_IN, {"ids": order_ids[start : start + _LOOKUP]})
 
     def claim_slot(self) -> int | None:
-        """See `Database`; the lock is the kernel's, so it dies with the process."""
+        """See `Database`; the lock is the kernel's, so it ends with the process."""
         for slot in range(self._slots):
             self._slot = lock_file(self._path.with_name(f"{self._path.name}.slot-{slot}"))
             if self._slot is not None:

@@ -1,4 +1,4 @@
-"""The SQL of a store, written once for both databases; question marks where it goes to the driver as it is.
+"""A store's SQL for both databases; statements with question marks go to the driver as they are.
 
 I/O: none of its own; it names SQLAlchemy's constructs.
 """
@@ -49,11 +49,11 @@ def _advance() -> Insert:
 
 ANNOUNCE = _announce()
 ADVANCE = _advance()
-_KNOWN = (
+_EFFECTS = (
     "SELECT order_id, effect, outcome, input, source_topic, source_partition, source_offset FROM effects "
 )
-KNOWN_IN = text(f"{_KNOWN} WHERE order_id IN :ids").bindparams(bindparam("ids", expanding=True))
-KNOWN_ANY = text(f"{_KNOWN} WHERE order_id = ANY(CAST(:ids AS bigint[]))")
+EFFECTS_IN = text(f"{_EFFECTS} WHERE order_id IN :ids").bindparams(bindparam("ids", expanding=True))
+EFFECTS_ANY = text(f"{_EFFECTS} WHERE order_id = ANY(CAST(:ids AS bigint[]))")
 RESULTS = text(
     "SELECT * FROM results WHERE source_topic = :t AND source_partition = :p "
     "AND first_offset <= :high AND last_offset >= :low ORDER BY first_offset"

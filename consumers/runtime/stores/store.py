@@ -113,7 +113,7 @@ class Store:
         """
         group = self.name.group
         with self._writing() as connection:
-            self._database.alone(connection)
+            self._database.lock_identity(connection)
             row = connection.execute(select(tables.store)).first()
             identity = Identity(*row) if row else Identity(uuid4().hex, group, cluster, at)
             if row is None:
@@ -175,7 +175,7 @@ class Store:
         ids = sorted(set(order_ids))
         effects: dict[tuple[int, str], KnownEffect] = {}
         with self._reading() as connection:
-            for row in self._database.known(connection, ids):
+            for row in self._database.find_effects(connection, ids):
                 order_id, effect, outcome, content, *origin = row
                 content = None if content is None else restored(content)
                 effects[order_id, restored(effect)] = KnownEffect(outcome, content, Position(*origin))
@@ -214,14 +214,14 @@ class Store:
         if batch.effects:
             store.insert(connection, "effects", _rows(batch.effects))
         if batch.shadows:
-            store.each(connection, statements.SHADOW, _rows(batch.shadows))
+            store.execute_for_rows(connection, statements.SHADOW, _rows(batch.shadows))
         if batch.results:
             packed = [row._replace(records=kept(row.records)) for row in pack(batch.results)]
             store.insert(connection, "results", sorted(packed))
         if batch.finished:
-            store.each(connection, statements.FINISH, _keys(batch.finished))
+            store.execute_for_rows(connection, statements.FINISH, _keys(batch.finished))
         if batch.withdrawn:
-            store.each(connection, statements.WITHDRAW, _keys(batch.withdrawn))
+            store.execute_for_rows(connection, statements.WITHDRAW, _keys(batch.withdrawn))
         if batch.failures is not None:
             failure_tables.write(connection, batch.failures)
         for (topic, partition), position in sorted(batch.positions.items()):
@@ -237,7 +237,7 @@ class Store:
                     "updated_at": batch.at,
                 },
             )
-            store.each(connection, statements.DROP_SENT, [(topic, partition, upto)])
+            store.execute_for_rows(connection, statements.DROP_SENT, [(topic, partition, upto)])
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

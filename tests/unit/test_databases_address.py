@@ -23,7 +23,7 @@ def test_in_a_database_it_is_a_schema_that_is_named_after_the_group() -> None:
     assert name.path is None
     assert name.schema == "cev_late_mails"
     assert str(name) == "postgresql://shop@db.example:5433/orders schema cev_late_mails"
-    assert name.asked == {"sslmode", "sslpassword"}
+    assert name.parameters == {"sslmode", "sslpassword"}
 
 
 @given(st.text(min_size=1, max_size=300))
