@@ -1,4 +1,4 @@
-"""Pauses on a real broker: a client keeps them across a rebalance; what comes back is read all the same."""
+"""Pauses on a real broker: a client keeps them across a rebalance; a partition that comes back is read."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -17,16 +17,16 @@ from tests.support.kafka.log import until
 PARTITIONS = BY_NAME[ORDERS].partitions
 
 
-def _wait(consumer: GroupConsumer) -> None:
+def _poll_paused(consumer: GroupConsumer) -> None:
     consumer.poll_paused(0)
 
 
-def _stand_still(consumer: GroupConsumer) -> None:
+def _pause_each(consumer: GroupConsumer) -> None:
     for topic, number in consumer.owned:
         consumer.pause_until((topic, number), consumer.watermarks((topic, number))[0], seconds=600)
 
 
-def _begin(consumer: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
+def _first_offsets(consumer: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
     return {each: consumer.watermarks(each)[0] for each in partitions}
 
 
@@ -36,7 +36,7 @@ def members(shop: ConsumerHarness, protocol: GroupProtocol) -> Iterator[Callable
     with ExitStack() as left:
 
         def member() -> GroupConsumer:
-            consumer = GroupConsumer(cluster, "sales", {ORDERS: ORDERS}, _begin, "store-1")
+            consumer = GroupConsumer(cluster, "sales", {ORDERS: ORDERS}, _first_offsets, "store-1")
             left.enter_context(closing(consumer))
             consumer.subscribe()
             return consumer
@@ -45,7 +45,7 @@ def members(shop: ConsumerHarness, protocol: GroupProtocol) -> Iterator[Callable
 
 
 @pytest.mark.parametrize("protocol", get_args(GroupProtocol))
-@pytest.mark.parametrize("pause", [_wait, _stand_still])
+@pytest.mark.parametrize("pause", [_poll_paused, _pause_each])
 def test_a_partition_that_went_while_it_was_paused_is_read_when_it_comes_back(
     shop: ConsumerHarness, members: Callable[[], GroupConsumer], pause: Callable[[GroupConsumer], None]
 ) -> None:

@@ -119,7 +119,7 @@ class DeliveryPool:
         for task in tasks:
             by_worker.setdefault(task.order_id % self._workers, []).append(task)
         self._halt.clear()
-        futures = [self._pool.submit(self._deliver_in_order, mine, is_owned) for mine in by_worker.values()]
+        futures = [self._pool.submit(self._deliver_in_order, queue, is_owned) for queue in by_worker.values()]
         total = DeliveryResults()
         for results in self._wait_for(futures, meanwhile):
             total.delivered += results.delivered
