@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from clients.errors import StaleBatch
-from clients.log import Log
 from consumers.runtime.batch import Batch
 from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.dead_letters import dead_letter
@@ -23,7 +22,6 @@ from consumers.runtime.decide import DecisionRules, decide
 from consumers.runtime.decoding import decode, decode_again
 from consumers.runtime.delivery.outcomes import DeliveryOutcome, delivery_outcome
 from consumers.runtime.delivery.pool import DeliveryResults
-from consumers.runtime.failures.alarms import SERVICES
 from consumers.runtime.failures.unknown_schemas import PausePoint
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
@@ -84,7 +82,7 @@ class BatchProcessor:
             render=self._renderer.render,
             retry_policy=resources.config.retry_policy,
         )
-        self._log = Log(group=resources.reaction.name)
+        self._events = resources.events
 
     def process(self, batch: Batch) -> Unsettled | None:
         """Carry a batch as far as it goes.
@@ -118,10 +116,9 @@ class BatchProcessor:
             pauses, resumed = detector.inspect(items)
         batch.add_decoded(items, pauses)
         for partition, pause in pauses.items():
-            self._failures.alarms.pause(partition, pause.reason)
-            self._log.warning("unknown schema", partition=partition, offset=pause.offset, why=pause.reason)
+            self._events.paused(partition, pause.offset, pause.reason)
         for partition in resumed:
-            self._failures.alarms.resume(partition)
+            self._events.resumed(partition)
 
     def _process_once(self, batch: Batch) -> Unsettled | None:
         """One pass: decide, store, deliver; what is left comes in another pass."""
@@ -225,21 +222,13 @@ class BatchProcessor:
     def _collect(self, batch: Batch, plan: Plan) -> None:
         batch.add_stored(plan)
         for dead in plan.dead:
-            self._log.warning("dead letter", why=str(dead.error), attempts=dead.attempts)
+            self._events.dead_letter(dead)
         for failed in plan.failed_attempts:
-            self._log.warning(
-                "failed, is tried again",
-                position=str(failed.position),
-                why=failed.reason,
-                attempts=failed.attempts.times,
-            )
+            self._events.failed(failed)
 
     def _report_channels(self, results: DeliveryResults) -> None:
-        alarms = self._failures.alarms
-        for channel, error in results.outages.items():
-            if self._pool.is_down(channel):
-                alarms.down(channel, error)
-        alarms.up(*(results.answering - results.outages.keys()))
+        down = {name: error for name, error in results.outages.items() if self._pool.is_down(name)}
+        self._events.channels(down, results.answering - results.outages.keys())
 
     def _keep_alive(self) -> None:
         """Stay in the group (invariant 13)."""
@@ -265,7 +254,7 @@ class BatchProcessor:
         self._committed.upto.update(next_offsets)
         for partition, pause in batch.pauses.items():
             self._consumer.pause_until(partition, pause.offset, self._config.schema_retry_s)
-        self._failures.alarms.up(*SERVICES)
+        self._events.services_up()
 
     def commit_end_offsets(self) -> None:
         """With nothing in flight, commit past what is no record: transaction markers take offsets too.
@@ -286,7 +275,7 @@ class BatchProcessor:
         except StaleBatch:
             return  # the rebalance is on its way; the next owner commits
         self._committed.upto.update(ahead)
-        self._failures.alarms.up(*SERVICES)
+        self._events.services_up()
 
 
 def _retry_at(item: Item, blocked: Mapping[int, int]) -> int:

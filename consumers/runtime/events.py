@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping
 
 from clients.log import Log
 from consumers.runtime.failures.alarms import SERVICES, Alarms, service_of
+from consumers.runtime.plan import DeadRecord, FailedAttempt
 from consumers.runtime.records import Partition
 from consumers.runtime.status import MemberStatus
 from schemas.errors import Unreachable
 
 
 class MemberEvents:
-    """Reports outages and pauses of one member.
+    """Reports the outages, failures and pauses of one member.
 
     Args:
         status: the member's state.
@@ -62,6 +63,19 @@ class MemberEvents:
     def recovered(self) -> None:
         """The member waits for nothing any more."""
         self._status.outage = None
+
+    def failed(self, attempt: FailedAttempt) -> None:
+        """A record failed and is tried again."""
+        self._log.warning(
+            "failed, is tried again",
+            position=str(attempt.position),
+            why=attempt.reason,
+            attempts=attempt.attempts.times,
+        )
+
+    def dead_letter(self, dead: DeadRecord) -> None:
+        """A record goes to the dead letters."""
+        self._log.warning("dead letter", why=str(dead.error), attempts=dead.attempts)
 
     def paused(self, partition: Partition, offset: int, reason: str) -> None:
         """A partition is paused at a record of an unknown schema."""

@@ -11,6 +11,7 @@ from clients.config import Cluster
 from clients.log import Log
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import Channel, DeliveryPool
+from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.producer import ResultProducer
 from consumers.runtime.reaction import Reaction
@@ -95,6 +96,7 @@ class Member:
                 producer=producer,
                 pool=self._pool,
                 failures=failures,
+                events=MemberEvents(self._status, failures.alarms, self._log),
             )
             self._session = Session(resources, self._cluster, self._sources(), self._status, self._stopping)
             try:

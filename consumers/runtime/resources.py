@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import DeliveryPool
+from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.producer import ResultProducer
 from consumers.runtime.reaction import Reaction
@@ -24,6 +25,7 @@ class Resources:
         producer: sends results, dead letters and offsets.
         pool: makes deliveries.
         failures: what is remembered of failed records.
+        events: reports what happens to the member.
     """
 
     reaction: Reaction
@@ -34,3 +36,4 @@ class Resources:
     producer: ResultProducer
     pool: DeliveryPool
     failures: FailureTracker
+    events: MemberEvents

@@ -13,7 +13,6 @@ from clients.log import Log
 from consumers.runtime.assignment import PartitionAssigner
 from consumers.runtime.batch import Batch
 from consumers.runtime.batch_processor import BatchProcessor, Unsettled
-from consumers.runtime.events import MemberEvents
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.resources import Resources
@@ -58,7 +57,7 @@ class Session:
         max_batch = self._config.max_batch
         self._limit = min(max_batch, MAX_DELIVERY_BATCH) if resources.reaction.channels else max_batch
         self._log = Log(group=resources.reaction.name)
-        self._events = MemberEvents(status, resources.failures.alarms, self._log)
+        self._events = resources.events
         self._consumer, self._processor = self._join()
 
     def run(self) -> None:

@@ -16,18 +16,21 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clients.log import Log
 from clients.records import ProducerRecord
 from consumers.registry import named
 from consumers.runtime.batch import Batch
 from consumers.runtime.batch_processor import BatchProcessor
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import DeliveryPool
+from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.reaction import Context, Effect, Reaction
 from consumers.runtime.records import Committed, ConsumerRecord, Partition
 from consumers.runtime.resources import Resources
 from consumers.runtime.retry_policy import RetryPolicy
+from consumers.runtime.status import MemberStatus
 from consumers.runtime.stores.store import Store, StoreWrite
 from databases.address import StoreAddress
 from schemas.codec import Codec
@@ -209,6 +212,7 @@ class Member:
         self._world = world
         self._lanes = DeliveryPool("warehouse", {}, 1)
         patience = RetryPolicy(attempts=ATTEMPTS, jitter=lambda: 0.0)
+        failures = FailureTracker(store, longest_wait_ms=patience.max_backoff_ms)
         tools = Resources(
             reaction=reaction,
             codec=CODEC,
@@ -217,7 +221,8 @@ class Member:
             identity=store.identity("cluster", 0),
             producer=world,  # type: ignore[arg-type]  # the world stands in for it
             pool=self._lanes,
-            failures=FailureTracker(store, longest_wait_ms=patience.max_backoff_ms),
+            failures=failures,
+            events=MemberEvents(MemberStatus(reaction.name), failures.alarms, Log(group=reaction.name)),
         )
         tools.failures.begin([*PARTITIONS])
         self._at = dict(world.committed)
