@@ -8,13 +8,14 @@ import pytest
 from broker.datadir import claim
 from schemas.errors import Position
 from schemas.times import now_ms
+from schemas.topics import DISPATCH_PRODUCTS
 from tests.malformed.bench import GROUPS
 from tests.malformed.case import Case
 from tests.malformed.corpus import corpus
 from tests.malformed.stage import Stage
 from tests.support.consumers.harness import ConsumerHarness
 from tests.support.kafka.broker import BrokerFixture
-from tests.support.kafka.log import prepare
+from tests.support.kafka.log import prepare, renew
 from tests.support.program import Started
 
 
@@ -33,6 +34,8 @@ def played(
 ) -> Iterator[Played]:
     """Every record that a registry lets be written, each between good ones, and all groups at the end."""
     prepare(cluster.bootstrap)
+    # Where commands may have been cleaned, an order without one counts as aged, not as lost.
+    renew(cluster.bootstrap, DISPATCH_PRODUCTS)
     data_dir = tmp_path_factory.mktemp("hostile") / "data"
     claim(data_dir)
     (data_dir / "stores").mkdir()

@@ -122,6 +122,7 @@ def test_the_reconciliation_finds_what_is_really_wrong_and_nothing_else(played: 
     assert verdict["duplicated"] == verdict["phantom"] == verdict["unseen"] == []
 
 
+@pytest.mark.full
 def test_the_corpus_over_and_over_takes_no_more_memory(played: Played) -> None:
     cases = [
         case

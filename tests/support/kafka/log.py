@@ -299,6 +299,18 @@ def prepare(bootstrap: str) -> None:
         _forget_members_soon(admin, reaction.name)
 
 
+def renew(bootstrap: str, topic: str) -> None:
+    """A topic of ours whose log begins at offset 0 again, whoever used it before."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.delete_topics([topic])[topic].result(PATIENCE_S)
+
+    def gone() -> bool:
+        return topic not in admin.list_topics(timeout=PATIENCE_S).topics
+
+    until(gone, f"{topic} is deleted")
+    prepare(bootstrap)
+
+
 def _forget_members_soon(admin: AdminClient, group: str) -> None:
     """A killed member is out of its group after three seconds, the least that the broker allows."""
     settings = [
