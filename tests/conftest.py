@@ -1,5 +1,6 @@
 """What several test tiers share, one a session: a real broker, its registry, a real PostgreSQL."""
 
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says something about the machine; what must be fast is measured in benchmarks/.
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+# Brokers come and go here. Without Java's second compiler one starts in 2.3 s of a processor, not in 4.0,
+# and none lives long enough to miss it.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 # Two workers that look for free ports at one time look in different places.
 ports._FREE_FROM, ports._FREE_TO = workers.ports(ports._FREE_FROM, ports._FREE_TO)

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import current_thread, get_ident
+from threading import Event, current_thread, get_ident
 from typing import Any
 
 import psycopg
@@ -57,6 +57,15 @@ def stop_at(step: str, nth: int, rejoins: bool) -> None:  # noqa: FBT001 - calle
                 member.poll(0.2)
 
     _at(step, nth, stop)
+
+
+def hang_at(step: str, nth: int) -> None:
+    """Let the thread that reaches a step for the nth time stay there."""
+
+    def hang() -> None:
+        Event().wait()
+
+    _at(step, nth, hang)
 
 
 def _at(step: str, nth: int, act: probes.Act) -> None:

@@ -52,6 +52,10 @@ class Point(NamedTuple):
         """Code that kills the process there."""
         return actions.code(f"kill_at({self.step!r}, {self.nth})")
 
+    def hung(self) -> str:
+        """Code that lets the thread that gets there stay for ever."""
+        return actions.code(f"hang_at({self.step!r}, {self.nth})")
+
     def stopped(self, *, rejoins: bool = False) -> str:
         """Code that stops the process there (SIGSTOP), once.
 
