@@ -116,7 +116,7 @@ class PartitionAssigner:
             if start.first:
                 first[partition] = start.offset
         self._announce(consumer, first)
-        self._failures.begin(partitions)
+        self._failures.load(partitions)
         self._status.assigned(offsets, first=len(first))
         return offsets
 

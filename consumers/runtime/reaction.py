@@ -1,8 +1,8 @@
 """What a reaction is, what it is given, and what it may give back.
 
 A reaction is a pure function: it reads a message and a context, records effects, and returns facts. A
-command never issues a command (design §7, point 9; P16): the return type holds facts only, and
-`decide` checks it again at run time.
+command never issues a command (design §7, point 9; P16): the return type holds facts only, and `decide`
+checks it again at run time (invariant 12).
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ class Delivery(NamedTuple):
     """Something to hand to the outside world after its intention is stored (design §7, point 8).
 
     Attributes:
-        channel: name of the outlet, e.g. `email`.
+        channel: name of the channel, e.g. `email`.
         recipient: address or number.
         subject: one line.
         text: the body.
@@ -50,7 +50,7 @@ class Effect(NamedTuple):
         outcome: how it ended, e.g. `dispatched`; deliveries begin as `intended`.
         input: everything of the message that the effect depends on, as text: a later record of the same
             order with the same input is a duplicate, with another a conflict.
-        detail: what else the store shall keep about it, JSON text or None.
+        detail: what else the store keeps about it, JSON text or None.
         delivery: what to hand to the outside, or None.
     """
 
@@ -66,10 +66,10 @@ class Context:
     """What a reaction knows besides the message. Times are int milliseconds since the epoch, UTC.
 
     Attributes:
-        now: the batch's clock.
+        now: when this pass over the batch began.
         first_start_at: when this group ran for the very first time.
-        clock_skew_ms: how far clocks may differ when a deadline is judged.
-        notify_max_age_ms: facts older than this at the first start are skipped by whoever notifies.
+        clock_skew_ms: how far clocks may differ where a deadline decides.
+        notify_max_age_ms: reactions that notify skip facts that were older than this at the first start.
         envelope: the headers of the message at hand.
         effects: what the reaction recorded for the message at hand.
     """
@@ -102,7 +102,7 @@ class Reaction:
         start: where the group begins at its very first start (design §7, point 12).
         replaces: the command topic that it took over from; only then `shadow_of` and `mode_epoch` of a fact
             decide whether it acts (design §6).
-        channels: names of the outlets that its deliveries need.
+        channels: names of the channels that its deliveries need.
     """
 
     name: str

@@ -224,7 +224,7 @@ class Member:
             failures=failures,
             events=MemberEvents(MemberStatus(reaction.name), failures.alarms, Log(group=reaction.name)),
         )
-        tools.failures.begin([*PARTITIONS])
+        tools.failures.load([*PARTITIONS])
         self._at = dict(world.committed)
         inlet: Any = Inlet(world)
         self._processor = BatchProcessor(tools, inlet, dict(world.committed))

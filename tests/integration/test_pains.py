@@ -10,7 +10,7 @@
 - instant retries that burn a core (FastStream #1488, #1657)
       below: burns no core; test_runtime_outages: not hammered
 - attempts multiplied by the instances (NServiceBus)
-      test_runtime_setbacks: two members, a kill and another member
+      test_runtime_retries: two members, a kill and another member
 - one dependency is down, all is dead-lettered (Wolverine #3153, draft KIP-1316)
       test_runtime_outages, test_runtime_process: down fills no dead letters
 - a retry topic that all groups read (sda-dropwizard-commons #116)
@@ -23,7 +23,7 @@
 - slower than a poll may take, so the next one does it again (aiokafka #848)
       test_runtime_outages: slower than a poll may take
 - order per key, side by side, at least once, together (watermill #374, FastStream)
-      below: workers; test_runtime_setbacks: keeps the order of its orders
+      below: workers; test_runtime_retries: keeps the order of its orders
 - one repeated check counted as two (confluentinc/examples #1265)
       test_crash_points: sales; test_runtime_paths: many times has one result
 - tables of an outbox or inbox that are never cleaned (Eventuate core#46)

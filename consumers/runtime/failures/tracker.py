@@ -38,7 +38,7 @@ class FailureTracker:
         self.alarms = Alarms(store.failures)
         self.unknown_schemas = UnknownSchemaDetector()
 
-    def begin(self, partitions: list[Partition]) -> None:
+    def load(self, partitions: list[Partition]) -> None:
         """Load what the store knows of newly assigned partitions.
 
         Raises:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from consumers.runtime.records import Partition
 
 
-class Stored(NamedTuple):
+class ResultRow(NamedTuple):
     """One row of `results`: the records whose effects were made at these offsets of one partition."""
 
     source_topic: str
@@ -26,44 +26,46 @@ class Stored(NamedTuple):
     records: str
 
 
-def pack(results: Sequence[tuple[Position, ProducerRecord]]) -> list[Stored]:
-    """Rows for the results of one batch, each with the position that made it."""
-    groups: dict[Partition, list[tuple[int, str, str | None, str | None, object]]] = {}
-    for (topic, number, offset), out in results:
-        groups.setdefault((topic, number), []).append(
-            (offset, out.topic, _text(out.key), _text(out.value), out.headers)
+def pack(results: Sequence[tuple[Position, ProducerRecord]]) -> list[ResultRow]:
+    """Rows for the results of one batch, each with the position whose effect it reports."""
+    by_partition: dict[Partition, list[tuple[int, str, str | None, str | None, object]]] = {}
+    for (topic, number, offset), record in results:
+        by_partition.setdefault((topic, number), []).append(
+            (offset, record.topic, _text(record.key), _text(record.value), record.headers)
         )
     return [
-        Stored(
+        ResultRow(
             topic,
             number,
-            min(row[0] for row in rows),
-            max(row[0] for row in rows),
-            json.dumps(rows, ensure_ascii=False, default=_listed),
+            min(entry[0] for entry in entries),
+            max(entry[0] for entry in entries),
+            json.dumps(entries, ensure_ascii=False, default=_listed),
         )
-        for (topic, number), rows in groups.items()
+        for (topic, number), entries in by_partition.items()
     ]
 
 
-def unpack(rows: Iterable[Stored], wanted: Iterable[Position]) -> list[tuple[Position, ProducerRecord]]:
-    """The records of the wanted positions, in the order they were made; a position has them once."""
-    left = set(wanted)
-    found: dict[Position, list[ProducerRecord]] = {}
+def unpack(rows: Iterable[ResultRow], positions: Iterable[Position]) -> list[tuple[Position, ProducerRecord]]:
+    """The records of these positions, in the order they were made.
+
+    A position whose records lie in several rows has them from the first one alone.
+    """
+    left = set(positions)
+    results: dict[Position, list[ProducerRecord]] = {}
     for row in rows:
-        fresh: dict[Position, list[ProducerRecord]] = {}
+        in_row: dict[Position, list[ProducerRecord]] = {}
         for offset, topic, key, value, headers in json.loads(row.records):
-            where = Position(row.source_topic, row.source_partition, offset)
-            if where in left:
-                fresh.setdefault(where, []).append(
-                    ProducerRecord(topic, _bytes(key), _bytes(value), _pairs(headers))
-                )
-        left -= set(fresh)
-        found |= fresh
-    return [(where, out) for where, records in sorted(found.items()) for out in records]
+            position = Position(row.source_topic, row.source_partition, offset)
+            if position in left:
+                record = ProducerRecord(topic, _bytes(key), _bytes(value), _headers(headers))
+                in_row.setdefault(position, []).append(record)
+        left -= set(in_row)
+        results |= in_row
+    return [(position, record) for position, records in sorted(results.items()) for record in records]
 
 
-def _pairs(headers: Iterable[tuple[str, Any]]) -> list[tuple[str, str | bytes | None]]:
-    return [(name, _bytes(each[0]) if isinstance(each, list) else each) for name, each in headers]
+def _headers(pairs: Iterable[tuple[str, Any]]) -> list[tuple[str, str | bytes | None]]:
+    return [(name, _bytes(value[0]) if isinstance(value, list) else value) for name, value in pairs]
 
 
 def _listed(value: bytes) -> list[str]:

@@ -1,9 +1,9 @@
 """A group's store: effects, progress and stored results, each batch in one transaction.
 
 Promises: `write` is all or nothing, never moves progress backwards, and refuses an effect key that another
-member took in the meantime (`EffectTaken`) so that the batch is decided anew. A lock or a server that does
-not answer is `DependencyUnavailable`: wait and try again, nothing was written. What is peculiar to one
-database is in `sqlite` and `postgres`.
+member took in the meantime (`EffectTaken`), so that the batch is decided anew (invariant 1). A lock or a
+server that does not answer is `DependencyUnavailable`: nothing was written, wait and try again. What only one
+database needs is in `sqlite` and `postgres`.
 
 I/O: database.
 """
@@ -22,7 +22,7 @@ from consumers.runtime.records import EffectRow, KnownEffect, Partition
 from consumers.runtime.stores import database, failure_tables, migrate, statements, tables
 from consumers.runtime.stores.database import Database
 from consumers.runtime.stores.failure_tables import FailureChanges, FailureTables
-from consumers.runtime.stores.result_rows import Stored, pack, unpack
+from consumers.runtime.stores.result_rows import ResultRow, pack, unpack
 from consumers.runtime.stores.sqlite import Sqlite
 from databases.address import StoreAddress
 from databases.text import kept, plain, restored
@@ -48,7 +48,7 @@ class Progress(NamedTuple):
     """How far a partition has come.
 
     Attributes:
-        position: the next offset to look at.
+        position: the next offset to handle.
         results_upto: results of offsets below are known to be committed in Kafka.
         started: a first offset was committed in Kafka, so a missing one is lost.
     """
@@ -93,6 +93,7 @@ class Store:
     Raises:
         DependencyUnavailable: it cannot be opened or migrated.
         InvalidSetting: its address cannot be read.
+        SafetyRefusal: its migration would lose what it holds.
     """
 
     def __init__(self, name: StoreAddress) -> None:
@@ -131,7 +132,7 @@ class Store:
         """A number below 64 that no other living member of this store has.
 
         The lock dies with the process, so transactional ids stay stable and members never fence each other
-        (design §7, point 11). In PostgreSQL it dies with the connection too: from then on every call takes
+        (invariant 15). In PostgreSQL it dies with the connection too: from then on every call takes
         it again before anything else.
 
         Raises:
@@ -177,13 +178,13 @@ class Store:
         with self._reading() as connection:
             for row in self._database.find_effects(connection, ids):
                 order_id, effect, outcome, content, *origin = row
-                content = None if content is None else restored(content)
-                effects[order_id, restored(effect)] = KnownEffect(outcome, content, Position(*origin))
+                text = None if content is None else restored(content)
+                effects[order_id, restored(effect)] = KnownEffect(outcome, text, Position(*origin))
         return effects
 
     def results(self, positions: Collection[Position]) -> list[tuple[Position, ProducerRecord]]:
-        """The stored results of these positions, in the order they were made."""
-        rows: list[Stored] = []
+        """The stored results of these positions, in the order they were made (invariant 6)."""
+        rows: list[ResultRow] = []
         with self._reading() as connection:
             for topic, number in sorted({position.topic_partition for position in positions}):
                 offsets = [
@@ -191,7 +192,7 @@ class Store:
                 ]
                 span = {"t": topic, "p": number, "low": min(offsets), "high": max(offsets)}
                 for row in connection.execute(statements.RESULTS, span):
-                    stored = Stored(*row)
+                    stored = ResultRow(*row)
                     rows.append(stored._replace(records=restored(stored.records)))
         return unpack(rows, positions)
 

@@ -33,10 +33,10 @@ WAREHOUSE = named("warehouse")
 def breaking(*order_ids: int, error: Exception | None = None, **more: Any) -> Reaction:
     """The warehouse, breaking at some orders."""
 
-    def react(message: Any, given: Context) -> Any:
+    def react(message: Any, given_context: Context) -> Any:
         if message.order_id in order_ids:
             raise error or ZeroDivisionError("half of nothing")
-        return WAREHOUSE.react(message, given)
+        return WAREHOUSE.react(message, given_context)
 
     return replace(WAREHOUSE, react=react, **more)
 
@@ -47,14 +47,14 @@ def plan_of(*batch: Item, by: Reaction = WAREHOUSE, known: Any = None, attempts:
 
 
 def failed(offset: int, order_id: int | None = 7, kind: type[RecordError] = TruncatedBody) -> FailedRecord:
-    where = Position(ORDERS, 0, offset)
-    return FailedRecord(record(where), order_id, kind("it broke", where))
+    position = Position(ORDERS, 0, offset)
+    return FailedRecord(record(position), order_id, kind("it broke", position))
 
 
 def redriven(order_id: int, at: int = 0, address: str = "1 Streetford Road") -> Decoded:
     item = fact(order_id, address)
-    where = Position(RETRY, 0, at)
-    return item._replace(record=item.record._replace(position=where, source=ORDERS))
+    position = Position(RETRY, 0, at)
+    return item._replace(record=item.record._replace(position=position, source=ORDERS))
 
 
 def marker(order_id: int, at: int = 0) -> Marker:
@@ -75,10 +75,10 @@ def dispatched(plan: Plan) -> list[int]:
 def test_a_reaction_that_breaks_at_one_record_leaves_the_others_alone() -> None:
     plan = plan_of(fact(1, at=1), fact(7, at=2), fact(2, at=3), by=breaking(7))
     assert dispatched(plan) == [1, 2]
-    [setback] = plan.failed_attempts
-    assert setback.position == Position(ORDERS, 0, 2)
-    assert setback.attempts == Attempts(1, NOW + 1_000)
-    assert "ZeroDivisionError: half of nothing" in setback.reason
+    [attempt] = plan.failed_attempts
+    assert attempt.position == Position(ORDERS, 0, 2)
+    assert attempt.attempts == Attempts(1, NOW + 1_000)
+    assert "ZeroDivisionError: half of nothing" in attempt.reason
     assert (waiting(plan), plan.dead) == ([2], [])
 
 
@@ -117,10 +117,10 @@ def test_a_schema_that_may_be_registered_soon_is_waited_for_and_poison_is_not() 
 
 
 def test_an_error_of_a_record_keeps_its_kind() -> None:
-    where = Position(ORDERS, 0, 1)
-    plan = plan_of(fact(7, at=1), by=breaking(7, error=TruncatedBody("inside", where)))
+    position = Position(ORDERS, 0, 1)
+    plan = plan_of(fact(7, at=1), by=breaking(7, error=TruncatedBody("inside", position)))
     assert type(plan.dead[0].error) is TruncatedBody
-    assert plan_of(fact(7, at=1), by=breaking(7, error=DeliveryDeferred("later", where))).failed_attempts
+    assert plan_of(fact(7, at=1), by=breaking(7, error=DeliveryDeferred("later", position))).failed_attempts
 
 
 def test_an_outage_inside_a_reaction_is_no_records_fault() -> None:
@@ -140,8 +140,8 @@ def test_a_result_that_cannot_be_written_is_this_records_failure_and_leaves_no_e
     "react",
     [
         lambda message, _: [ProductDispatched(message.order_id, "x", NOW)],
-        lambda _, given: [given.record(Effect("a", "b", None)), DispatchProduct(7, "x")][1:],
-        lambda _, given: [given.record(Effect("a", "b", str(n))) for n in (1, 2)][2:],
+        lambda _, given_context: [given_context.record(Effect("a", "b", None)), DispatchProduct(7, "x")][1:],
+        lambda _, given_context: [given_context.record(Effect("a", "b", str(n))) for n in (1, 2)][2:],
     ],
 )
 def test_a_reaction_that_breaks_its_contract_stops_the_group_and_blames_no_record(
@@ -154,7 +154,7 @@ def test_a_reaction_that_breaks_its_contract_stops_the_group_and_blames_no_recor
 def test_records_behind_a_delivery_wait_for_how_it_ends() -> None:
     items = [fact(7, at=1, email="a@b.example"), fact(8, at=2), fact(7, at=3, email="a@b.example")]
     plan = plan_of(*items, by=named("notification"))
-    assert [errand.record.position.offset for errand in plan.deliveries] == [1]
+    assert [task.record.position.offset for task in plan.deliveries] == [1]
     assert (waiting(plan), plan.duplicates) == ([3], 0)
 
 

@@ -29,25 +29,25 @@ def here(offset: int, number: int = 0) -> Position:
     return Position(ORDERS, number, offset)
 
 
-def note(store: Store, **notes: Any) -> None:
-    store.write(StoreWrite(at=1, failures=FailureChanges(**notes)))
+def write(store: Store, **changes: Any) -> None:
+    store.write(StoreWrite(at=1, failures=FailureChanges(**changes)))
 
 
-def setback(offset: int, times: int, *, at: int = 9, why: str = "not now") -> FailedAttempt:
-    return FailedAttempt(here(offset), Attempts(times, at), why)
+def failed_attempt(offset: int, times: int, *, at: int = 9, reason: str = "not now") -> FailedAttempt:
+    return FailedAttempt(here(offset), Attempts(times, at), reason)
 
 
 def test_attempts_are_found_by_partition_and_never_go_down(store: Store) -> None:
-    note(store, failed_attempts=[setback(5, 2), setback(3, 1)])
-    note(store, failed_attempts=[setback(5, 1, at=20), setback(3, 2)])
+    write(store, failed_attempts=[failed_attempt(5, 2), failed_attempt(3, 1)])
+    write(store, failed_attempts=[failed_attempt(5, 1, at=20), failed_attempt(3, 2)])
     assert store.failures.attempts([P0]) == {here(5): Attempts(2, 20), here(3): Attempts(2, 9)}
     assert store.failures.attempts([(ORDERS, 1)]) == {}
 
 
 def test_attempts_that_are_passed_are_forgotten_in_their_partition_alone(store: Store) -> None:
     other = FailedAttempt(here(1, number=1), Attempts(1, 9), "x")
-    note(store, failed_attempts=[setback(5, 1), setback(7, 1), other])
-    note(store, passed={P0: 7})
+    write(store, failed_attempts=[failed_attempt(5, 1), failed_attempt(7, 1), other])
+    write(store, passed={P0: 7})
     assert store.failures.attempts([P0, (ORDERS, 1)]) == {
         here(7): Attempts(1, 9),
         other.position: Attempts(1, 9),
@@ -67,15 +67,17 @@ def test_an_alarm_keeps_its_time_while_it_lasts_and_is_removed_alone(store: Stor
     assert [each.name for each in store.failures.alarms()] == ["unknown-schema"]
 
 
-def test_notes_are_written_with_the_rest_of_their_batch_or_not_at_all(store: Store) -> None:
+def test_failures_are_written_with_the_rest_of_their_batch_or_not_at_all(store: Store) -> None:
     row = EffectRow(7, "sale", "counted", None, None, "fact", "id", ORDERS, 0, 5, 1)
     store.write(StoreWrite(at=1, effects=[row]))
     with pytest.raises(EffectTaken):
-        store.write(StoreWrite(at=1, effects=[row], failures=FailureChanges(failed_attempts=[setback(6, 1)])))
+        store.write(
+            StoreWrite(at=1, effects=[row], failures=FailureChanges(failed_attempts=[failed_attempt(6, 1)]))
+        )
     assert store.failures.attempts([P0]) == {}
 
 
-@given(why=st.text())
+@given(reason=st.text())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_words_of_any_kind_are_kept(store: Store, why: str) -> None:
-    note(store, failed_attempts=[setback(5, 1, why=f"{why}\ud800\x00" * 90)])
+def test_reasons_of_any_kind_are_kept(store: Store, reason: str) -> None:
+    write(store, failed_attempts=[failed_attempt(5, 1, reason=f"{reason}\ud800\x00" * 90)])

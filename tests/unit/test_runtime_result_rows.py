@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.records import ANY_PARTITION, ProducerRecord
-from consumers.runtime.stores.result_rows import Stored, pack, unpack
+from consumers.runtime.stores.result_rows import ResultRow, pack, unpack
 from schemas.errors import Position
 
 positions = st.builds(
@@ -60,4 +60,4 @@ def test_a_position_that_two_rows_hold_is_given_once() -> None:
 
 def test_nothing_packs_to_no_row() -> None:
     assert pack([]) == []
-    assert unpack([Stored("orders", 0, 1, 1, "[]")], [Position("orders", 0, 1)]) == []
+    assert unpack([ResultRow("orders", 0, 1, 1, "[]")], [Position("orders", 0, 1)]) == []
