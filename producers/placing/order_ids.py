@@ -53,7 +53,7 @@ class OrderIds:
             return order_id
 
 
-class _OfThisProcess:
+class _ProcessOrderIds:
     """The process's one generator; a forked child gets another one, because both would make the same ids."""
 
     def __init__(self) -> None:
@@ -64,9 +64,9 @@ class _OfThisProcess:
         self.ids = OrderIds()
 
 
-_here = _OfThisProcess()
+_process = _ProcessOrderIds()
 
 
 def new_order_id() -> int:
     """A new id, 63 bits, sortable by time; the module's docstring says how unique it is."""
-    return _here.ids.next()
+    return _process.ids.next()

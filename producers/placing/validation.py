@@ -47,7 +47,6 @@ _MAX_EMAIL = 254
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 _GROUPING = re.compile(r"[ ().-]")
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
-_ITEM_KEYS = frozenset(Item._fields)
 
 
 def order_id(given: Any) -> int | None:
@@ -140,28 +139,28 @@ def item_from_text(text: str) -> dict[str, Any]:
 
 def _item(given: Any) -> Item:
     fields = _item_fields(given)
+    valid: dict[str, Any] = {}
     faults: list[str] = []
-
-    def field(name: str, check: Callable[[], Any]) -> Any:
+    for name, rule in _ITEM_RULES.items():
         if name not in fields:
             faults.append(f"{name} is missing")
-            return None
+            continue
         try:
-            return check()
+            valid[name] = rule(fields[name])
         except InvalidField as fault:
             faults.append(str(fault))
-            return None
-
-    product = field("product", lambda: _text("product", fields["product"], MAX_TEXT, _CONTROL))
-    quantity = field("quantity", lambda: _whole("quantity", fields["quantity"], 1, MAX_QUANTITY))
-    cents = field(
-        "unit_price_cents", lambda: _whole("unit_price_cents", fields["unit_price_cents"], 1, MAX_LINE_CENTS)
-    )
-    if not faults and quantity * cents > MAX_LINE_CENTS:
+    if not faults and valid["quantity"] * valid["unit_price_cents"] > MAX_LINE_CENTS:
         faults.append(f"quantity times unit_price_cents is more than {MAX_LINE_CENTS}")
     if faults:
         raise InvalidField(", ".join(faults))
-    return Item(product, quantity, cents)
+    return Item(**valid)
+
+
+_ITEM_RULES: dict[str, Callable[[Any], Any]] = {
+    "product": lambda given: _text("product", given, MAX_TEXT, _CONTROL),
+    "quantity": lambda given: _whole("quantity", given, 1, MAX_QUANTITY),
+    "unit_price_cents": lambda given: _whole("unit_price_cents", given, 1, MAX_LINE_CENTS),
+}
 
 
 def _item_fields(given: Any) -> Mapping[str, Any]:
@@ -171,7 +170,7 @@ def _item_fields(given: Any) -> Mapping[str, Any]:
         return item_from_text(given)
     if not isinstance(given, Mapping):
         raise InvalidField("must have product, quantity and unit_price_cents")
-    unknown = [key for key in given if key not in _ITEM_KEYS]
+    unknown = [key for key in given if key not in _ITEM_RULES]
     if unknown:
         raise InvalidField(f"{_display(unknown[0])} is not a field of an item")
     return given

@@ -71,6 +71,6 @@ def test_two_processes_start_at_different_places() -> None:
 
 
 def test_a_forked_child_does_not_count_on_where_its_parent_does() -> None:
-    before = order_ids._here.ids
-    order_ids._here._renew()
-    assert order_ids._here.ids is not before
+    before = order_ids._process.ids
+    order_ids._process._renew()
+    assert order_ids._process.ids is not before

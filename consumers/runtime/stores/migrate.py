@@ -98,7 +98,7 @@ def upgrade(name: StoreAddress) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with _in_schema(name) if name.path is None else _in_file(name) as connection:
+    with _in_schema(name) if name.path is None else _file_engine(name).begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -116,10 +116,8 @@ def _engine(name: StoreAddress) -> Engine:
     return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
 
 
-@contextmanager
-def _in_file(name: StoreAddress) -> Iterator[Connection]:
-    with sqlite_engine(name.url, lock_wait_s=_LOCK_WAIT_S, write_ahead=True).begin() as connection:
-        yield connection
+def _file_engine(name: StoreAddress) -> Engine:
+    return sqlite_engine(name.url, lock_wait_s=_LOCK_WAIT_S, write_ahead=True)
 
 
 @contextmanager
