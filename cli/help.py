@@ -25,6 +25,10 @@ class CommandWithHelp(TyperCommand):
         """Write the whole page."""
         _write(self, ctx, formatter)
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option `--help`."""
+        return unset_flag(super().get_help_option(ctx))
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """What follows the command's name in its usage line."""
         return _usage(self, ctx)
@@ -37,9 +41,20 @@ class GroupWithHelp(TyperGroup):
         """Write the whole page."""
         _write(self, ctx, formatter)
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option `--help`."""
+        return unset_flag(super().get_help_option(ctx))
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """What follows the group's name in its usage line."""
         return [*_usage(self, ctx), "COMMAND [ARGS]..."]
+
+
+def unset_flag(option: Any) -> Any:
+    """A flag that is False where it is not given: typer loads pydantic to convert None."""
+    if getattr(option, "is_flag", False) and option.default is None:
+        option.default = False
+    return option
 
 
 def _write(command: Any, ctx: Any, formatter: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperCommand
 
-from cli.help import MAX_WIDTH, GroupWithHelp
+from cli.help import MAX_WIDTH, GroupWithHelp, unset_flag
 from cli.version import VersionFlag
 
 
@@ -67,6 +67,12 @@ class Commands(GroupWithHelp):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands.update({name: DeferredCommand(name) for name in COMMANDS})
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse what stands before the command's name."""
+        for parameter in self.params:
+            unset_flag(parameter)
+        return super().make_context(*args, **kwargs)
 
 
 app = typer.Typer(

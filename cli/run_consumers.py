@@ -106,18 +106,23 @@ def _channel(name: str, settings: Settings) -> Channel:
 
 
 def _mail(settings: Settings) -> Channel:
-    from consumers.channels.mail import Maildir, SmtpMail  # noqa: PLC0415 - only groups that send mails need it
-
+    # Each channel with what it needs: no HTTP client for a group that writes a file.
     if settings.smtp_url is not None:
+        from consumers.channels.smtp import SmtpMail  # noqa: PLC0415 - see above
+
         return SmtpMail(settings.smtp_url.get_secret_value(), settings.mail_from)
+    from consumers.channels.maildir import Maildir  # noqa: PLC0415 - see above
+
     return Maildir(settings.data_dir / "maildir", settings.mail_from)
 
 
 def _text(settings: Settings) -> Channel:
-    from consumers.channels.text import HttpText, JsonLinesText  # noqa: PLC0415 - the same
-
     if settings.text_url is not None:
+        from consumers.channels.http_text import HttpText  # noqa: PLC0415 - as above
+
         return HttpText(settings.text_url.get_secret_value())
+    from consumers.channels.json_lines import JsonLinesText  # noqa: PLC0415 - as above
+
     return JsonLinesText(settings.data_dir / "texts.jsonl")
 
 

@@ -53,6 +53,7 @@ _FLUSH_STEP_S = 1.0
 # The broker aborts by itself after `TRANSACTION_TIMEOUT_MS`, so there is no point in trying for longer.
 _ABORT_S = 5.0
 _CLOSE_S = 1.0
+_CONNECT_S = 1.0
 _SAYS_LITTLE = (FATAL, STATE)
 
 OnDelivery = Callable[[KafkaError | None, Message], None]
@@ -111,8 +112,13 @@ class TransactionalProducer(Closing):
         if self.claimed:
             self._drop()
         client = self._connected()
+        deadline = Deadline(timeout_s)
+        with suppress(*CLIENT_ERRORS):
+            # Asked for the coordinator before a broker is connected, librdkafka may wait 500 ms until it asks
+            # again (rd_kafka_idemp_pid_fsm). A broker that does not answer shows in the next call.
+            client.list_topics(timeout=min(timeout_s, _CONNECT_S))
         try:
-            retry_transactional(client.init_transactions, Deadline(timeout_s))
+            retry_transactional(client.init_transactions, deadline)
             self.claimed = True
         except CLIENT_ERRORS as error:
             raise self._error_of(kafka_error_of(error)) from error

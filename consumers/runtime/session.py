@@ -22,6 +22,7 @@ from schemas.errors import Unreachable
 from schemas.times import now_ms
 
 POLL_S = 0.2
+JOINING_POLL_S = 0.05
 MAX_DELIVERY_BATCH = 100
 """Most records of a batch with deliveries: a crash among them delivers no more than these once again."""
 _AHEAD = 10
@@ -93,7 +94,8 @@ class Session:
         return consumer, processor
 
     def _poll_once(self) -> None:
-        polled = self._consumer.poll(self._limit, POLL_S)
+        # While it joins, the assignment is reported as soon as it is there.
+        polled = self._consumer.poll(self._limit, POLL_S if self._consumer.joined else JOINING_POLL_S)
         if len(polled):
             self._status.batch_started(owned=len(self._consumer.owned))
             self._process_batch(polled)

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumers.channels.mail import Maildir, SmtpMail
-from consumers.channels.text import HttpText, JsonLinesText
+from consumers.channels.http_text import HttpText
+from consumers.channels.json_lines import JsonLinesText
+from consumers.channels.maildir import Maildir
+from consumers.channels.smtp import SmtpMail
 from consumers.runtime.reaction import Delivery
 from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
 from tests.support.receivers import MailServer, TextGateway

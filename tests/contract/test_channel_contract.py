@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from consumers.channels.mail import Maildir, SmtpMail
-from consumers.channels.text import HttpText, JsonLinesText
+from consumers.channels.http_text import HttpText
+from consumers.channels.json_lines import JsonLinesText
+from consumers.channels.maildir import Maildir
+from consumers.channels.smtp import SmtpMail
 from consumers.runtime.delivery.pool import Channel, DeliveryPool
 from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery

@@ -8,7 +8,7 @@ from threading import Event, Lock
 from typing import Any
 
 from clients.config import Cluster
-from consumers.channels.mail import SmtpMail
+from consumers.channels.smtp import SmtpMail
 from consumers.registry import named
 from consumers.runtime.reaction import Context, Delivery
 from consumers.runtime.retry_policy import RetryPolicy

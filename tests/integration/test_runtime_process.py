@@ -11,8 +11,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from consumers.channels.mail import SmtpMail
-from consumers.channels.text import JsonLinesText
+from consumers.channels.json_lines import JsonLinesText
+from consumers.channels.smtp import SmtpMail
 from consumers.runtime.stores import store as store_module
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 from tests.support.consumers.harness import ConsumerHarness

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.channels.mail import Maildir
-from consumers.channels.text import JsonLinesText
+from consumers.channels.json_lines import JsonLinesText
+from consumers.channels.maildir import Maildir
 from consumers.runtime.dead_letters import dead_letter
 from consumers.runtime.plan import DeadRecord
 from schemas.codec import Codec

@@ -217,8 +217,8 @@ def _named(statement: str) -> str | None:
 
 
 def _watch_channels(told: Reached) -> None:
-    from consumers.channels.mail import Maildir  # noqa: PLC0415 - the program, once Kafka is wrapped
-    from consumers.channels.text import JsonLinesText  # noqa: PLC0415 - the same
+    from consumers.channels.json_lines import JsonLinesText  # noqa: PLC0415 - the same
+    from consumers.channels.maildir import Maildir  # noqa: PLC0415 - the program, once Kafka is wrapped
 
     Maildir.deliver = around(told, "mail.deliver", Maildir.deliver)  # type: ignore[method-assign]  # that is the point
     JsonLinesText.deliver = around(told, "text.deliver", JsonLinesText.deliver)  # type: ignore[method-assign]  # the same

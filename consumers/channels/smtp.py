@@ -1,33 +1,21 @@
-"""Mail, by SMTP or into a maildir. The effect key is the Message-ID and the file name.
+"""Mail by SMTP.
 
-I/O: SMTP; files under the data directory.
+I/O: SMTP.
 """
 
-import os
 import smtplib
 import ssl
 import threading
-import time
-from contextlib import suppress
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.utils import formatdate
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from consumers.channels.mail_message import mail_message
 from consumers.runtime.reaction import Delivery
 from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
 
 _TIMEOUT_S = 10.0
-_DOMAIN = "command-event.invalid"
 _TRANSIENT, _PERMANENT = 400, 500
 _CLOSING = 421
 _TOO_LARGE = 552
-_UNFINISHED_S = 36 * 3600
-"""Age at which an unfinished file in a maildir's `tmp` may be removed (maildir(5))."""
-_MAX_ADDRESS = 320
-"""RFC 5321 §4.5.3.1: 64 for the local part, 255 for the domain. The standard library's parser needs time that
-grows with the square of an address's length: a long one would block the group."""
 _URL_FORM = "smtp_url must be smtp://[user:password@]host[:port] or smtps://…"
 
 
@@ -63,7 +51,7 @@ class SmtpMail:
 
     def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
         """Send a mail; see `Channel.deliver`."""
-        message = _message(delivery, key, self._sender, position)
+        message = mail_message(delivery, key, self._sender, position)
         connection = self._connection()
         try:
             connection.send_message(message)
@@ -157,81 +145,3 @@ def _is_deferred(error: Exception) -> bool:
         case _:
             return False
     return _CLOSING not in codes and all(_TRANSIENT <= code < _PERMANENT for code in codes)
-
-
-class Maildir:
-    """A maildir: one file per mail, named by its effect key, so a mail delivered twice is one file.
-
-    Args:
-        folder: created with its `tmp`, `new` and `cur` (maildir(5)).
-        sender: the From address.
-    """
-
-    def __init__(self, folder: Path, sender: str) -> None:
-        self._folder = folder
-        self._sender = sender
-        for name in ("tmp", "new", "cur"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        self._remove_unfinished(folder / "tmp", time.time() - _UNFINISHED_S)
-
-    def _remove_unfinished(self, folder: Path, before: float) -> None:
-        """Remove files that killed processes left unfinished; every reader of maildirs does the same."""
-        for path in folder.iterdir():
-            with suppress(OSError):
-                if path.stat().st_mtime < before:
-                    path.unlink()
-
-    @property
-    def describe(self) -> str:
-        """What a person reads in the start line."""
-        return f"maildir {self._folder}"
-
-    def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
-        """Write a mail's file; see `Channel.deliver`."""
-        message = _message(delivery, key, self._sender, position)
-        name = key.replace("/", ".")
-        # A fenced process and its successor may write the same mail at once: each has a temporary file of its
-        # own (maildir(5)).
-        unfinished = self._folder / "tmp" / f"{name}.{os.getpid()}.{threading.get_ident()}"
-        try:
-            with unfinished.open("wb") as file:
-                file.write(bytes(message))
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(self._folder / "new" / name)
-        except OSError as error:
-            raise DependencyUnavailable(
-                f"the maildir {self._folder} cannot be written: {error.strerror}"
-            ) from error
-
-    def close(self) -> None:
-        """Nothing is open between two mails."""
-
-
-def _message(delivery: Delivery, key: str, sender: str, position: Position) -> EmailMessage:
-    message = EmailMessage()
-    try:
-        message["From"] = sender
-        message["To"] = _one_address(delivery.recipient)
-        message["Subject"] = delivery.subject
-        message["Date"] = formatdate()
-        message["Message-ID"] = f"<{key.replace('/', '.')}@{_DOMAIN}>"
-        message.set_content(delivery.text)
-        message.as_bytes()
-    except Exception as error:
-        # The standard library's address parser fails at malformed text in many ways: with an AttributeError
-        # at a domain that is an open bracket, for one. None of them may stop the group.
-        raise DeliveryRejected(
-            f"no mail can be written to {delivery.recipient[:_MAX_ADDRESS]!r}: {error}", position
-        ) from error
-    return message
-
-
-def _one_address(recipient: str) -> Address:
-    if len(recipient) > _MAX_ADDRESS:
-        raise ValueError(f"an address has at most {_MAX_ADDRESS} characters, this one {len(recipient)}")
-    # A fact from another writer is unchecked: a list or a header line in it must not reach other people.
-    address = Address(addr_spec=recipient)
-    if not address.domain:
-        raise ValueError("it is no address")
-    return address

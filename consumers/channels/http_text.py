@@ -1,17 +1,12 @@
-"""Text messages, by an HTTP gateway or into a JSON-lines file. The effect key is the idempotency key.
+"""Text messages by an HTTP gateway. The effect key is the idempotency key.
 
-I/O: HTTP; a file under the data directory.
+I/O: HTTP.
 """
-
-import json
-import os
-from pathlib import Path
 
 import httpx
 
 from consumers.runtime.reaction import Delivery
 from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
-from schemas.times import now_ms, rfc3339
 
 _TIMEOUT_S = 10.0
 # RFC 9110 §15.5: these are about the configuration; any other 4xx is about the message itself, for now or for
@@ -70,43 +65,3 @@ class HttpText:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-
-class JsonLinesText:
-    """A file with a line per text message; a line that repeats an id is the same message.
-
-    Args:
-        path: created with its folder.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-
-    @property
-    def describe(self) -> str:
-        """What a person reads in the start line."""
-        return f"file {self._path}"
-
-    def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
-        """Append a line; see `Channel.deliver`."""
-        del position
-        line = {"id": key, "to": delivery.recipient, "text": delivery.subject, "at": rfc3339(now_ms())}
-        data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
-        try:
-            # One write on an append-only descriptor: lines of several workers do not mix.
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                written = os.write(descriptor, data)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise DependencyUnavailable(
-                f"the file {self._path} cannot be written: {error.strerror}"
-            ) from error
-        if written < len(data):
-            raise DependencyUnavailable(f"the file {self._path} took half a line: is the disk full?")
-
-    def close(self) -> None:
-        """Nothing is open between two lines."""

