@@ -236,14 +236,19 @@ KILL = "import os, signal\ndie = lambda *_, **__: os.kill(os.getpid(), signal.SI
 CRASHES = {
     "before Kafka": "from producers.outbox.batch_publisher import BatchPublisher as C\nC.publish = die",
     "in Kafka, half a batch produced": """
-import producers.outbox.batch_publisher as m
-real, done = m._produce, []
-def produce(producer, *rest):
-    done.append(1)
-    len(done) > 2 and (producer.flush(5), die())
-    return real(producer, *rest)
-m._produce = produce""",
-    "in Kafka, before the commit": "import producers.outbox.batch_publisher as m\nm.resumed = die",
+from clients import transactional
+done = []
+class Client(transactional.Producer):
+    def produce(self, *given, **named):
+        done.append(1)
+        len(done) > 2 and (self.flush(5), die())
+        return super().produce(*given, **named)
+transactional.Producer = Client""",
+    "in Kafka, before the commit": """
+from clients import transactional
+class Client(transactional.Producer):
+    commit_transaction = die
+transactional.Producer = Client""",
     "after Kafka, before the rows are marked": """
 from producers.outbox.batch_publisher import BatchPublisher as C
 real = C.publish
@@ -316,14 +321,15 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_first_is_killed(
 
 STOPS = """
 import os, signal
-import producers.outbox.batch_publisher as m
-real, done = m.resumed, []
-def commit(step, _deadline):
-    if not done:
-        done.append(1)
-        os.kill(os.getpid(), signal.SIGSTOP)
-    return real(step, m.Deadline(15))  # however long it stood
-m.resumed = commit
+from clients import transactional
+done = []
+class Client(transactional.Producer):
+    def commit_transaction(self, timeout):
+        if not done:
+            done.append(1)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return super().commit_transaction(timeout)
+transactional.Producer = Client
 """
 
 
