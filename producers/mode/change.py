@@ -14,36 +14,24 @@ I/O: Kafka (reads and writes order_mode).
 """
 
 import uuid
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from confluent_kafka import KafkaError, Producer
-
+from clients.closing import Closing
 from clients.config import Cluster
-from clients.deadline import Deadline
-from clients.errors import (
-    CLIENT_ERRORS,
-    LIBRARY_LOG,
-    is_fenced,
-    is_no_answer,
-    kafka_error_of,
-    partitions_of,
-    retry_transactional,
-    unreachable,
-)
+from clients.errors import unreachable
+from clients.records import ProducerRecord
+from clients.transactional import TransactionalProducer
 from producers.mode.log import ModeLog, in_force
 from schemas.codec import Codec
 from schemas.control import INITIAL, Mode, ModeChanged
 from schemas.envelope import Envelope, new_traceparent, to_headers
-from schemas.errors import CommandEventError, Fenced, NotAcknowledged, StaleEpoch
+from schemas.errors import BrokerUnreachable, CommandEventError, Fenced, NotAcknowledged, StaleEpoch
 from schemas.framing import encode_key
 from schemas.times import now_ms, rfc3339
 from schemas.topics import ORDER_MODE
 
 TRANSACTIONAL_ID = "cev-order-mode"
 """The same for every writer of the control topic, for ever: that is what fences."""
-
-_FLUSH_S = 5.0
 
 
 class ModeChangeResult(NamedTuple):
@@ -53,7 +41,7 @@ class ModeChangeResult(NamedTuple):
     changed: bool
 
 
-class ModeWriter:
+class ModeWriter(Closing):
     """The three steps, one method each; a context manager. `set_mode` is what most callers want.
 
     Args:
@@ -71,16 +59,12 @@ class ModeWriter:
         self._timeout_s = timeout_s
         self._cluster = cluster
         self._log: ModeLog | None = None
-        config = cluster.transactional_producer(TRANSACTIONAL_ID)
-        self._producer = Producer(config, logger=LIBRARY_LOG)
-        partitions_of(self._producer, (ORDER_MODE,), bootstrap=cluster.bootstrap, timeout_s=timeout_s)
+        self._producer = TransactionalProducer(cluster, TRANSACTIONAL_ID)
+        self._producer.partitions_of((ORDER_MODE,), timeout_s)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._producer.close()
         if self._log is not None:
             self._log.close()
 
@@ -92,9 +76,9 @@ class ModeWriter:
             BrokerUnreachable: no answer in time.
         """
         try:
-            self._producer.init_transactions(self._timeout_s)
-        except CLIENT_ERRORS as error:
-            raise self._meaning(kafka_error_of(error)) from error
+            self._producer.claim(self._timeout_s)
+        except CommandEventError as error:
+            raise self._failure(error) from error
 
     def read(self) -> ModeChanged:
         """The change in force, read to the end.
@@ -119,34 +103,25 @@ class ModeWriter:
             DeadlinePassed: it is in force, but readers do not see it yet.
         """
         value = self._codec.encode(ORDER_MODE, change)
+        record = ProducerRecord(ORDER_MODE, encode_key(change.epoch), value, [*_headers(change)], 0)
         try:
-            self._producer.begin_transaction()
-            self._producer.produce(
-                ORDER_MODE,
-                value=value,
-                key=encode_key(change.epoch),
-                partition=0,
-                headers=_headers(change),  # type: ignore[arg-type]  # narrower pairs than it takes, and a list is invariant
-            )
-            # librdkafka #4849: an abort or commit right after produce can fail for good; wait for the report.
-            self._producer.flush(_FLUSH_S)
-            retry_transactional(self._producer.commit_transaction, Deadline(self._timeout_s))
-        except CLIENT_ERRORS as error:
-            raise self._meaning(kafka_error_of(error)) from error
+            self._producer.transaction([record], timeout_s=self._timeout_s)
+        except CommandEventError as error:
+            raise self._failure(error) from error
         # A commit is confirmed before its marker is on the topic: until then a reader sees the old mode, and
         # `mode set` followed by `order place` would place in it.
         if self._log is not None:
             self._log.until_epoch(change.epoch, self._timeout_s)
 
-    def _meaning(self, fault: KafkaError) -> CommandEventError:
-        if is_fenced(fault):
+    def _failure(self, error: CommandEventError) -> CommandEventError:
+        if isinstance(error, Fenced):
             return Fenced(
                 "somebody else is setting the mode at this moment, nothing was changed; see `cev mode show`"
             )
-        if is_no_answer(fault):
+        if isinstance(error, BrokerUnreachable):
             return unreachable(self._cluster.bootstrap, self._timeout_s)
         return NotAcknowledged(
-            f"the change of mode was not confirmed ({fault.str()}): it may or may not be in force; see "
+            f"the change of mode was not confirmed ({error}): it may or may not be in force; see "
             "`cev mode show`"
         )
 
