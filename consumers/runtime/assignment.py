@@ -121,7 +121,7 @@ class PartitionAssigner:
         return offsets
 
     def _announce(self, consumer: GroupConsumer, offsets: dict[Partition, int]) -> None:
-        """Commit first offsets before anything is read, so that a missing offset later means a lost one."""
+        """Commit first offsets before anything is read: a missing one later is a lost one (invariant 14)."""
         if not offsets:
             return
         at = now_ms()

@@ -48,7 +48,7 @@ class CommittedOffsets:
         self._uncertain = False
 
     def refresh_if_uncertain(self, partitions: Iterable[Partition]) -> None:
-        """Before a batch goes on: find out what became of a transaction that seemed to fail."""
+        """Before a batch goes on: find out what became of a transaction that seemed to fail (invariant 6)."""
         if self._uncertain:
             self.refresh(partitions)
             self._uncertain = False

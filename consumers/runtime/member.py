@@ -105,7 +105,8 @@ class Member:
                 self._session.close()
                 producer.close()
         except SlotTaken as taken:
-            # The slot's transactional id is another member's now: everything that uses it is created again.
+            # The slot's transactional id is another member's now: everything that uses it is created again
+            # (invariant 15).
             self._log.warning("beginning again", why=str(taken))
             return False
         finally:

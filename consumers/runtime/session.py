@@ -116,11 +116,12 @@ class Session:
         while len(batch.polled):
             try:
                 unsettled = self._processor.process(batch)
-            except StaleBatch as stale:
+            except StaleBatch as stale:  # invariant 4
                 self._log.warning("batch dropped: the group moved on", why=str(stale))
                 self._consumer.seek_back(batch.polled.first_offsets(), batch.polled.generation)
                 return
             except Unreachable as error:
+                # No attempt of any record is counted (invariant 8).
                 unsettled = self._outage(error, OUTAGE_BACKOFF.wait_ms(outages))
                 outages += 1
             else:

@@ -38,7 +38,7 @@ class Box:
         pass
 
 
-def errand(order_id: int, channel: str = "email") -> DeliveryTask:
+def task(order_id: int, channel: str = "email") -> DeliveryTask:
     where = Position(ORDERS, 0, order_id)
     return DeliveryTask(order_id, channel, record(where), Delivery(channel, "a@b.example", "s", "t"))
 
@@ -57,18 +57,18 @@ def raising(error: Exception) -> Callable[[int], object]:
     return do
 
 
-def offsets(errands: list[DeliveryTask]) -> list[int]:
-    return [each.record.position.offset for each in errands]
+def offsets(tasks: list[DeliveryTask]) -> list[int]:
+    return [each.record.position.offset for each in tasks]
 
 
-def run(by: DeliveryPool, *errands: DeliveryTask) -> DeliveryResults:
-    return by.run(errands, lambda: None)
+def run(by: DeliveryPool, *tasks: DeliveryTask) -> DeliveryResults:
+    return by.run(tasks, lambda: None)
 
 
 def test_three_failures_in_a_row_leave_the_rest_unasked_and_other_channels_go_on() -> None:
     mail, texts = Box(raising(DependencyUnavailable("down"))), Box()
     with pool(email=mail, text=texts) as by:
-        report = run(by, *[errand(n, channel) for n in range(10) for channel in ("email", "text")])
+        report = run(by, *[task(n, channel) for n in range(10) for channel in ("email", "text")])
         assert (len(mail.calls), len(texts.calls)) == (3, 10)
         assert (offsets(report.remaining), len(report.delivered)) == ([*range(10)], 10)
         assert (set(report.outages), report.answering) == ({"email"}, {"text"})
@@ -84,22 +84,22 @@ def test_one_dropped_connection_is_no_outage_for_the_next_message() -> None:
             raise failures.pop()
 
     with pool(email=Box(do)) as by:
-        report = run(by, errand(1), errand(2))
+        report = run(by, task(1), task(2))
         assert (offsets(report.remaining), report.delivered) == ([1], [(2, "email")])
         assert not by.is_down("email")
-        assert run(by, errand(1)).delivered == [(1, "email")]
+        assert run(by, task(1)).delivered == [(1, "email")]
 
 
 def test_one_message_that_is_put_off_again_and_again_is_its_own_trouble() -> None:
     with pool(email=Box(raising(DeliveryDeferred("full", Position(ORDERS, 0, 1))))) as by:
         for _ in range(30):
-            [(_, error)] = run(by, errand(1)).failed
+            [(_, error)] = run(by, task(1)).failed
             assert isinstance(error, DeliveryDeferred)
 
 
 def test_ten_messages_put_off_in_a_row_are_the_receivers_trouble() -> None:
     with pool(email=Box(raising(DeliveryDeferred("busy", Position(ORDERS, 0, 1))))) as by:
-        report = run(by, *[errand(n) for n in range(20)])
+        report = run(by, *[task(n) for n in range(20)])
         assert len(report.failed) == 9
         assert "takes no message: busy" in str(report.outages["email"])
         assert by.is_down("email")
@@ -107,7 +107,7 @@ def test_ten_messages_put_off_in_a_row_are_the_receivers_trouble() -> None:
 
 def test_a_fault_of_a_channel_is_a_setback_of_its_record() -> None:
     with pool(email=Box(lambda offset: 1 // (offset - 3))) as by:
-        report = run(by, *[errand(n) for n in range(6)])
+        report = run(by, *[task(n) for n in range(6)])
         [(failed, error)] = report.failed
         assert (failed.order_id, type(error)) == (3, TransientFailure)
         assert "ZeroDivisionError" in str(error)
@@ -116,14 +116,14 @@ def test_a_fault_of_a_channel_is_a_setback_of_its_record() -> None:
 
 def test_a_refusal_shows_that_the_receiver_is_there() -> None:
     with pool(email=Box(raising(DeliveryRejected("no", Position(ORDERS, 0, 1))))) as by:
-        report = run(by, *[errand(n) for n in range(6)])
+        report = run(by, *[task(n) for n in range(6)])
         assert (len(report.failed), report.answering, report.remaining) == (6, {"email"}, [])
 
 
 def test_nothing_is_delivered_for_records_that_are_not_ours_any_more() -> None:
     mail = Box()
     with pool(email=mail) as by:
-        report = by.run([errand(n) for n in range(6)], lambda: None, lambda where: where.offset < 2)
+        report = by.run([task(n) for n in range(6)], lambda: None, lambda where: where.offset < 2)
         assert (mail.calls, offsets(report.remaining)) == ([0, 1], [2, 3, 4, 5])
 
 
@@ -143,10 +143,10 @@ def test_whoever_cuts_the_wait_short_finds_nothing_under_way() -> None:
     mail = Box(do)
     with pool(email=mail) as by:
         with pytest.raises(DependencyUnavailable):
-            by.run([errand(n) for n in range(50)], meanwhile)
+            by.run([task(n) for n in range(50)], meanwhile)
         assert len(mail.calls) < 50
         done = len(mail.calls)
-        assert run(by, errand(99)).delivered == [(99, "email")]
+        assert run(by, task(99)).delivered == [(99, "email")]
         assert len(mail.calls) == done + 1
 
 

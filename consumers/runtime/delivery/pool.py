@@ -117,7 +117,7 @@ class DeliveryPool:
         """
         by_worker: dict[int, list[DeliveryTask]] = {}
         for task in tasks:
-            by_worker.setdefault(task.order_id % self._workers, []).append(task)
+            by_worker.setdefault(task.order_id % self._workers, []).append(task)  # invariant 10
         self._halt.clear()
         futures = [self._pool.submit(self._deliver_in_order, queue, is_owned) for queue in by_worker.values()]
         total = DeliveryResults()

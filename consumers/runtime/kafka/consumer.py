@@ -92,7 +92,8 @@ class GroupConsumer:
         generation = self.generation
         messages = self._take(limit, timeout_s)
         if self.generation != generation:
-            # The rebalance was served in this very call: what came with it belongs to the new assignment.
+            # The rebalance was served in this very call: what came with it belongs to the new assignment
+            # (invariant 4).
             metadata = self._consumer.consumer_group_metadata()
         self._raise_failure()
         outage = None if messages else self._check_idle()
@@ -115,7 +116,7 @@ class GroupConsumer:
     def poll_paused(self, timeout_s: float) -> None:
         """Stay in the group without reading, while something takes long or is down.
 
-        Polling with every partition paused keeps within `max.poll.interval.ms`.
+        Polling with every partition paused keeps within `max.poll.interval.ms` (invariant 13).
         """
         self.pauses.pause_all(self.owned)
         message = self._consumer.poll(timeout_s)
