@@ -26,8 +26,8 @@ from broker import embedded
 from clients.config import Cluster
 from consumers.registry import all_topics
 from producers.bulk.sample_orders import sample_orders
+from producers.outbox import Outbox, create
 from producers.outbox.batch_publisher import BatchPublisher
-from producers.outbox.outbox import Outbox, create
 from producers.outbox.queue import OutboxQueue
 from producers.outbox.record_codec import unpack
 from producers.outbox.relay import Relay, RelayStatus

@@ -1,7 +1,7 @@
 """The transactional outbox: rows in the order service's database, and the relay that publishes them.
 
-The names below are the public ones. They are loaded when they are asked for, so that the relay's status can
-be read without a Kafka client.
+The names below are the public ones. They are loaded when they are asked for, so that making the tables
+does not load a Kafka client.
 """
 
 from importlib import import_module

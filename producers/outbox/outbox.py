@@ -28,7 +28,6 @@ from clients.closing import Closing
 from clients.config import Cluster, check_kafka
 from producers.mode.follower import ModeFollower
 from producers.outbox.record_codec import pack
-from producers.outbox.tables import DDL, create
 from producers.placing.pending_order import OrderRenderer
 from producers.placing.render import correlation_id
 from producers.placing.request import OrderRequest
@@ -37,8 +36,6 @@ from schemas.control import Mode, ModeChanged
 from schemas.errors import InvalidSetting
 from schemas.registry import Registry
 from schemas.times import now_ms
-
-__all__ = ["DDL", "Accepted", "Outbox", "create"]
 
 _COLUMNS = ("order_id", "mode", "epoch", "accepted_at", "records")
 _INSERT = f"INSERT INTO cev_outbox ({', '.join(_COLUMNS)}) VALUES "  # noqa: S608 - a constant

@@ -17,8 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from clients.records import ProducerRecord
+from producers.outbox import create
 from producers.outbox.batch_publisher import Batch
-from producers.outbox.outbox import create
 from producers.outbox.queue import BATCH_ROWS, NotLeading, OutboxQueue
 from producers.outbox.record_codec import pack, unpack
 from producers.placing.request import OrderRequest

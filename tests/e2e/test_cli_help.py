@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 from sqlalchemy import create_engine
 
-from producers.outbox.outbox import create
+from producers.outbox import create
 from tests.support.command_line import every_command
 from tests.support.program import Program, until
 

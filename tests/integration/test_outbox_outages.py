@@ -12,8 +12,8 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, its stub only lacks the re-export
 
 from broker import embedded
+from producers.outbox import Outbox
 from producers.outbox.batch_publisher import BatchPublisher
-from producers.outbox.outbox import Outbox
 from producers.outbox.relay import Relay, RelayStatus
 from schemas.topics import BY_NAME, DISPATCH_PRODUCTS
 from tests.support.kafka.broker import BrokerFixture, world

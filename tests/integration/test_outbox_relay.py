@@ -19,8 +19,8 @@ from clients.config import Cluster
 from clients.records import ProducerRecord
 from producers.mode.change import set_mode
 from producers.mode.follower import ModeFollower
+from producers.outbox import Outbox
 from producers.outbox.batch_publisher import BatchPublisher
-from producers.outbox.outbox import Outbox
 from producers.outbox.record_codec import pack, unpack
 from producers.outbox.relay import Relay, RelayStatus
 from producers.placing.request import OrderRequest

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.records import ANY_PARTITION, ProducerRecord
-from producers.outbox.outbox import DDL
+from producers.outbox import DDL
 from producers.outbox.queue import _fitting
 from producers.outbox.record_codec import UnreadableRow, pack, unpack
 from producers.outbox.tables import create, engine_of

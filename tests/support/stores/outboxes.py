@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from producers.outbox.outbox import Outbox, create
+from producers.outbox import Outbox, create
 from producers.outbox.queue import OutboxQueue
 from producers.placing.request import OrderRequest
 from schemas.codec import Codec
