@@ -1,34 +1,22 @@
 """What becomes of a store's content in a migration, on SQLite and on PostgreSQL."""
 
-from typing import Any
-
 import pytest
-from alembic import command
 from sqlalchemy import inspect
 
 from consumers.runtime.stores import migrate
 from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from schemas.errors import SafetyRefusal
-from tests.support.stores.stores import opened, rows
+from tests.support.stores.stores import opened, rows, upgrade_to
 
 PARKED = "INSERT INTO parked VALUES ('orders', 0, 5, 7, 1, 'orders', 0, NULL, NULL, '[]', 1)"
 HELD = "INSERT INTO held VALUES (7, 'orders', 0, 4, 1)"
 
 
 @pytest.fixture
-def with_parking(new: StoreAddress, monkeypatch: pytest.MonkeyPatch) -> StoreAddress:
-    """A store as version 0002 left it."""
-    upgrade = command.upgrade
-
-    def to_0002(config: Any, _revision: str) -> None:
-        upgrade(config, "0002")
-
-    if new.path is not None:
-        new.path.parent.mkdir(parents=True)
-    with monkeypatch.context() as patch:
-        patch.setattr(command, "upgrade", to_0002)
-        migrate.upgrade(new)
+def with_parking(new: StoreAddress) -> StoreAddress:
+    """A store of the version that could park records."""
+    upgrade_to(new, "0002")
     return new
 
 

@@ -1,7 +1,9 @@
 """Groups on a real broker: who has which store, which partitions, which offsets (design §7, 5, 11 and 12)."""
 
 import shutil
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -13,6 +15,7 @@ from schemas.errors import ForeignStore, LostOffset, TopicMissing
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 from tests.support.consumers.harness import ConsumerHarness, renamed
 from tests.support.kafka.log import PATIENCE_S, until
+from tests.support.stores.stores import upgrade_to
 
 READS = [DISPATCH_PRODUCTS, ORDERS]
 
@@ -82,6 +85,17 @@ def test_a_backup_that_was_restored_stops_the_group(shop: ConsumerHarness) -> No
     failure = shop.member("sales").failed()
     assert isinstance(failure, ForeignStore)
     assert "a restored backup would forget effects" in str(failure)
+
+
+def test_a_store_that_still_holds_parked_records_stops_the_group_with_4(shop: ConsumerHarness) -> None:
+    upgrade_to(shop.name("sales"), "0002")
+    with closing(sqlite3.connect(shop.store("sales"))) as raw, raw:
+        raw.execute("INSERT INTO held VALUES (7, 'orders', 0, 4, 1)")
+    code, output = shop.ran("consume", "sales")
+    assert code == 4, output
+    assert "is not migrated" in output
+    assert "does not answer" not in output
+    assert shop.rows("sales", "SELECT order_id FROM held") == [(7,)]
 
 
 def test_a_store_of_another_group_under_a_groups_name_is_refused(shop: ConsumerHarness) -> None:

@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
+from unittest import mock
+
+from alembic import command
 
 from consumers.runtime.stores import migrate
 from consumers.runtime.stores.store import Store
@@ -77,6 +80,15 @@ def rows(name: StoreAddress, sql: str) -> list[tuple[object, ...]]:
         return in_postgres(name, sql)
     with closing(sqlite3.connect(name.path)) as raw:
         return raw.execute(sql).fetchall()
+
+
+def upgrade_to(name: StoreAddress, revision: str) -> None:
+    """Make a store as an earlier version of the program left it."""
+    if name.path is not None:
+        name.path.parent.mkdir(parents=True, exist_ok=True)
+    upgrade = command.upgrade
+    with mock.patch.object(command, "upgrade", lambda config, _head: upgrade(config, revision)):
+        migrate.upgrade(name)
 
 
 @cache
