@@ -1,4 +1,4 @@
-"""Where newly assigned partitions begin, and when they must not begin at all (design §7, points 5 and 12).
+"""Where newly assigned partitions begin, and when they must not begin at all (invariant 14).
 
 `starting_offset` is pure: what Kafka has committed and what the store knows go in, an offset or a refusal
 comes out. `PartitionAssigner` asks both and announces first starts before anything is read.

@@ -1,4 +1,4 @@
-"""The way of one batch, from bytes to committed offsets (design §7, point 3).
+"""The way of one batch, from bytes to committed offsets (invariants 3 to 6).
 
     decode -> decide -> store transaction -> deliveries -> Kafka transaction
 

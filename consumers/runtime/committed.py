@@ -1,4 +1,4 @@
-"""Which results and dead letters Kafka is known to have (design §7, point 3).
+"""Which results and dead letters Kafka is known to have (invariant 6).
 
 I/O: Kafka, through the consumer that it is given.
 """

@@ -67,7 +67,7 @@ class MemberEvents:
     def failed(self, attempt: FailedAttempt) -> None:
         """A record failed and is tried again."""
         self._log.warning(
-            "failed, is tried again",
+            "failed attempt",
             position=str(attempt.position),
             why=attempt.reason,
             attempts=attempt.attempts.times,

@@ -42,7 +42,7 @@ class Plan:
         effects: new effects.
         shadows: decisions that are only recorded (design §6).
         results: new result records, each with the position whose effect they report.
-        resends: positions whose stored results must be sent once more (design §7, point 3).
+        resends: positions whose stored results must be sent once more (invariant 6).
         dead: records for the dead-letter topics.
         deliveries: to make before the batch is settled.
         duplicates: how many records repeated what was done before.

@@ -27,7 +27,7 @@ class BrokenReaction(TypeError):
 
 
 class Delivery(NamedTuple):
-    """Something to hand to the outside world after its intention is stored (design §7, point 8).
+    """Something to hand to the outside world after its intention is stored (invariant 11).
 
     Attributes:
         channel: name of the channel, e.g. `email`.

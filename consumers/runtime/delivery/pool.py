@@ -1,9 +1,9 @@
 """Deliveries to the outside by a pool of keyed workers: side by side, and in order per order.
 
 Each order id belongs to one worker, which handles its deliveries one after the other, so two deliveries of
-one order never overtake each other. Each channel has a circuit breaker that all workers share: a receiver
-that is down is probed by one of them now and then, while the deliveries of other channels go on. A receiver
-that defers one message after the other and takes none counts as down too, whatever it answers.
+one order never overtake each other (invariant 10). Each channel has a circuit breaker that all workers share:
+a receiver that is down is probed by one of them now and then, while the deliveries of other channels go on. A
+receiver that defers one message after the other and takes none counts as down too, whatever it answers.
 
 I/O: threads.
 """

@@ -1,6 +1,6 @@
 """The consuming side of one group member: records in, offsets out, and the group's rebalances.
 
-Promises: polled records carry the group metadata that was in force when they were asked for (design §7, point
+Promises: polled records carry the group metadata that was in force when they were asked for (invariant
 4: metadata taken later would let a stopped and continued member commit a stale batch); records of partitions
 that are no longer owned are not handed out; every partition begins where the `assign` callback says.
 
@@ -109,12 +109,13 @@ class GroupConsumer:
     def owned_since(self, generation: int) -> set[Partition]:
         """Partitions that were owned all the time since a generation.
 
-        One that was revoked and assigned again is not among them: another member may have passed it.
+        One that was revoked and assigned again is not among them (invariant 4): another member may have
+        passed it.
         """
         return {partition for partition in self.owned if self._revoked_in.get(partition, 0) <= generation}
 
     def poll_paused(self, timeout_s: float) -> None:
-        """Stay in the group without reading, while something takes long or is down.
+        """Stay in the group without reading, while something takes long or is down (invariant 13).
 
         Polling with every partition paused keeps within `max.poll.interval.ms` (invariant 13).
         """

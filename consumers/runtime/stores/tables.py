@@ -1,6 +1,6 @@
 """The tables of a group's store. Migrations create them; a test holds that both agree.
 
-`effects` is the guard: one row per effect key, never cleaned (design §7, point 2). `results` is bookkeeping:
+`effects` is the guard: one row per effect key, never cleaned (invariant 1). `results` is bookkeeping:
 one row per batch and partition holds the result records as they were sent (see `result_rows`); rows below
 `progress.results_upto` are known to be committed in Kafka and are removed. `attempts` counts what failed and
 is tried again. `alarms` is what `cev status` shows of this group.
