@@ -1,4 +1,4 @@
-"""Whatever has a `close` as a context manager."""
+"""A context manager for whatever has a `close`."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
@@ -10,7 +10,7 @@ class Closing(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is held; may be called again."""
+        """Release what is held; may be called again."""
 
     def __enter__(self) -> Self:
         return self

@@ -144,10 +144,10 @@ class Cluster:
         )
 
     def _delivery_in_transaction(self) -> int | str:
-        wish = self.kafka.get("delivery.timeout.ms", "")
+        wanted = self.kafka.get("delivery.timeout.ms", "")
         # 0 is librdkafka's word for "for ever"; what is no number, librdkafka shall refuse by itself.
-        within = not wish.isdecimal() or 0 < int(wish) < TRANSACTION_TIMEOUT_MS
-        return wish if wish and within else TRANSACTION_TIMEOUT_MS
+        within = not wanted.isdecimal() or 0 < int(wanted) < TRANSACTION_TIMEOUT_MS
+        return wanted if wanted and within else TRANSACTION_TIMEOUT_MS
 
     def consumer(self, group_id: str, **more: Any) -> dict[str, Any]:
         """Configuration for a member of a consumer group; it commits by hand and never resets an offset.

@@ -1,4 +1,4 @@
-"""Waiting with an end."""
+"""Deadlines. Pure but for the clock."""
 
 import time
 
@@ -16,5 +16,5 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        """Whether it is over."""
+        """Whether the moment has come."""
         return time.monotonic() >= self._until

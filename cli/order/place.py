@@ -42,7 +42,7 @@ def place_one(
     )
     with placer:
         if dry_run:
-            print_placed(placer.prepare(request, order_id).rehearsed(), as_json=as_json, dry_run=True)
+            print_placed(placer.prepare(request, order_id).dry_run_result(), as_json=as_json, dry_run=True)
         elif wait is None:
             print_placed(placer.place(request, order_id), as_json=as_json)
         else:

@@ -103,7 +103,7 @@ class OrderImport:
             checked = self._checked(row)
             if checked is not None:
                 self.placed += 1
-                self._on_placed(self._placer.prepare(*checked).rehearsed())
+                self._on_placed(self._placer.prepare(*checked).dry_run_result())
 
     def _checked(self, row: Row) -> tuple[OrderRequest, int | None] | None:
         if row.fields is None:

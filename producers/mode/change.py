@@ -86,20 +86,20 @@ class ModeWriter(Closing):
         Raises:
             BrokerUnreachable, RegistryUnreachable: the end was not reached.
         """
-        # A reader made before the claim may have been told of an end that lay before another writer's commit:
-        # that way two of six writers took the same epoch.
+        # Made only now: a reader from before the claim may have an end from before another writer's commit.
+        # That way two of six writers took the same epoch.
         self._log = ModeLog(self._cluster, self._codec, timeout_s=self._timeout_s)
-        known = INITIAL
+        current = INITIAL
         for change in self._log.to_end(self._timeout_s):
-            known = in_force(known, change)
-        return known
+            current = in_force(current, change)
+        return current
 
     def write(self, change: ModeChanged) -> None:
         """Write a change, and return when every reader can see it.
 
         Raises:
             Fenced: another writer claimed since; nothing was written.
-            NotAcknowledged: the commit was not confirmed in time: it may or may not be in force.
+            BrokerUnreachable, NotAcknowledged: it was not confirmed: it may or may not be in force.
             DeadlinePassed: it is in force, but readers do not see it yet.
         """
         value = self._codec.encode(ORDER_MODE, change)
@@ -154,16 +154,16 @@ def set_mode(
     """
     with ModeWriter(cluster, codec, timeout_s=timeout_s) as writer:
         writer.claim()
-        known = writer.read()
-        if if_epoch is not None and known.epoch != if_epoch:
+        current = writer.read()
+        if if_epoch is not None and current.epoch != if_epoch:
             raise StaleEpoch(
-                f"epoch {known.epoch} ({known.mode}) is in force, not {if_epoch}: somebody changed it since; "
-                "see `cev mode history`"
+                f"epoch {current.epoch} ({current.mode}) is in force, not {if_epoch}: somebody changed it "
+                "since; see `cev mode history`"
             )
-        if known.mode == mode:
-            return ModeChangeResult(known, changed=False)
+        if current.mode == mode:
+            return ModeChangeResult(current, changed=False)
         change = ModeChanged(
-            epoch=known.epoch + 1, mode=mode.value, changed_at=now_ms(), changed_by=changed_by, why=why
+            epoch=current.epoch + 1, mode=mode.value, changed_at=now_ms(), changed_by=changed_by, why=why
         )
         writer.write(change)
         return ModeChangeResult(change, changed=True)

@@ -69,7 +69,7 @@ class PendingOrder:
         self.missing -= 1
 
     def stored_at(self, positions: list[Position]) -> None:
-        """Take over where all of its records lie, once they do."""
+        """Note where all records lie; they are given up."""
         self.positions = positions
         self.missing = 0
         self.records = ()
@@ -79,10 +79,10 @@ class PendingOrder:
         """Whether the order's fate is known."""
         return self.missing <= 0 or self.error is not None
 
-    def rehearsed(self) -> Placed:
-        """What would be placed: offsets are -1, only the broker gives them; so are partitions."""
-        where = tuple([Position(record.topic, -1, -1) for record in self.records])
-        return Placed(self.order_id, self.mode, self.epoch, correlation_id(self.order_id), where)
+    def dry_run_result(self) -> Placed:
+        """What would be placed. Partitions and offsets are -1, for only the broker gives them."""
+        positions = tuple([Position(record.topic, -1, -1) for record in self.records])
+        return Placed(self.order_id, self.mode, self.epoch, correlation_id(self.order_id), positions)
 
     def outcome(self) -> Placed | CommandEventError:
         """The order's fate, once `done`."""
@@ -94,7 +94,7 @@ class PendingOrder:
 
 
 class OrderRenderer:
-    """Turns requests into writes, each in the mode that is in force at that moment.
+    """Turns requests into orders to be sent, each in the mode that is in force at that moment.
 
     Args:
         codec: encodes the values.
@@ -107,7 +107,7 @@ class OrderRenderer:
         self._mode = mode
         self._currency = currency
         self._metadata_source = MetadataSource()
-        self._known: tuple[ModeChanged | None, Mode] = (None, Mode.COMMAND)
+        self._latest: tuple[ModeChanged | None, Mode] = (None, Mode.COMMAND)
 
     def prepare(self, request: OrderRequest, order_id: int | None = None) -> PendingOrder:
         """An order, ready to be sent.
@@ -121,10 +121,10 @@ class OrderRenderer:
             RegistryUnreachable, TopicMissing: the schemas cannot be looked up.
         """
         change = self._mode()
-        known, mode = self._known
-        if known is not change:
+        latest, mode = self._latest
+        if latest is not change:
             mode = mode_of(change)
-            self._known = (change, mode)
+            self._latest = (change, mode)
         number = request.order_id
         if number is None:
             number = new_order_id() if order_id is None else order_id

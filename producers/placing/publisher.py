@@ -1,7 +1,7 @@
 """Orders of one record to the broker: the idempotent producer.
 
 An order is placed when the broker's report says so, not when `send` returns (design §7, point 1). A full
-queue is waited out, so memory is bounded. A producer that broke for good is replaced; what it still held is
+queue is waited out, so memory is bounded. A client that broke for good is replaced; what it still held is
 reported as not placed.
 
 I/O: Kafka (writes dispatch_products or orders).
@@ -48,17 +48,17 @@ class Publisher:
         """The client, to ask for metadata."""
         return self._producer
 
-    def send(self, write: PendingOrder) -> None:
-        """Hand an order over; its fate shows in the write, at the latest after `poll`."""
+    def send(self, order: PendingOrder) -> None:
+        """Hand an order over; its fate shows in the order, at the latest after `poll`."""
         try:
-            for record in write.records:
-                self._produce(record, write)
+            for record in order.records:
+                self._produce(record, order)
         except KafkaException as error:
-            fault = error.args[0]
-            write.error = delivery_error(write.order_id, fault)
-            if fault.fatal() or fault.code() == FATAL:
+            reason = error.args[0]
+            order.error = delivery_error(order.order_id, reason)
+            if reason.fatal() or reason.code() == FATAL:
                 self._replace()
-        write.records = ()
+        order.records = ()
 
     def poll(self, seconds: float) -> None:
         """Serve reports that are there, and wait up to that long for one."""
@@ -73,15 +73,15 @@ class Publisher:
             self._producer.poll(0)
         self._producer = Producer(self._config, logger=LIBRARY_LOG)
 
-    def _produce(self, record: ProducerRecord, write: PendingOrder) -> None:
+    def _produce(self, record: ProducerRecord, order: PendingOrder) -> None:
         try:
             self._producer.produce(
-                record.topic, record.value, record.key, headers=record.headers, on_delivery=write.reported
+                record.topic, record.value, record.key, headers=record.headers, on_delivery=order.reported
             )
         except BufferError:
-            self._produce_with_patience(record, write)
+            self._produce_when_room(record, order)
 
-    def _produce_with_patience(self, record: ProducerRecord, write: PendingOrder) -> None:
+    def _produce_when_room(self, record: ProducerRecord, order: PendingOrder) -> None:
         deadline = Deadline(self._deadline_s)
         while not deadline.passed:
             self.poll(_QUEUE_WAIT_S)
@@ -91,7 +91,7 @@ class Publisher:
                     record.value,
                     record.key,
                     headers=record.headers,
-                    on_delivery=write.reported,
+                    on_delivery=order.reported,
                 )
             except BufferError:
                 continue

@@ -89,7 +89,7 @@ class Pipe:
         if self.count == self.fail_at:
             self.on_outcome(tag, NotAcknowledged("late"))
         else:
-            self.on_outcome(tag, self.desk.prepare(request, order_id).rehearsed())
+            self.on_outcome(tag, self.desk.prepare(request, order_id).dry_run_result())
 
     def wait(self, seconds: float) -> None:
         raise AssertionError(f"no load without a rate waits, and this one did for {seconds}")
