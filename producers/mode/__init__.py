@@ -1,1 +1,1 @@
-"""The mode: its log, who follows it, and who changes it."""
+"""The mode: its log, its followers, and its changes."""

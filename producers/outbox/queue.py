@@ -1,4 +1,4 @@
-"""The relay's queue in the database: who leads, which rows wait, which batch is in doubt, what is published.
+"""The relay's queue in the database: its leader, the rows that wait, and the batch that is in doubt.
 
 Promises: one transaction marks a batch as published and names the next one, so at most one batch is ever in
 doubt, and `cev_outbox_relay` names it and its rows. Everything runs on the one connection that holds the
