@@ -35,9 +35,14 @@ RUN /opt/build/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --
     && /opt/cev/bin/python -m pip install --quiet --no-cache-dir --no-deps --no-index /dist/*.whl \
     && /opt/cev/bin/python -m pip uninstall --quiet --yes setuptools pip \
     && mkdir /data
+# A container cannot write byte code, and starts in half the time with it.
+RUN /opt/cev/bin/python -m compileall -q -j 0 /opt/cev/lib
 
 FROM ${BASE}
 COPY --from=build /opt/cev /opt/cev
+# The official images come without the byte code of the standard library, which every start would compile anew.
+RUN python3 -m compileall -q -j 0 -x '/(test|tests|idlelib|lib2to3|site-packages|dist-packages)/' \
+        "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 # An empty volume takes over owner and mode from here.
 COPY --from=build --chown=10001:10001 /data /data
 ENV PATH=/opt/cev/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
