@@ -7,10 +7,12 @@ its type, a list is longer than any order's. No bytes are read or written here.
 from collections.abc import Callable
 from typing import Any
 
+from schemas import keys
 from schemas.commands import DispatchProduct
 from schemas.control import ModeChanged
-from schemas.errors import KeyMismatch, MalformedBody, Position, TooManyEntries
+from schemas.errors import FramedKey, KeyMismatch, MalformedBody, Position, TextKey, TooManyEntries
 from schemas.facts import Item, OrderPlaced
+from schemas.framing import encode_key
 from schemas.topics import Message
 
 MAX_ENTRIES = 10_000
@@ -39,6 +41,8 @@ def builder_of(record: type[Message]) -> Build:
 
     It raises:
         KeyMismatch: the key names another order, or epoch, than the value.
+        TextKey: the key is text, and the value does not say that it is a number.
+        FramedKey: the key is a registry's frame around the number that the value says.
         MalformedBody: a quantity is beyond 32 bits.
         TooManyEntries: more than `MAX_ENTRIES` items, or names in `shadow_of`.
     """
@@ -47,7 +51,9 @@ def builder_of(record: type[Message]) -> Build:
     return _build_order if record is OrderPlaced else _build_keyed(record)
 
 
-def _build_dispatch(fields: dict[str, Any], number: int, _position: Position) -> Message:
+def _build_dispatch(fields: dict[str, Any], number: int, position: Position) -> Message:
+    # The key alone says which order this is.
+    _refuse_text(number, position)
     return DispatchProduct(number, **fields)
 
 
@@ -79,5 +85,16 @@ def _build_keyed(record: type[Message]) -> Build:
 
 
 def _same(in_value: int, in_key: int, position: Position) -> None:
-    if in_value != in_key:
-        raise KeyMismatch(f"the key says {in_key}, the value says {in_value}", position)
+    if in_value == in_key:
+        return
+    _refuse_text(in_key, position)
+    frame = keys.framed(encode_key(in_key))
+    if frame is not None and frame.number == in_value:
+        raise FramedKey(keys.display(frame), position)
+    raise KeyMismatch(f"the key says {in_key}, the value says {in_value}", position)
+
+
+def _refuse_text(number: int, position: Position) -> None:
+    text = keys.text_of(number)
+    if text is not None:
+        raise TextKey(f"the key is the text {text!r}, a Long key is a number", position)

@@ -16,9 +16,10 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException
 
-from schemas import avro_schemas, building, foreign, framing
+from schemas import avro_schemas, building, foreign, framing, keys
 from schemas.commands import DispatchProduct
 from schemas.errors import (
+    FramedKey,
     MalformedBody,
     NoRegistry,
     NullValue,
@@ -29,6 +30,7 @@ from schemas.errors import (
     UnknownSchemaId,
     UnknownType,
 )
+from schemas.key_schemas import KeySchemas
 from schemas.topics import BY_NAME, Message
 
 # What fastavro's readers raise at bytes that are not their schema's; found by flipping bits.
@@ -83,6 +85,7 @@ class Codec:
 
     def __init__(self, registry: SchemaRegistry | None = None) -> None:
         self._registry = registry
+        self._key_schemas = None if registry is None else KeySchemas(registry.schema_of)
         self._readers: dict[tuple[str, bytes], _Reader] = {}
         self._unusable: dict[tuple[str, bytes], str] = {}
         self._writers: dict[tuple[str, type[Message]], tuple[bytes, Any]] = {}
@@ -124,7 +127,16 @@ class Codec:
         reader = self._readers.get((topic, header))
         if reader is None:
             reader = self._readers[topic, header] = self._first_reader(topic, header, position)
-        return reader.build(_read_body(value, length, reader, position), number, position)
+        message = reader.build(_read_body(value, length, reader, position), number, position)
+        if keys.may_be_framed(number) and type(message) is DispatchProduct:
+            self._refuse_frame(number, position)
+        return message
+
+    def _refuse_frame(self, number: int, position: Position) -> None:
+        # No value says which order it is, and the registry alone can tell a frame from an ordinary id.
+        key = framing.encode_key(number)
+        if self._key_schemas is not None and (frame := self._key_schemas.frame_of(key)):
+            raise FramedKey(keys.display(frame), position)
 
     def _header(self, topic: str, record: type[Message]) -> bytes:
         if self._registry is None:

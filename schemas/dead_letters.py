@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from schemas.envelope import Headers
-from schemas.errors import Position
+from schemas.errors import FramedKey, Position, TextKey
 
 PREFIX = "kafka_dlt-"
 ORIGIN = f"{PREFIX}original-"
@@ -27,6 +27,7 @@ ATTEMPTS = "attempts"
 
 MAX_ATTEMPTS_DIGITS = 9
 _KEY_BYTES = 8
+_NO_LONG = tuple(f"{error.__module__}.{error.__qualname__}" for error in (TextKey, FramedKey))
 _PRINTABLE = range(32, 127)
 _NUMBERS = {PARTITION: struct.Struct(">i"), OFFSET: struct.Struct(">q"), TIMESTAMP: struct.Struct(">q")}
 
@@ -114,8 +115,15 @@ def number(headers: Mapping[str, bytes | str | None], name: str) -> int | None:
     return int(packing.unpack(value)[0]) if isinstance(value, bytes) and len(value) == packing.size else None
 
 
-def order_id(key: bytes | None) -> int | None:
-    """The order that a key names: Kafka's Long, 8 bytes big-endian; None for anything else."""
+def order_id(key: bytes | None, reason: Reason) -> int | None:
+    """The order that a dead letter's key names: Kafka's Long, 8 bytes big-endian; None for anything else.
+
+    Args:
+        key: of the record.
+        reason: why it is a dead letter; some say that the key is no Long, though it has eight bytes.
+    """
+    if reason.error in _NO_LONG:
+        return None
     return int.from_bytes(key, signed=True) if key is not None and len(key) == _KEY_BYTES else None
 
 

@@ -6,7 +6,7 @@
     │   └── InvalidSetting
     ├── RecordError            one record, at one position: dead-letter it
     │   ├── UndecodableMessage     the sender's bytes
-    │   │   ├── NullKey  WrongKeyLength  NullValue
+    │   │   ├── NullKey  WrongKeyLength  TextKey  FramedKey  NullValue
     │   │   ├── UnknownFraming  UnknownFingerprint  UnknownSchemaId  NoRegistry  UnknownType
     │   │   ├── TruncatedBody  TrailingBytes  MalformedBody  TooManyEntries
     │   │   └── KeyMismatch
@@ -98,6 +98,14 @@ class NullKey(UndecodableMessage):
 
 class WrongKeyLength(UndecodableMessage):
     """The key is not the eight bytes of Kafka's Long serde."""
+
+
+class TextKey(UndecodableMessage):
+    """The key is text of eight bytes, not a Long: nobody knows which order it names."""
+
+
+class FramedKey(UndecodableMessage):
+    """The key is in a schema registry's frame, not a Long: it lies where its order's records do not."""
 
 
 class NullValue(UndecodableMessage):

@@ -6,7 +6,8 @@ Sources: Confluent wire format (magic 0, schema id); Avro 1.12 specification, "S
 
 import struct
 
-from schemas.errors import NullKey, Position, UnknownFraming, WrongKeyLength
+from schemas import keys
+from schemas.errors import FramedKey, NullKey, Position, UnknownFraming, WrongKeyLength
 
 SINGLE_OBJECT_MAGIC = b"\xc3\x01"
 SINGLE_OBJECT_BYTES = 10
@@ -27,15 +28,18 @@ def encode_key(number: int) -> bytes:
 
 
 def decode_key(key: bytes | None, position: Position) -> int:
-    """Read a Long key.
+    """Read eight bytes as a Long; `keys` says what else they may be.
 
     Raises:
         NullKey: there is none.
+        FramedKey: it is a registry's frame of another length.
         WrongKeyLength: it is not eight bytes long.
     """
     if key is None:
         raise NullKey("the record has no key, so it names no order", position)
     if len(key) != _LONG.size:
+        if frame := keys.framed(key):
+            raise FramedKey(keys.display(frame), position)
         raise WrongKeyLength(f"the key has {len(key)} bytes, a Long key has 8", position)
     number: int = _LONG.unpack(key)[0]
     return number

@@ -14,7 +14,7 @@ from schemas import framing
 from schemas.codec import Codec
 from schemas.decisions import is_discard
 from schemas.envelope import from_headers
-from schemas.errors import Position, RecordError, Undeliverable, UnknownSchemaId
+from schemas.errors import FramedKey, Position, RecordError, TextKey, Undeliverable, UnknownSchemaId
 from schemas.topics import BY_NAME
 
 
@@ -64,7 +64,7 @@ def decode_again(codec: Codec, items: Sequence[Item]) -> list[Item]:
 
 
 def _undecodable(record: ConsumerRecord, error: RecordError) -> Item:
-    order_id = _order_of(record)
+    order_id = None if isinstance(error, TextKey | FramedKey) else _order_of(record)
     if record.value is None and record.redriven and is_discard(record.headers or ()):
         return Marker(record, order_id)
     return FailedRecord(record, order_id, error)

@@ -177,7 +177,8 @@ def fetch(cluster: Cluster, catalogue: Sequence[Topic], text: str) -> DeadLetter
 
 def from_record(topic: Topic, record: LogRecord) -> DeadLetter:
     """A record of a dead-letter topic, with its order id and reason read."""
-    return DeadLetter(topic, record, dead_letters.order_id(record.key), dead_letters.parse(record.headers))
+    reason = dead_letters.parse(record.headers)
+    return DeadLetter(topic, record, dead_letters.order_id(record.key, reason), reason)
 
 
 def parse_position(text: str) -> Position:

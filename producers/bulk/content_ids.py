@@ -2,6 +2,8 @@
 
     id of a row = 63 bits of a hash of (the order's content, how many valid rows before it have the same)
 
+An id whose eight bytes spell text (`schemas.keys`) is hashed once more: no order has such an id.
+
 Running a file again therefore places the same orders under the same ids, which causes nothing twice. Mending
 a bad row changes no id of other content: the bad row was not counted, and once it is mended, the rows of its
 content have the ids that they had before and one more. Neither the format nor the row's place in the file
@@ -16,6 +18,7 @@ Two different contents among n rows share an id with a probability of n**2 / 2**
 from hashlib import blake2b
 
 from producers.placing.request import OrderRequest
+from schemas import keys
 
 _63_BITS = 2**63 - 1
 
@@ -38,7 +41,15 @@ class ContentIds:
         self._counts[number] = before + 1
         if before:
             digest = blake2b(digest + before.to_bytes(8, "big"), digest_size=16).digest()
-        return int.from_bytes(digest[8:], "big") & _63_BITS
+        order_id = _id_in(digest)
+        while keys.text_of(order_id) is not None:
+            digest = blake2b(digest, digest_size=16).digest()
+            order_id = _id_in(digest)
+        return order_id
+
+
+def _id_in(digest: bytes) -> int:
+    return int.from_bytes(digest[8:], "big") & _63_BITS
 
 
 def content(request: OrderRequest) -> bytes:

@@ -4,6 +4,8 @@
     bits 62-32    seconds since 2026-01-01T00:00:00Z (31 bits: until 2094-01-19)
     bits 31-0     counted up by one for each id, from a random start in each process
 
+An id whose eight bytes spell text (`schemas.keys`) is passed over; the first are those of 2043.
+
 **Within a process** ids are always unique and rising: each is at least its predecessor plus one. When the
 counter passes 2**32 - 1, the carry goes into the seconds, so a wrap within a second uses ids of the next one.
 A clock that was set back is ignored until it has caught up. A forked child starts at a random place again.
@@ -20,6 +22,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
+
+from schemas import keys
 
 EPOCH_S = 1_767_225_600
 """2026-01-01T00:00:00Z in seconds since 1970."""
@@ -49,6 +53,8 @@ class OrderIds:
             seconds = max(int(self._clock()) - EPOCH_S, 0)
             following = self._last + 1
             order_id: int = max(seconds << _COUNTER_BITS | following & _COUNTER_MASK, following)
+            while keys.text_of(order_id) is not None:
+                order_id += 1
             self._last = order_id
             return order_id
 

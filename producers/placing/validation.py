@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from schemas import keys
 from schemas.commands import MAX_ADDRESS
 from schemas.facts import Item
 
@@ -50,8 +51,18 @@ _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
 
 def order_id(given: Any) -> int | None:
-    """Any signed 64-bit integer, as a number or as text; None: one is generated."""
-    return None if given is None else _whole("order_id", given, _MIN_LONG, _MAX_LONG)
+    """A signed 64-bit integer, as a number or as text; None: one is generated.
+
+    Not one in two thousand of them, whose eight bytes as a record's key spell text (`schemas.keys`): a
+    consumer could not tell such a key from another system's text.
+    """
+    if given is None:
+        return None
+    number = _whole("order_id", given, _MIN_LONG, _MAX_LONG)
+    text = keys.text_of(number)
+    if text is not None:
+        raise InvalidField(f"order_id {number} as a record's key would be the text {text!r}: choose another")
+    return number
 
 
 def address(given: Any) -> str:

@@ -5,10 +5,12 @@ import random
 from schemas.commands import DispatchProduct
 from schemas.control import ModeChanged
 from schemas.errors import (
+    FramedKey,
     KeyMismatch,
     MalformedBody,
     NullKey,
     NullValue,
+    TextKey,
     TrailingBytes,
     TruncatedBody,
     UnknownFingerprint,
@@ -19,7 +21,7 @@ from schemas.errors import (
 from schemas.facts import DispatchExpired, DispatchRejected, OrderPlaced, ProductDispatched
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 from tests.malformed.case import DISPATCHED, HOME, NULL, Maker, buy, dead, maybe, placed, single, text
-from tests.support.kafka.wire import key_of, long_of
+from tests.support.kafka.wire import framed, key_of, long_of
 
 _HEADER = 10
 LARGEST = 1_048_000
@@ -108,6 +110,16 @@ def keys(make: Maker) -> None:
             f"a key of {length} bytes", DISPATCH_PRODUCTS, buy(), dead(WrongKeyLength), key=b"\x01" * length
         )
     make.raw("a key in decimal text", DISPATCH_PRODUCTS, buy(), dead(WrongKeyLength), key=b"7000000")
+    for spelled in ("20261121", "ORDER-12", "Übung-1"):
+        name = f"a key of eight bytes of text, {spelled}"
+        make.raw(name, DISPATCH_PRODUCTS, buy(), dead(TextKey), key=spelled.encode())
+    value = single(OrderPlaced, placed(make.next_order, make.at))
+    make.raw("a fact under text of eight bytes", ORDERS, value, dead(TextKey), key=b"20261122")
+    own_key = framed(5, long_of(make.next_order))
+    make.raw("a command's key in a registry's frame", DISPATCH_PRODUCTS, buy(), dead(FramedKey), key=own_key)
+    small = single(OrderPlaced, placed(12_004, make.at))
+    key = framed(5, long_of(12_004))
+    make.raw("a fact's key of eight bytes in a registry's frame", ORDERS, small, dead(FramedKey), key=key)
     make.raw("a command without a key", DISPATCH_PRODUCTS, buy(), dead(NullKey), key=None)
     make.raw("a fact without a key", ORDERS, single(OrderPlaced, placed(1, 1)), dead(NullKey), key=None)
     make.raw("neither key nor value", ORDERS, None, dead(NullKey), key=None)

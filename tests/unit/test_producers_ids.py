@@ -3,11 +3,13 @@
 import itertools
 import threading
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from producers.placing import order_ids
 from producers.placing.order_ids import EPOCH_S, OrderIds, new_order_id
+from schemas import keys
 
 CLOCKS = st.lists(st.floats(min_value=0, max_value=EPOCH_S + 2**31 - 1), min_size=1, max_size=50)
 
@@ -19,6 +21,23 @@ def test_ids_rise_whatever_the_clock_does(readings: list[float], start: int) -> 
     made = [source.next() for _ in readings]
     assert all(a < b for a, b in itertools.pairwise(made))
     assert all(0 <= each < 2**63 for each in made)
+
+
+@given(second=st.integers(0, 2**31 - 1), start=st.integers(0, 2**32 - 1))
+@example(second=0x41414141, start=0x4141413F)
+@example(second=0x20202020, start=0x2020201F)
+@example(second=0x7E7E7E7E, start=0x7E7E7E7D)
+def test_no_id_until_2094_is_text_as_a_key(second: int, start: int) -> None:
+    source = OrderIds(clock=lambda: EPOCH_S + second, start=start)
+    made = [source.next() for _ in range(3)]
+    assert [keys.text_of(each) for each in made] == [None] * 3
+    assert made[0] < made[1] < made[2]
+
+
+@pytest.mark.parametrize("second", [0, 28_000_000, 0x1FFFFFFF])
+def test_until_2043_no_second_holds_an_id_that_is_text(second: int) -> None:
+    """The first byte is below 32 until then: nothing is passed over."""
+    assert all(keys.text_of(second << 32 | low) is None for low in (0, 0x41414141, 2**32 - 1))
 
 
 def test_an_id_carries_its_second_and_the_counter() -> None:

@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from producers.placing import validation
 from producers.placing.render import MetadataSource, render_order
 from producers.placing.request import OrderRequest
+from schemas import keys
 from schemas.codec import Codec
 from schemas.control import Mode
 from schemas.errors import InvalidOrder
@@ -33,8 +34,17 @@ def test_only_the_address_is_required() -> None:
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_every_signed_64_bit_number_is_an_order_id_also_as_text(number: int) -> None:
+    assume(keys.text_of(number) is None)
     assert OrderRequest(address="x", order_id=number).order_id == number
     assert OrderRequest(address="x", order_id=str(number)).order_id == number
+
+
+@pytest.mark.parametrize("text", ["ORDER-12", "20261121", "        ", "~~~~~~~~", "Übung-1"])
+def test_an_id_that_would_be_text_as_a_key_is_refused_in_one_sentence(text: str) -> None:
+    """A consumer could not tell its command from one under another system's text key."""
+    number = int.from_bytes(text.encode(), signed=True)
+    wanted = f"order_id {number} as a record's key would be the text {text!r}: choose another"
+    assert refusal(order_id=number) == refusal(order_id=str(number)) == wanted
 
 
 @pytest.mark.parametrize(

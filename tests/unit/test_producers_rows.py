@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from producers.bulk.content_ids import ContentIds
 from producers.bulk.row_reader import MAX_LINE, Format, Row, read_rows
 from producers.placing.request import OrderRequest
+from schemas import keys
 from schemas.errors import InvalidOrder, UsageError
 
 
@@ -146,6 +147,14 @@ def test_rows_that_differ_in_any_field_have_different_ids() -> None:
     ]
     source = ContentIds()
     assert len({source.id_of(OrderRequest.parse(each)) for each in variants}) == len(variants)
+
+
+def test_no_content_id_is_text_as_a_key() -> None:
+    """One in two thousand hashes is."""
+    source = ContentIds()
+    made = [source.id_of(OrderRequest(address=f"{number} Streetford Road")) for number in range(20_000)]
+    assert [each for each in made if keys.text_of(each) is not None] == []
+    assert len(set(made)) == len(made)
 
 
 def test_content_ids_never_change_between_versions_of_the_program() -> None:

@@ -2,6 +2,7 @@
 
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from schemas import dead_letters
 from schemas.dead_letters import Reason
 from schemas.errors import Position, TruncatedBody
 from schemas.framing import encode_key
+
+NO_REASON = dead_letters.parse([])
 
 names = st.text(max_size=20) | st.sampled_from(
     [*dead_letters._NUMBERS, "attempts", "kafka_dlt-original-topic"]
@@ -117,11 +120,19 @@ def test_a_long_header_is_cut_where_a_limit_is_given() -> None:
 
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_a_long_key_names_an_order(number: int) -> None:
-    assert dead_letters.order_id(encode_key(number)) == number
+    assert dead_letters.order_id(encode_key(number), NO_REASON) == number
 
 
 def test_any_other_key_names_none() -> None:
-    assert [dead_letters.order_id(key) for key in (None, b"", b"1234567", b"123456789")] == [None] * 4
+    assert [dead_letters.order_id(key, NO_REASON) for key in (None, b"", b"1234567", b"123456789")] == [
+        None
+    ] * 4
+
+
+@pytest.mark.parametrize("error", ["TextKey", "FramedKey"])
+def test_a_key_that_was_found_to_be_no_long_names_none(error: str) -> None:
+    reason = NO_REASON._replace(error=f"schemas.errors.{error}")
+    assert dead_letters.order_id(b"ORDER-12", reason) is None
 
 
 def test_a_hexdump_shows_offset_bytes_and_text_and_says_what_it_leaves_out() -> None:
