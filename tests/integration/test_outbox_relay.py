@@ -40,6 +40,12 @@ if TYPE_CHECKING:
     import subprocess
 
 
+either_database = pytest.mark.parametrize(
+    "service", ["sqlite", pytest.param("postgresql", marks=pytest.mark.full)], indirect=True
+)
+"""For what the relay does with rows, whatever they were read with: tests/contract holds the reading of them."""
+
+
 @pytest.fixture(params=ORDER_SERVICES)
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
     with opened(request, tmp_path) as made:
@@ -132,6 +138,7 @@ def test_accepted_orders_are_published_as_they_were_rendered(
     assert relayed(shop, service)["published"] == 0
 
 
+@either_database
 def test_a_switch_between_acceptance_and_publication_changes_nothing(
     shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
@@ -282,6 +289,7 @@ def test_a_relay_that_is_killed_loses_nothing_and_doubles_nothing(
     assert len(set(sent)) == 16
 
 
+@either_database
 def test_sigterm_finishes_what_is_on_its_way(shop: ConsumerHarness, service: Service, outbox: Outbox) -> None:
     port = free_port()
     child = shop.cev("relay", CEV_OUTBOX_URL=service.url, CEV_HEALTH_PORT=str(port))
@@ -366,6 +374,7 @@ def test_a_zombie_that_lost_its_lock_writes_nothing_more(
 # -- refused rows, outages, cleaning -----------------------------------------------------------------------
 
 
+@either_database
 def test_a_record_too_large_is_kept_with_its_error_and_holds_up_its_own_order_alone(
     shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
@@ -470,6 +479,7 @@ def test_orders_accepted_in_one_transaction_with_others_work_at_any_size(
     assert sorted(on(shop, DISPATCH_PRODUCTS)) == list(range(1500))
 
 
+@either_database
 def test_status_shows_what_waits_and_no_reader_where_there_is_none(
     shop: ConsumerHarness, service: Service, outbox: Outbox
 ) -> None:
