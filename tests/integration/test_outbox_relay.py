@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 either_database = pytest.mark.parametrize(
     "service", ["sqlite", pytest.param("postgresql", marks=pytest.mark.full)], indirect=True
 )
-"""For what the relay does with rows, whatever they were read with: tests/contract holds the reading of them."""
+"""For what the relay does with any rows; tests/contract holds the reading of them on both."""
 
 
 @pytest.fixture(params=ORDER_SERVICES)

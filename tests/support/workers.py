@@ -13,11 +13,17 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped] 
 
 _TIERS = ("unit", "e2e", "malformed", "integration", "contract")
 """In the order in which they run: the fast ones tell soonest, the files of the last ones are small."""
-_ENGINE = "test_containers_"
+_TOGETHER = {
+    "test_containers_compose.py": "containers",
+    "test_containers_program.py": "containers",
+    "test_flip.py": "shop",
+    "test_foreign_writer.py": "shop",
+}
+"""Files that share what is costly: images that are built once, a broker with a registry."""
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
-    """Files in the order of the collection; what needs the container engine is one of them."""
+    """Files in the order of the collection; some go together."""
 
     def __init__(self, config: pytest.Config, log: object = None) -> None:
         super().__init__(config, log)
@@ -25,8 +31,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", 1)[0]
-        # Images are built once.
-        return _ENGINE if Path(file).name.startswith(_ENGINE) else file
+        return _TOGETHER.get(Path(file).name, file)
 
 
 def rank(item: pytest.Item) -> int:
