@@ -31,6 +31,7 @@ from schemas.framing import encode_key
 from schemas.registry import Registry
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, ORDERS
 from tests.support.consumers.harness import ConsumerHarness
+from tests.support.crash.points import DEATH, Point
 from tests.support.kafka.log import PATIENCE_S, until
 from tests.support.receivers import free_port
 from tests.support.stores.outboxes import HOME, ORDER_SERVICES, Service, opened
@@ -239,47 +240,25 @@ def test_of_many_writers_at_once_none_is_skipped_and_none_comes_twice(
 
 # -- crashes -----------------------------------------------------------------------------------------------
 
-KILL = "import os, signal\ndie = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
-CRASHES = {
-    "before Kafka": "from producers.outbox.batch_publisher import BatchPublisher as C\nC.publish = die",
-    "in Kafka, half a batch produced": """
-from clients import transactional
-done = []
-class Client(transactional.Producer):
-    def produce(self, *given, **named):
-        done.append(1)
-        len(done) > 2 and (self.flush(5), die())
-        return super().produce(*given, **named)
-transactional.Producer = Client""",
-    "in Kafka, before the commit": """
-from clients import transactional
-class Client(transactional.Producer):
-    commit_transaction = die
-transactional.Producer = Client""",
-    "after Kafka, before the rows are marked": """
-from producers.outbox.batch_publisher import BatchPublisher as C
-real = C.publish
-C.publish = lambda *a: (real(*a), die())""",
-    "while the rows are marked": """
-from producers.outbox.queue import OutboxQueue as C
-real, done = C._set_batch_in_doubt, []
-C._set_batch_in_doubt = lambda *a: (done.append(1), len(done) > 1 and die(), real(*a))""",
-    "after the rows are marked": """
-from producers.outbox.queue import OutboxQueue as C
-real, done = C.next, []
-C.next = lambda *a, **k: (len(done) > 0 and (real(*a, **k), die()), done.append(1), real(*a, **k))[2]""",
-}
+CRASHES = [
+    Point("before Kafka", "producer.begin_transaction:before"),
+    Point("in Kafka, half a batch produced", "producer.produce(dispatch_products):after", 2),
+    Point("in Kafka, before the commit", "producer.commit_transaction:before"),
+    Point("after Kafka, before the rows are marked", "producer.commit_transaction:after"),
+    Point("while the rows are marked", "store.update cev_outbox:after"),
+    Point("after the rows are marked", "store.commit(update cev_outbox):after"),
+]
 
 
-@pytest.mark.parametrize("crash", CRASHES)
+@pytest.mark.parametrize("point", CRASHES, ids=[point.name for point in CRASHES])
 def test_a_relay_that_is_killed_loses_nothing_and_doubles_nothing(
-    shop: ConsumerHarness, service: Service, outbox: Outbox, crash: str
+    shop: ConsumerHarness, service: Service, outbox: Outbox, point: Point
 ) -> None:
     switch(shop, outbox, Mode.SHADOW)
     service.accept(outbox, *range(5))
-    child = shop.cev("relay", code=KILL + CRASHES[crash], CEV_OUTBOX_URL=service.url)
+    child = shop.cev("relay", code=point.killed(), CEV_OUTBOX_URL=service.url)
     _, said = child.communicate(timeout=PATIENCE_S)
-    assert child.returncode == -signal.SIGKILL, said
+    assert child.returncode == DEATH, said
     service.accept(outbox, *range(5, 8))
     relayed(shop, service)
     assert sorted(on(shop, DISPATCH_PRODUCTS)) == list(range(8))
@@ -327,20 +306,6 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_first_is_killed(
     assert sorted(on(shop, DISPATCH_PRODUCTS)) == list(range(100))
 
 
-STOPS = """
-import os, signal
-from clients import transactional
-done = []
-class Client(transactional.Producer):
-    def commit_transaction(self, timeout):
-        if not done:
-            done.append(1)
-            os.kill(os.getpid(), signal.SIGSTOP)
-        return super().commit_transaction(timeout)
-transactional.Producer = Client
-"""
-
-
 def stopped(child: "subprocess.Popen[str]") -> bool:
     return Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
@@ -350,7 +315,11 @@ def test_a_zombie_that_lost_its_lock_writes_nothing_more(
 ) -> None:
     """Stopped before its commit, robbed of its lock, continued: its transaction is refused."""
     service.accept(outbox, *range(5))
-    zombie = shop.cev("relay", code=STOPS, CEV_OUTBOX_URL=service.url)
+    zombie = shop.cev(
+        "relay",
+        code=Point("in Kafka, before the commit", "producer.commit_transaction:before").stopped(),
+        CEV_OUTBOX_URL=service.url,
+    )
     until(lambda: stopped(zombie), "it is stopped before its commit")
     if service.lite:
         # The file is another one for whoever comes now: as on a network share that forgets locks.

@@ -51,6 +51,9 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS
 from tests.support.consumers.harness import ConsumerHarness
+from tests.support.crash import reactions
+from tests.support.crash.code import code_of
+from tests.support.crash.points import Point
 from tests.support.crash.scenarios import letters
 from tests.support.kafka.log import until
 from tests.support.receivers import TextGateway, free_port
@@ -59,12 +62,7 @@ if TYPE_CHECKING:
     from consumers.runtime.reaction import Delivery
     from schemas.errors import Position
 
-HANGS = """
-import time
-from consumers.runtime.kafka.producer import ResultProducer
-ResultProducer.send = lambda *_: time.sleep(300)
-"""
-IMPATIENT = "from consumers.runtime import status\nstatus.STUCK_S = 1.0\n"
+HANGS = Point("the store has the batch", "producer.begin_transaction:before").hung()
 BUSY_S = 4.0
 
 
@@ -140,7 +138,9 @@ def test_waiting_for_a_receiver_that_is_down_burns_no_core(shop: ConsumerHarness
 def test_a_member_that_lives_and_no_longer_consumes_is_not_ready(shop: ConsumerHarness) -> None:
     port = free_port()
     shop.command(1)
-    child = shop.cev("consume", "warehouse", code=HANGS + IMPATIENT, CEV_HEALTH_PORT=str(port))
+    child = shop.cev(
+        "consume", "warehouse", code=code_of(reactions.be_impatient) + HANGS, CEV_HEALTH_PORT=str(port)
+    )
     shop.until_outcomes("warehouse", 1)
     until(lambda: asked(port, "ready") == 503, "it is not ready")
     assert asked(port, "live") == 200

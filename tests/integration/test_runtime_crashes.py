@@ -14,6 +14,8 @@ from consumers.runtime.retry_policy import RetryPolicy
 from schemas.errors import BrokerUnreachable
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 from tests.support.consumers.harness import ConsumerHarness
+from tests.support.crash import reactions
+from tests.support.crash.code import code_of
 from tests.support.crash.points import Point
 from tests.support.kafka.log import until
 
@@ -21,19 +23,6 @@ if TYPE_CHECKING:
     import subprocess
 
 READS = [DISPATCH_PRODUCTS, ORDERS]
-_SEVEN_WAITS = """
-import consumers.warehouse
-from consumers.runtime.retry_policy import RetryPolicy
-from schemas.facts import OrderPlaced
-whole = consumers.warehouse.react
-def broken(message, context):
-    if type(message) is OrderPlaced and message.order_id == 7:
-        raise TimeoutError("not now")
-    return whole(message, context)
-consumers.warehouse.react = broken
-defaults = RetryPolicy.__init__.__kwdefaults__
-defaults.update(initial_backoff_ms=600_000, max_backoff_ms=600_000, jitter=lambda: 1.0)
-"""
 STOPS = [
     ("warehouse", Point("results are acknowledged", "producer.flush:after")),
     pytest.param(
@@ -132,7 +121,7 @@ def test_a_process_that_is_killed_while_it_reads_past_a_record_that_waits_does_e
     shop: ConsumerHarness,
 ) -> None:
     shop.fact(7)
-    child = shop.cev("consume", "warehouse", code=_SEVEN_WAITS)
+    child = shop.cev("consume", "warehouse", code=code_of(reactions.fail_at_a_fact))
     until(lambda: shop.rows("warehouse", "SELECT * FROM attempts"), "it waits")
     for order_id in range(100, 160):
         (shop.command, shop.fact)[order_id % 2](order_id)

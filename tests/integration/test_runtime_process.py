@@ -16,6 +16,8 @@ from consumers.channels.smtp import SmtpMail
 from consumers.runtime.stores import store as store_module
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 from tests.support.consumers.harness import ConsumerHarness
+from tests.support.crash import reactions
+from tests.support.crash.code import code_of
 from tests.support.crash.points import Point
 from tests.support.kafka.log import until
 from tests.support.receivers import MailServer, TextGateway, free_port
@@ -23,13 +25,6 @@ from tests.support.receivers import MailServer, TextGateway, free_port
 if TYPE_CHECKING:
     import subprocess
 
-BROKEN_SALES = """
-import consumers.sales
-from consumers.runtime.reaction import BrokenReaction
-def broken(message, context):
-    raise BrokenReaction("sales is broken")
-consumers.sales.react = broken
-"""
 HANGING = Point("the store has the batch", "producer.begin_transaction:before").hung()
 
 
@@ -57,7 +52,9 @@ def ended(child: "subprocess.Popen[str]", seconds: float = 60) -> tuple[int, str
 def test_a_broken_group_leaves_the_others_running_and_is_told_at_the_end(shop: ConsumerHarness) -> None:
     port = free_port()
     shop.fact(1)
-    child = shop.cev("consume", "warehouse", "sales", code=BROKEN_SALES, CEV_HEALTH_PORT=str(port))
+    child = shop.cev(
+        "consume", "warehouse", "sales", code=code_of(reactions.break_sales), CEV_HEALTH_PORT=str(port)
+    )
     until(lambda: status(port) is not None, "health answers")
     until(
         lambda: (ask(port, "/health/ready") or (0, {"groups": [{}, {}]}))[1]["groups"][1].get("failure"),

@@ -15,25 +15,13 @@ from schemas.facts import Fact
 from schemas.framing import encode_key
 from schemas.topics import ORDERS
 from tests.support.consumers.harness import ConsumerHarness
+from tests.support.crash import reactions
+from tests.support.crash.code import code_of
 from tests.support.kafka.log import PATIENCE_S, until
 from tests.support.stores.postgres import STORE_KINDS
 
 QUICK = RetryPolicy(initial_backoff_ms=20, max_backoff_ms=100)
 SLOW = RetryPolicy(initial_backoff_ms=600_000, max_backoff_ms=600_000, jitter=lambda: 1.0)
-COUNTING = """
-import os
-import consumers.sales
-from consumers.runtime.retry_policy import RetryPolicy
-whole = consumers.sales.react
-def broken(message, context):
-    if message.order_id == 7:
-        with open(os.environ["TALLY"], "a") as tally:
-            tally.write("x")
-        raise TimeoutError("not now")
-    return whole(message, context)
-consumers.sales.react = broken
-RetryPolicy.__init__.__kwdefaults__.update(initial_backoff_ms={first}, max_backoff_ms=5000)
-"""
 
 
 class Calls:
@@ -159,7 +147,7 @@ def test_attempts_are_counted_across_a_kill_and_another_member(shop: ConsumerHar
     shop.fact(7)
     for order_id in range(10, 20):
         shop.fact(order_id)
-    slow, quick = COUNTING.format(first=3_000), COUNTING.format(first=20)
+    slow, quick = code_of(reactions.fail_and_count, 3_000), code_of(reactions.fail_and_count, 20)
     child = shop.cev("consume", "sales", code=slow, TALLY=str(tally))
     until(lambda: tally.exists() and len(tally.read_text()) >= 2, "it tried twice")
     child.send_signal(signal.SIGKILL)

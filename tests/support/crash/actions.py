@@ -12,26 +12,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from threading import Event, current_thread, get_ident
 from typing import Any
 
 import psycopg
 
 from tests.support.crash import probes
+from tests.support.crash.code import code_of
 
 _BATCH = 6
 """Records of a batch in an armed process: a scenario then takes several batches."""
 _PATIENCE_S = 10.0
 _AS_MODULE = "import runpy\nrunpy.run_module('consumers.runtime.stores.migrate', run_name='__main__')"
-
-
-def code(call: str) -> str:
-    """Code that a new process runs first."""
-    root = str(Path(__file__).parents[3])
-    return (
-        f"import sys\nsys.path.insert(0, {root!r})\nfrom tests.support.crash import actions\nactions.{call}"
-    )
 
 
 def kill_at(step: str, nth: int) -> None:
@@ -43,14 +35,14 @@ def stop_at(step: str, nth: int, rejoins: bool) -> None:  # noqa: FBT001 - calle
     """Stop this process when it reaches a step for the nth time; see `Point.stopped`."""
 
     def stop() -> None:
-        before, polling = probes.reached["consumer.on_assign:after"], probes.polling[-1]
+        before = probes.reached["consumer.on_assign:after"]
         # To this very thread: sent to the process, another thread could take it, and this one go on a little.
         signal.pthread_kill(get_ident(), signal.SIGSTOP)
         deadline = time.monotonic() + _PATIENCE_S
         while (
             rejoins and probes.reached["consumer.on_assign:after"] == before and time.monotonic() < deadline
         ):
-            if current_thread() is not polling:
+            if current_thread() is not probes.polling[-1]:
                 time.sleep(0.02)  # the program polls by itself meanwhile, in the other thread
                 continue
             for member in probes.subscribed:
@@ -91,7 +83,7 @@ def kill_migration_at(step: str, nth: int) -> None:
     """Kill the process that migrates a store when it reaches a step."""
 
     def doomed(_command: list[str], named: dict[str, Any]) -> Any:
-        armed = f"{code(f'kill_at({step!r}, {nth})')}\n{_AS_MODULE}"
+        armed = f"{code_of(kill_at, step, nth)}\n{_AS_MODULE}"
         return subprocess.run([sys.executable, "-c", armed], **named)  # noqa: PLW1510 - the program's own arguments
 
     _migrating(doomed)

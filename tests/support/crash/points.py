@@ -9,10 +9,11 @@ import signal
 from typing import NamedTuple
 
 from tests.support.crash import actions
+from tests.support.crash.code import code_of
 
 DEATH = -signal.SIGKILL
 """Exit code of a process that was killed."""
-ABANDONED = actions.code("kill_while_migrating()")
+ABANDONED = code_of(actions.kill_while_migrating)
 """Code that kills a process once it has started the one that migrates its store."""
 
 
@@ -42,26 +43,26 @@ class Point(NamedTuple):
 
     def lost(self) -> str:
         """Code that lets the answer of the store's commit be lost there."""
-        return actions.code(f"lose_answer_at({self.step!r}, {self.nth})")
+        return code_of(actions.lose_answer_at, self.step, self.nth)
 
     def migration_killed(self) -> str:
         """Code that kills the process there which migrates the store."""
-        return actions.code(f"kill_migration_at({self.step!r}, {self.nth})")
+        return code_of(actions.kill_migration_at, self.step, self.nth)
 
     def killed(self) -> str:
         """Code that kills the process there."""
-        return actions.code(f"kill_at({self.step!r}, {self.nth})")
+        return code_of(actions.kill_at, self.step, self.nth)
 
     def hung(self) -> str:
         """Code that lets the thread that gets there stay for ever."""
-        return actions.code(f"hang_at({self.step!r}, {self.nth})")
+        return code_of(actions.hang_at, self.step, self.nth)
 
     def stopped(self, *, rejoins: bool = False) -> str:
         """Code that stops the process there (SIGSTOP), once.
 
         Continued, it goes on from there; with `rejoins` it polls before, until it has partitions again.
         """
-        return actions.code(f"stop_at({self.step!r}, {self.nth}, {rejoins})")
+        return code_of(actions.stop_at, self.step, self.nth, rejoins)
 
 
 def _first_start() -> list[Point]:
