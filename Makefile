@@ -8,9 +8,10 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 ROOMS := broker cli clients consumers databases operations producers schemas
 READY := $(VENV)/.ready
+# Of the tests.
+WORKERS ?= 2
 # Nothing would ever be compiled where PYTHONDONTWRITEBYTECODE is set, and the tests start hundreds of processes.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --durations=20
-WORKERS ?= 2
 # Byte code makes a command start in half the time; it is written here wherever PYTHONDONTWRITEBYTECODE is set.
 # Files that did not change are skipped.
 COMPILEALL := $(BIN)/python -m compileall -q -j 0
