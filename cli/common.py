@@ -209,7 +209,7 @@ def app_for(settings: "Settings") -> AppContext:
     from broker.discovery import find  # noqa: PLC0415 - with the settings
     from clients.config import Cluster  # noqa: PLC0415 - the same
 
-    found = find(
+    address = find(
         settings.data_dir,
         bootstrap_servers=settings.bootstrap_servers,
         registry_url=settings.schema_registry_url,
@@ -218,8 +218,8 @@ def app_for(settings: "Settings") -> AppContext:
     return AppContext(
         settings,
         Cluster(
-            bootstrap=found.bootstrap,
-            registry=found.registry,
+            bootstrap=address.bootstrap,
+            registry=address.registry,
             registry_user=settings.schema_registry_user,
             registry_password=password.get_secret_value() if password else None,
             kafka=settings.kafka,

@@ -16,12 +16,12 @@ def show(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
         for row in rows:
             output.emit({"name": row.name, "value": row.value, "source": row.source, "meaning": row.meaning})
         return
-    sheet = tables.new_table("setting", "value", "from", "meaning")
+    table = tables.new_table("setting", "value", "from", "meaning")
     for row in rows:
-        sheet.add_row(
+        table.add_row(
             row.name,
             tables.cell(row.value or "-"),
             tables.cell(row.source),
             f"[dim]{tables.cell(row.meaning)}[/dim]",
         )
-    tables.print_table(sheet)
+    tables.print_table(table)

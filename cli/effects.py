@@ -47,70 +47,70 @@ def show(
     name = named(reaction).name
     store = store_of(name, settings(ctx))
     if not effects.exists(store):
-        where = "data directory" if store.path is not None else "database"
+        place = "data directory" if store.path is not None else "database"
         output.log.print(
-            f"{name} never ran with this {where}: {tables.cell(store)} is not there", style="dim"
+            f"{name} never ran with this {place}: {tables.cell(store)} is not there", style="dim"
         )
         return
-    found = effects.read_effects(
+    rows = effects.read_effects(
         store, order_id=order_id, outcome="dispatched" if name == "warehouse" and not every else None
     )
     if as_json:
-        for document in effects.documents(name, found):
+        for document in effects.documents(name, rows):
             output.emit(document)
         return
-    _print(name, found)
+    _print(name, rows)
 
 
-def _print(name: str, found: Iterator[RecordedEffect]) -> None:
+def _print(name: str, rows: Iterator[RecordedEffect]) -> None:
     if name == "sales":
-        tables.print_table(_sales(found))
+        tables.print_table(_sales(rows))
     elif name == "loyalty":
-        tables.print_table(_points(found))
+        tables.print_table(_points(rows))
     else:
-        _stream(name, found)
+        _stream(name, rows)
 
 
-def _sales(found: Iterator[RecordedEffect]) -> Table:
-    sheet = tables.new_table(
+def _sales(rows: Iterator[RecordedEffect]) -> Table:
+    table = tables.new_table(
         "day", "product", "orders", "units", "revenue", "", right=("orders", "units", "revenue")
     )
-    for each in effects.sales(found):
-        sheet.add_row(
-            each.day,
-            tables.cell(each.product),
-            f"{each.orders:,}",
-            f"{each.units:,}",
-            money(each.amount_cents),
-            tables.cell(each.currency),
+    for total in effects.sales(rows):
+        table.add_row(
+            total.day,
+            tables.cell(total.product),
+            f"{total.orders:,}",
+            f"{total.units:,}",
+            money(total.amount_cents),
+            tables.cell(total.currency),
         )
-    return sheet
+    return table
 
 
-def _points(found: Iterator[RecordedEffect]) -> Table:
-    sheet = tables.new_table("customer", "points", "orders", right=("points", "orders"))
-    for each in effects.points(found):
-        sheet.add_row(tables.cell(each.customer), f"{each.points:,}", f"{each.orders:,}")
-    return sheet
+def _points(rows: Iterator[RecordedEffect]) -> Table:
+    table = tables.new_table("customer", "points", "orders", right=("points", "orders"))
+    for account in effects.points(rows):
+        table.add_row(tables.cell(account.customer), f"{account.points:,}", f"{account.orders:,}")
+    return table
 
 
-def _stream(name: str, found: Iterator[RecordedEffect]) -> None:
+def _stream(name: str, rows: Iterator[RecordedEffect]) -> None:
     """Rows in pages, so that a store of any size is shown in constant memory."""
     count = 0
-    sheet = _page(name)
-    for each in found:
+    table = _page(name)
+    for row in rows:
         if name == "warehouse":
-            note = f"{each.input or '-'}  ({each.detail})" if each.detail else each.input or "-"
-            cells = (str(each.order_id), each.outcome, each.via, rfc3339(each.at), note)
+            note = f"{row.input or '-'}  ({row.detail})" if row.detail else row.input or "-"
+            cells = (str(row.order_id), row.outcome, row.via, rfc3339(row.at), note)
         else:
-            cells = (str(each.order_id), each.effect, each.outcome, rfc3339(each.at), each.input or "-")
-        sheet.add_row(*(tables.cell(cell) for cell in cells))
+            cells = (str(row.order_id), row.effect, row.outcome, rfc3339(row.at), row.input or "-")
+        table.add_row(*(tables.cell(cell) for cell in cells))
         count += 1
         if count % _PAGE == 0:
-            tables.print_table(sheet)
-            sheet = _page(name)
-    if sheet.row_count or not count:
-        tables.print_table(sheet)
+            tables.print_table(table)
+            table = _page(name)
+    if table.row_count or not count:
+        tables.print_table(table)
     output.log.print(f"{count:,} {'effect' if count == 1 else 'effects'}", style="dim")
 
 

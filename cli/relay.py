@@ -55,31 +55,31 @@ def relay(
     behind them.
     """
     url = outbox_url(settings(ctx))
-    queue = OutboxQueue(url)  # connects later: a wrong setting is said first, whatever runs
+    queue = OutboxQueue(url)  # connects later: a wrong setting is reported first, whatever runs
     app = app_context(ctx)
     outbox_id = queue.identity()
     batches = BatchPublisher(app.cluster, outbox_id)
     batches.check()
     if retry_refused:
         log.print(f"[dim]refused rows that wait again: {queue.retry_refused():,}[/dim]")
-    stopping, pulse = Event(), RelayStatus()
+    stopping, status = Event(), RelayStatus()
     stop_on_signals(stopping)
     log.print(f"[bold]relay[/bold]  {cell(queue.address)}", soft_wrap=True)
     began = time.monotonic()
     work = Relay(
         queue,
         batches,
-        pulse,
+        status,
         stopping=stopping.is_set,
-        watch=Lines(pulse),
+        watch=Lines(status),
         clean_after_ms=int(app.settings.clean_after_d * _DAY_MS),
         until_idle_s=until_idle,
     )
-    server = _serve(app, pulse)
+    server = _serve(app, status)
     work.run()
     if server is not None:
         server()
-    _report(pulse, outbox_id, seconds=time.monotonic() - began, as_json=as_json)
+    _report(status, outbox_id, seconds=time.monotonic() - began, as_json=as_json)
 
 
 def outbox_url(chosen: Settings) -> str:
@@ -96,20 +96,20 @@ def outbox_url(chosen: Settings) -> str:
     return chosen.outbox_url.get_secret_value()
 
 
-def answer(pulse: RelayStatus, path: str) -> tuple[int, dict[str, Any]]:
+def answer(status: RelayStatus, path: str) -> tuple[int, dict[str, Any]]:
     """What the health server says: ready is who publishes, or could take over at once; pure."""
     if path == "/health/live":
         return 200, {"live": True}
     if path == "/health/ready":
-        body = {"ready": pulse.ready, "role": pulse.role, "outage": pulse.outage, **_lag(pulse)}
-        return (200 if pulse.ready else 503), body
+        body = {"ready": status.ready, "role": status.role, "outage": status.outage, **_lag(status)}
+        return (200 if status.ready else 503), body
     return 404, {"error": "there are /health/live and /health/ready"}
 
 
-def _serve(app: AppContext, pulse: RelayStatus) -> Callable[[], None] | None:
+def _serve(app: AppContext, status: RelayStatus) -> Callable[[], None] | None:
     if app.settings.health_port is None:
         return None
-    server = listen(app.settings.health_port, partial(answer, pulse))
+    server = listen(app.settings.health_port, partial(answer, status))
     log.print(f"[dim]health on port {server.server_port}[/dim]")
     return server.shutdown
 
@@ -117,58 +117,60 @@ def _serve(app: AppContext, pulse: RelayStatus) -> Callable[[], None] | None:
 class Lines:
     """What a relay says on stderr while it runs: every change at once, progress every five seconds."""
 
-    def __init__(self, pulse: RelayStatus, clock: Callable[[], float] = time.monotonic) -> None:
-        self._pulse = pulse
+    def __init__(self, status: RelayStatus, clock: Callable[[], float] = time.monotonic) -> None:
+        self._status = status
         self._clock = clock
         self._due = clock() + _LINE_EVERY_S
-        self._role = pulse.role
+        self._role = status.role
         self._down: str | None = None
-        self._told: tuple[int, int] = (0, 0)
+        self._last_line: tuple[int, int] = (0, 0)
         self._refused = 0
 
     def __call__(self) -> None:
         """Say what is new."""
-        pulse = self._pulse
-        if pulse.role != self._role:
-            self._role = pulse.role
-            log.print(f"[bold]relay[/bold]  {pulse.role}")
-        if pulse.outage != self._down:
-            self._down = pulse.outage
-            said = (
-                f"[yellow]waits[/yellow]  {cell(pulse.outage)}" if pulse.outage else "[green]goes on[/green]"
+        status = self._status
+        if status.role != self._role:
+            self._role = status.role
+            log.print(f"[bold]relay[/bold]  {status.role}")
+        if status.outage != self._down:
+            self._down = status.outage
+            state = (
+                f"[yellow]waits[/yellow]  {cell(status.outage)}"
+                if status.outage
+                else "[green]goes on[/green]"
             )
-            log.print(f"[bold]relay[/bold]  {said}", soft_wrap=True)
-        if pulse.backlog.refused > self._refused:
+            log.print(f"[bold]relay[/bold]  {state}", soft_wrap=True)
+        if status.backlog.refused > self._refused:
             log.print(
-                f"[bold]relay[/bold]  [red]rows refused for good: {pulse.backlog.refused:,}[/red]; "
+                f"[bold]relay[/bold]  [red]rows refused for good: {status.backlog.refused:,}[/red]; "
                 "cev_outbox has their errors, later rows of their orders wait",
                 soft_wrap=True,
             )
-        self._refused = pulse.backlog.refused
-        now, what = self._clock(), (pulse.published, pulse.backlog.rows)
-        if now >= self._due and what != self._told:
-            self._told, self._due = what, now + _LINE_EVERY_S
-            log.print(f"[bold]relay[/bold]  {_sentence(pulse)}")
+        self._refused = status.backlog.refused
+        now, what = self._clock(), (status.published, status.backlog.rows)
+        if now >= self._due and what != self._last_line:
+            self._last_line, self._due = what, now + _LINE_EVERY_S
+            log.print(f"[bold]relay[/bold]  {_sentence(status)}")
 
 
-def _sentence(pulse: RelayStatus) -> str:
-    oldest = _lag(pulse)["oldest_age_s"]
+def _sentence(status: RelayStatus) -> str:
+    oldest = _lag(status)["oldest_age_s"]
     age = f", the oldest for {oldest:,.0f} s" if oldest is not None else ""
-    return f"published {pulse.published:,}, {pulse.backlog.rows:,} wait{age}"
+    return f"published {status.published:,}, {status.backlog.rows:,} wait{age}"
 
 
-def _lag(pulse: RelayStatus) -> dict[str, Any]:
-    rows, oldest_at, refused = pulse.backlog
+def _lag(status: RelayStatus) -> dict[str, Any]:
+    rows, oldest_at, refused = status.backlog
     age = round(max(0, now_ms() - oldest_at) / 1000, 1) if oldest_at is not None else None
     return {"lag": rows, "oldest_age_s": age, "refused": refused}
 
 
-def _report(pulse: RelayStatus, outbox_id: str, *, seconds: float, as_json: bool) -> None:
+def _report(status: RelayStatus, outbox_id: str, *, seconds: float, as_json: bool) -> None:
     if as_json:
-        document = {"outbox": outbox_id, "published": pulse.published, **_lag(pulse)}
-        output.emit({**document, "cleaned": pulse.cleaned, "seconds": round(seconds, 3)})
+        document = {"outbox": outbox_id, "published": status.published, **_lag(status)}
+        output.emit({**document, "cleaned": status.cleaned, "seconds": round(seconds, 3)})
     else:
-        output.console.print(_sentence(pulse))
-    if pulse.backlog.refused:
-        log.print(f"cev: rows refused for good: {pulse.backlog.refused:,}; cev_outbox keeps them")
+        output.console.print(_sentence(status))
+    if status.backlog.refused:
+        log.print(f"cev: rows refused for good: {status.backlog.refused:,}; cev_outbox keeps them")
         raise typer.Exit(1)

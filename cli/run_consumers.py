@@ -140,13 +140,13 @@ def _announce(statuses: list[MemberStatus], announced: set[str]) -> None:
     for status in statuses:
         if status.joined and status.owned and status.group not in announced:
             announced.add(status.group)
-            where = (
+            since = (
                 "for the first time"
                 if status.first_starts == len(status.start_offsets)
                 else "where it left off"
             )
             log.print(
-                f"[bold]{status.group}[/bold]  joined with {status.owned} partitions, {where}, "
+                f"[bold]{status.group}[/bold]  joined with {status.owned} partitions, {since}, "
                 f"at position {sum(status.start_offsets.values())} (sum of offsets)",
                 soft_wrap=True,
             )

@@ -170,7 +170,7 @@ def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        faults += [_fault(dict(each), sources) for each in error.errors()]
+        faults += [_fault(dict(fault), sources) for fault in error.errors()]
     else:
         if not faults:
             return Loaded(settings, sources)
@@ -185,8 +185,8 @@ def masked(name: str, value: Any) -> str | None:
         secret = value.get_secret_value()
         return _masked_url(secret, whole=False) if "://" in secret else _MASK
     if isinstance(value, dict):
-        shown = {key: _MASK if _is_secret(key) else each for key, each in value.items()}
-        return " ".join(f"{key}={each}" for key, each in sorted(shown.items())) or None
+        shown = {key: _MASK if _is_secret(key) else text for key, text in value.items()}
+        return " ".join(f"{key}={text}" for key, text in sorted(shown.items())) or None
     return _masked_url(str(value), whole=True) if name.endswith("_url") else str(value)
 
 
@@ -195,16 +195,16 @@ def _is_secret(key: str) -> bool:
 
 
 def _masked_url(url: str, *, whole: bool) -> str:
-    found = _URL.fullmatch(url)
-    if found is None:
+    parts = _URL.fullmatch(url)
+    if parts is None:
         return _MASK
     user = ""
-    if found["user"] is not None:
+    if parts["user"] is not None:
         # A lone user part may be a token.
-        user = f"{found['user']}:{_MASK}@" if found["password"] else f"{_MASK}@"
+        user = f"{parts['user']}:{_MASK}@" if parts["password"] else f"{_MASK}@"
     # A gateway's path or query may carry a token.
-    rest = found["rest"] if whole or not found["rest"].strip("/") else f"/{_MASK}"
-    return f"{found['scheme']}{user}{found['host']}{rest}"
+    rest = parts["rest"] if whole or not parts["rest"].strip("/") else f"/{_MASK}"
+    return f"{parts['scheme']}{user}{parts['host']}{rest}"
 
 
 _Layer = dict[str, tuple[Any, str]]

@@ -12,14 +12,18 @@ _KILLED = 1
 
 
 def stop_on_signals(stopping: Event) -> None:
-    """Set an event at the first signal; whoever works looks at it and must not wait on it in this thread."""
-    asked = False
+    """Set an event at the first signal, and end the process at the second.
+
+    The event is to be looked at, and not waited for in this thread: a handler that sets it while this thread
+    holds its lock would wait for itself.
+    """
+    stopped = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal stopped
+        if stopped:
             os._exit(_KILLED)
-        asked = True
+        stopped = True
         stopping.set()
 
     signal.signal(signal.SIGTERM, stop)

@@ -32,38 +32,38 @@ def show(
 ) -> None:
     """Show the cluster, the mode, every group's lag, and alarms.
 
-    Also the topics, the age of the oldest unhandled record, and each group's store.
+    It shows the age of the oldest unhandled record, too, and the groups' stores.
     """
     app = app_context(ctx)
     readers = [Reader(r.name, r.reads, r.replaces, app.store(r.name)) for r in REACTIONS]
-    found = collect.collect_status(app.cluster, app.codec, all_topics(), readers)
+    status = collect.collect_status(app.cluster, app.codec, all_topics(), readers)
     now = now_ms()
     url = app.settings.outbox_url
-    box = outbox.collect_outbox_status(url.get_secret_value(), now) if url is not None else None
-    if box is not None:
-        found = found._replace(alarms=(*found.alarms, *box.alarms))
+    outbox_status = outbox.collect_outbox_status(url.get_secret_value(), now) if url is not None else None
+    if outbox_status is not None:
+        status = status._replace(alarms=(*status.alarms, *outbox_status.alarms))
     if as_json:
-        output.emit(_document(app, found, now) | {"outbox": _outbox(box, now)})
+        output.emit(_document(app, status, now) | {"outbox": _outbox(outbox_status, now)})
     else:
-        _print(app, found, now, _outbox(box, now))
-    if check and found.alarms:
+        _print(app, status, now, _outbox(outbox_status, now))
+    if check and status.alarms:
         raise typer.Exit(1)
 
 
-def _document(app: AppContext, found: Status, now: int) -> dict[str, Any]:
+def _document(app: AppContext, status: Status, now: int) -> dict[str, Any]:
     return {
         "bootstrap": app.cluster.bootstrap,
         "registry": app.cluster.registry,
-        "cluster_id": found.cluster_id,
-        "brokers": found.brokers,
-        "mode": found.mode.mode if found.mode else None,
-        "epoch": found.mode.epoch if found.mode else None,
+        "cluster_id": status.cluster_id,
+        "brokers": status.brokers,
+        "mode": status.mode.mode if status.mode else None,
+        "epoch": status.mode.epoch if status.mode else None,
         "topics": [
             {
-                "name": each.topic.name,
-                "kind": each.topic.kind.value,
-                "owner": each.topic.owner,
-                "records_max": each.records_max,
+                "name": description.topic.name,
+                "kind": description.topic.kind.value,
+                "owner": description.topic.owner,
+                "records_max": description.records_max,
                 "groups": [
                     {
                         "group": lag.group,
@@ -71,63 +71,67 @@ def _document(app: AppContext, found: Status, now: int) -> dict[str, Any]:
                         "oldest_age_s": _age_s(lag, now),
                         "members": lag.members,
                     }
-                    for lag in _on(found, each)
+                    for lag in _lags_on(status, description)
                 ],
             }
-            for each in found.topics
+            for description in status.topics
         ],
         "stores": [
             {
-                "group": each.group,
-                "path": str(each.store),
-                "size": each.size,
-                "effects": each.effects,
-                "results": each.results,
+                "group": store.group,
+                "path": str(store.store),
+                "size": store.size,
+                "effects": store.effects,
+                "results": store.results,
             }
-            for each in found.stores
+            for store in status.stores
         ],
         "alarms": [
-            each._asdict() | {"since": rfc3339(each.since) if each.since is not None else None}
-            for each in found.alarms
+            alarm._asdict() | {"since": rfc3339(alarm.since) if alarm.since is not None else None}
+            for alarm in status.alarms
         ],
     }
 
 
-def _outbox(box: OutboxStatus | None, now: int) -> dict[str, Any] | None:
-    if box is None or box.backlog is None:
+def _outbox(outbox_status: OutboxStatus | None, now: int) -> dict[str, Any] | None:
+    if outbox_status is None or outbox_status.backlog is None:
         return None
-    rows, oldest_at, refused = box.backlog
+    rows, oldest_at, refused = outbox_status.backlog
     age = round(max(0, now - oldest_at) / 1000, 1) if oldest_at is not None else None
     return {"rows": rows, "oldest_age_s": age, "refused": refused}
 
 
-def _print(app: AppContext, found: Status, now: int, box: dict[str, Any] | None) -> None:
-    count = f"{found.brokers} {'broker' if found.brokers == 1 else 'brokers'}"
-    _line("broker", f"{cell(app.cluster.bootstrap)}  [dim]{count}, cluster {cell(found.cluster_id)}[/dim]")
+def _print(app: AppContext, status: Status, now: int, outbox_status: dict[str, Any] | None) -> None:
+    count = f"{status.brokers} {'broker' if status.brokers == 1 else 'brokers'}"
+    _line("broker", f"{cell(app.cluster.bootstrap)}  [dim]{count}, cluster {cell(status.cluster_id)}[/dim]")
     _line("registry", cell(app.cluster.registry) if app.cluster.registry else "[dim]none[/dim]")
-    if found.mode is not None:
-        _line("mode", f"[bold]{cell(found.mode.mode)}[/bold]  [dim]epoch {found.mode.epoch}[/dim]")
+    if status.mode is not None:
+        _line("mode", f"[bold]{cell(status.mode.mode)}[/bold]  [dim]epoch {status.mode.epoch}[/dim]")
     output.console.print()
-    _print_topics(found, now)
+    _print_topics(status, now)
     output.console.print()
-    for each in found.stores:
-        size = f"{each.size / _KIB / _KIB:,.1f} MiB"
+    for store in status.stores:
+        size = f"{store.size / _KIB / _KIB:,.1f} MiB"
         _line(
             "store",
-            f"{each.group}  {each.effects:,} effects  [dim]{each.results:,} batches of results kept  "
-            f"{size}  {cell(each.store)}[/dim]",
+            f"{store.group}  {store.effects:,} effects  [dim]{store.results:,} batches of results kept  "
+            f"{size}  {cell(store.store)}[/dim]",
         )
-    if box is not None:
-        since = f"  [dim]the oldest for {_ago(box['oldest_age_s'])}[/dim]" if box["rows"] else ""
-        _line("outbox", f"{box['rows']:,} rows wait{since}")
-    for alarm in found.alarms:
+    if outbox_status is not None:
+        since = (
+            f"  [dim]the oldest for {_ago(outbox_status['oldest_age_s'])}[/dim]"
+            if outbox_status["rows"]
+            else ""
+        )
+        _line("outbox", f"{outbox_status['rows']:,} rows wait{since}")
+    for alarm in status.alarms:
         _print_alarm(alarm, now)
-    if not found.alarms:
+    if not status.alarms:
         _line("alarms", "[green]none[/green]")
 
 
-def _print_topics(found: Status, now: int) -> None:
-    sheet = tables.new_table(
+def _print_topics(status: Status, now: int) -> None:
+    table = tables.new_table(
         "topic",
         "kind",
         "records",
@@ -138,17 +142,24 @@ def _print_topics(found: Status, now: int) -> None:
         right=("records", "lag", "members"),
     )
     quiet = 0
-    for each in found.topics:
-        lags = _on(found, each)
-        spare = each.topic.kind in (Kind.DEAD_LETTER, Kind.RETRY)
-        if spare and not each.records_max and each.state is not None and not any(lag.lag for lag in lags):
+    for description in status.topics:
+        lags = _lags_on(status, description)
+        spare = description.topic.kind in (Kind.DEAD_LETTER, Kind.RETRY)
+        if (
+            spare
+            and not description.records_max
+            and description.state is not None
+            and not any(lag.lag for lag in lags)
+        ):
             quiet += 1
             continue
-        records = f"{each.records_max:,}" if each.records_max is not None else "[red]missing[/red]"
-        head = (each.topic.name, each.topic.kind.value, records)
+        records = (
+            f"{description.records_max:,}" if description.records_max is not None else "[red]missing[/red]"
+        )
+        head = (description.topic.name, description.topic.kind.value, records)
         for number, lag in enumerate(lags or [None]):
-            sheet.add_row(*(head if number == 0 else ("", "", "")), *_cells(lag, now))
-    tables.print_table(sheet)
+            table.add_row(*(head if number == 0 else ("", "", "")), *_cells(lag, now))
+    tables.print_table(table)
     if quiet:
         output.console.print(f"[dim]and {quiet} empty dead-letter and retry topics[/dim]")
 
@@ -170,8 +181,8 @@ def _line(label: str, text: str, *, color: str = "dim") -> None:
     output.console.print(f"[{color}]{label:<10}[/{color}]{text}", soft_wrap=True)
 
 
-def _on(found: Status, each: TopicDescription) -> list[Lag]:
-    return [lag for lag in found.lags if lag.topic == each.topic.name]
+def _lags_on(status: Status, description: TopicDescription) -> list[Lag]:
+    return [lag for lag in status.lags if lag.topic == description.topic.name]
 
 
 def _age_s(lag: Lag, now: int) -> float | None:

@@ -23,14 +23,15 @@ commands = new_group("Create, inspect and clean the topics of the catalogue.")
 
 def create_all(app: AppContext) -> CreationResult:
     """Create what is missing of the whole catalogue; differences are printed on stderr."""
-    made = provision.create(app.cluster, all_topics(), app.registry)
-    for each in made.mended:
+    result = provision.create(app.cluster, all_topics(), app.registry)
+    for setting in result.mended:
         output.log.print(
-            f"{each.topic}: {each.what} was {tables.cell(each.actual)}, now {each.wanted}", style="dim"
+            f"{setting.topic}: {setting.what} was {tables.cell(setting.actual)}, now {setting.wanted}",
+            style="dim",
         )
-    for each in made.differs:
-        output.log.print(f"[yellow]differs[/yellow]  {tables.cell(each)}", soft_wrap=True)
-    return made
+    for setting in result.differs:
+        output.log.print(f"[yellow]differs[/yellow]  {tables.cell(setting)}", soft_wrap=True)
+    return result
 
 
 @command(commands, "create", example="cev topics create")
@@ -39,48 +40,47 @@ def create(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
 
     It deletes nothing and changes no partition count.
     """
-    wanted = all_topics()
-    made = create_all(app_context(ctx))
+    topics = all_topics()
+    result = create_all(app_context(ctx))
     if as_json:
         output.emit(
             {
-                "created": list(made.created),
-                "changed": [each._asdict() for each in made.mended],
-                "differs": [each._asdict() for each in made.differs],
-                "schemas": [{"topic": topic, "record": record} for topic, record in made.subjects],
+                "created": list(result.created),
+                "changed": [setting._asdict() for setting in result.mended],
+                "differs": [setting._asdict() for setting in result.differs],
+                "schemas": [{"topic": topic, "record": record} for topic, record in result.subjects],
             }
         )
         return
-    for name in made.created:
+    for name in result.created:
         output.console.print(f"[green]created[/green]  {name}")
-    there = len(wanted) - len(made.created)
-    schemas = f", {len(made.subjects)} schemas registered" if made.subjects else ""
-    output.console.print(f"{len(made.created)} created, {there} were there{schemas}")
+    there = len(topics) - len(result.created)
+    schemas = f", {len(result.subjects)} schemas registered" if result.subjects else ""
+    output.console.print(f"{len(result.created)} created, {there} were there{schemas}")
 
 
 @command(commands, "list", example="cev topics list")
 def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     """List every topic with its kind and owner."""
-    found = provision.describe(app_context(ctx).cluster, all_topics())
+    descriptions = provision.describe(app_context(ctx).cluster, all_topics())
     if as_json:
-        for each in found:
-            output.emit(_fields(each))
+        for description in descriptions:
+            output.emit(_fields(description))
         return
-    sheet = tables.new_table(
+    table = tables.new_table(
         "topic", "kind", "owner", "partitions", "records", "", right=("partitions", "records")
     )
-    for each in found:
-        there = each.state is not None
-        sheet.add_row(
-            each.topic.name,
-            each.topic.kind.value,
-            each.topic.owner,
-            str(each.state.partitions) if each.state is not None else "-",
-            f"≤ {each.records_max:,}" if there and each.records_max else "0" if there else "-",
-            _remark(each),
+    for description in descriptions:
+        table.add_row(
+            description.topic.name,
+            description.topic.kind.value,
+            description.topic.owner,
+            str(description.state.partitions) if description.state is not None else "-",
+            _records(description),
+            _remark(description),
         )
-    tables.print_table(sheet)
-    if any(each.state is None for each in found):
+    tables.print_table(table)
+    if any(description.state is None for description in descriptions):
         output.log.print("`cev topics create` creates what is missing", style="dim")
 
 
@@ -95,28 +95,28 @@ def describe(
 ) -> None:
     """Describe one topic: its purpose, and its settings and offsets on the cluster."""
     topic = provision.find_topic(all_topics(), name)
-    [each] = provision.describe(app_context(ctx).cluster, [topic])
+    [description] = provision.describe(app_context(ctx).cluster, [topic])
     if as_json:
-        output.emit(_fields(each) | _details(each))
+        output.emit(_fields(description) | _details(description))
         return
-    details = _details(each)
+    details = _details(description)
     lines = {
         "kind": topic.kind.value,
         "owner": topic.owner,
         "carries": ", ".join(details["records"]) or f"the bytes of {topic.source}",
-        "replication": str(details["replication"] if each.state else "-"),
+        "replication": str(details["replication"] if description.state else "-"),
         "settings": "  ".join(f"{key}={value}" for key, value in topic.config.items()),
     }
-    output.console.print(f"[bold]{topic.name}[/bold]  {_remark(each)}")
+    output.console.print(f"[bold]{topic.name}[/bold]  {_remark(description)}")
     for label, text in lines.items():
         output.console.print(f"  [dim]{label:<12}[/dim]{text}", soft_wrap=True)
-    for difference in each.differs:
+    for difference in description.differs:
         output.console.print(f"  [yellow]{'differs':<12}[/yellow]{tables.cell(difference)}", soft_wrap=True)
-    sheet = tables.new_table("  partition", "low", "high", right=("  partition", "low", "high"))
-    for number, edge in sorted(each.watermarks.items()):
-        sheet.add_row(str(number), f"{edge.low:,}", f"{edge.high:,}")
-    if each.state is not None:
-        tables.print_table(sheet)
+    table = tables.new_table("  partition", "low", "high", right=("  partition", "low", "high"))
+    for number, watermarks in sorted(description.watermarks.items()):
+        table.add_row(str(number), f"{watermarks.low:,}", f"{watermarks.high:,}")
+    if description.state is not None:
+        tables.print_table(table)
 
 
 @command(commands, "clean", example="cev topics clean --dry-run")
@@ -144,8 +144,8 @@ def clean(
             {
                 "dry_run": dry_run,
                 "before": rfc3339(before),
-                "deleted": sum(each.deleted for each in cleaned),
-                "topics": [_cleaned(each) for each in cleaned],
+                "deleted": sum(report.deleted for report in cleaned),
+                "topics": [_cleaned(report) for report in cleaned],
             }
         )
     else:
@@ -154,61 +154,69 @@ def clean(
 
 def _print_cleaned(cleaned: list[CleanedTopic], before: int, *, dry_run: bool) -> None:
     word = "would delete" if dry_run else "deleted"
-    sheet = tables.new_table("topic", word, "left", "because", right=(word, "left"))
-    shown = [each for each in cleaned if each.deleted or each.left]
-    for each in shown:
-        because = "; ".join(reasons(each.partitions.values()))
-        sheet.add_row(each.topic.name, f"{each.deleted:,}", f"≤ {each.left:,}" if each.left else "0", because)
+    table = tables.new_table("topic", word, "left", "because", right=(word, "left"))
+    shown = [report for report in cleaned if report.deleted or report.left]
+    for report in shown:
+        because = "; ".join(reasons(report.partitions.values()))
+        table.add_row(
+            report.topic.name, f"{report.deleted:,}", f"≤ {report.left:,}" if report.left else "0", because
+        )
     if shown:
-        tables.print_table(sheet)
+        tables.print_table(table)
     else:
         output.console.print("nothing to clean")
     note = "; dry run: nothing was deleted" if dry_run else ""
     output.log.print(f"the limit is {rfc3339(before)}{note}", style="dim")
 
 
-def _cleaned(each: CleanedTopic) -> dict[str, Any]:
+def _cleaned(report: CleanedTopic) -> dict[str, Any]:
     return {
-        "name": each.topic.name,
-        "kind": each.topic.kind.value,
-        "owner": each.topic.owner,
-        "deleted": each.deleted,
-        "left_max": each.left,
-        "because": reasons(each.partitions.values()),
+        "name": report.topic.name,
+        "kind": report.topic.kind.value,
+        "owner": report.topic.owner,
+        "deleted": report.deleted,
+        "left_max": report.left,
+        "because": reasons(report.partitions.values()),
         "partitions": [
-            {"partition": number, "low": found.low, "upto": found.upto, "because": found.why}
-            for number, found in sorted(each.partitions.items())
+            {"partition": number, "low": partition.low, "upto": partition.upto, "because": partition.why}
+            for number, partition in sorted(report.partitions.items())
         ],
     }
 
 
-def _remark(each: TopicDescription) -> str:
-    if each.state is None:
+def _records(description: TopicDescription) -> str:
+    if description.state is None:
+        return "-"
+    return f"≤ {description.records_max:,}" if description.records_max else "0"
+
+
+def _remark(description: TopicDescription) -> str:
+    if description.state is None:
         return "[red]missing[/red]"
-    if each.differs:
-        return f"[yellow]differs[/yellow]: {', '.join(difference.what for difference in each.differs)}"
+    if description.differs:
+        return f"[yellow]differs[/yellow]: {', '.join(difference.what for difference in description.differs)}"
     return ""
 
 
-def _fields(each: TopicDescription) -> dict[str, Any]:
+def _fields(description: TopicDescription) -> dict[str, Any]:
     return {
-        "name": each.topic.name,
-        "kind": each.topic.kind.value,
-        "owner": each.topic.owner,
-        "partitions": each.state.partitions if each.state is not None else None,
-        "records_max": each.records_max,
-        "differs": [difference._asdict() for difference in each.differs],
+        "name": description.topic.name,
+        "kind": description.topic.kind.value,
+        "owner": description.topic.owner,
+        "partitions": description.state.partitions if description.state is not None else None,
+        "records_max": description.records_max,
+        "differs": [difference._asdict() for difference in description.differs],
     }
 
 
-def _details(each: TopicDescription) -> dict[str, Any]:
+def _details(description: TopicDescription) -> dict[str, Any]:
     return {
-        "records": [full_name(record) for record in each.topic.records],
-        "source": each.topic.source,
-        "replication": each.state.replication if each.state is not None else None,
-        "config": each.topic.config,
+        "records": [full_name(record) for record in description.topic.records],
+        "source": description.topic.source,
+        "replication": description.state.replication if description.state is not None else None,
+        "config": description.topic.config,
         "offsets": [
-            {"partition": number, "low": edge.low, "high": edge.high}
-            for number, edge in sorted(each.watermarks.items())
+            {"partition": number, "low": watermarks.low, "high": watermarks.high}
+            for number, watermarks in sorted(description.watermarks.items())
         ],
     }

@@ -46,21 +46,21 @@ def up(
 
     It runs in the background; the command returns once it answers.
     """
-    chosen = settings(ctx)
+    config = settings(ctx)
     with _StartProgress() as report:
-        world = embedded.up(chosen.data_dir, brokers=brokers, registry=registry, port=port, report=report)
+        running = embedded.up(config.data_dir, brokers=brokers, registry=registry, port=port, report=report)
     app = app_for(
-        chosen.model_copy(
-            update={"bootstrap_servers": world.bootstrap, "schema_registry_url": world.registry}
+        config.model_copy(
+            update={"bootstrap_servers": running.bootstrap, "schema_registry_url": running.registry}
         )
     )
     create_all(app)
     document = {
-        "bootstrap": world.bootstrap,
-        "registry": world.registry,
-        "log": str(world.log),
-        "data_dir": str(world.data_dir),
-        "brokers": world.brokers,
+        "bootstrap": running.bootstrap,
+        "registry": running.registry,
+        "log": str(running.log),
+        "data_dir": str(running.data_dir),
+        "brokers": running.brokers,
     }
     if as_json:
         output.emit(document)

@@ -50,18 +50,18 @@ def verify(
             report("")
             output.log.print(f"not every group came to the end within {wait:g} s", style="dim")
         stores = {group: app.store(group) for group in READS}
-        verdict = reconcile(reading.gather(app.cluster, app.codec, stores, report))
+        result = reconcile(reading.gather(app.cluster, app.codec, stores, report))
     if as_json:
-        output.emit(verdict._asdict())
+        output.emit(result._asdict())
     else:
-        _print(verdict)
-    if verdict.unreadable and app.registry is None:
+        _print(result)
+    if result.unreadable and app.registry is None:
         output.log.print(
-            f"{verdict.unreadable} records cannot be read; if a schema registry wrote them, name it with "
+            f"{result.unreadable} records cannot be read; if a schema registry wrote them, name it with "
             "--schema-registry-url",
             style="dim",
         )
-    if not verdict.ok:
+    if not result.ok:
         raise typer.Exit(1)
 
 
@@ -74,25 +74,25 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
-def _print(verdict: Reconciliation) -> None:
-    sheet = tables.new_table("what", "orders", "note", right=("orders",))
-    sheet.show_header = False
-    for label, count, note in _lines(verdict):
-        sheet.add_row(label, f"{count:,}", f"[dim]{note}[/dim]")
-    tables.print_table(sheet)
+def _print(result: Reconciliation) -> None:
+    table = tables.new_table("what", "orders", "note", right=("orders",))
+    table.show_header = False
+    for label, count, note in _lines(result):
+        table.add_row(label, f"{count:,}", f"[dim]{note}[/dim]")
+    tables.print_table(table)
     for name, meaning in _FAULTS.items():
-        _print_list(name, getattr(verdict, name), meaning, "red")
-    _print_list("unseen", verdict.unseen, "the group is not there yet; not an error", "yellow")
-    if verdict.ok:
-        waiting = f"; {len(verdict.unseen):,} still on their way" if verdict.unseen else ""
+        _print_list(name, getattr(result, name), meaning, "red")
+    _print_list("unseen", result.unseen, "the group is not there yet; not an error", "yellow")
+    if result.ok:
+        waiting = f"; {len(result.unseen):,} still on their way" if result.unseen else ""
         output.console.print(f"\n[bold green]ok[/bold green]  no order lost, doubled or changed{waiting}")
     else:
         output.console.print("\n[bold red]not ok[/bold red]")
 
 
-def _lines(verdict: Reconciliation) -> Iterator[tuple[str, int, str]]:
-    yield "accepted", verdict.accepted, f"{verdict.commands:,} as commands, {verdict.facts:,} as facts"
-    yield "dispatched", verdict.dispatched, "by the warehouse, each once"
+def _lines(result: Reconciliation) -> Iterator[tuple[str, int, str]]:
+    yield "accepted", result.accepted, f"{result.commands:,} as commands, {result.facts:,} as facts"
+    yield "dispatched", result.dispatched, "by the warehouse, each once"
     for name, note in (
         ("rejected", "refused by rule, and said so"),
         ("expired", "came too late, and said so"),
@@ -100,18 +100,18 @@ def _lines(verdict: Reconciliation) -> Iterator[tuple[str, int, str]]:
         ("discarded", "an operator decided that nothing more is done about them: `cev dlq list --all`"),
         ("aged", "only the store knows them any more: their records were cleaned"),
     ):
-        if getattr(verdict, name):
-            yield name, getattr(verdict, name), note
-    silent = f"; {verdict.no_contact:,} owe none" if verdict.no_contact else ""
-    yield "notified", verdict.notified, f"of {verdict.facts:,} facts{silent}"
-    yield "counted", verdict.counted, f"of {verdict.facts:,} facts, in sales"
+        if getattr(result, name):
+            yield name, getattr(result, name), note
+    silent = f"; {result.no_contact:,} owe none" if result.no_contact else ""
+    yield "notified", result.notified, f"of {result.facts:,} facts{silent}"
+    yield "counted", result.counted, f"of {result.facts:,} facts, in sales"
     for group in ("notification", "sales"):
-        if verdict.dead_by_group[group]:
-            yield f"dead in {group}", verdict.dead_by_group[group], "in a dead letter of that group"
-        if verdict.discarded_by_group[group]:
-            yield f"discarded in {group}", verdict.discarded_by_group[group], "by an operator"
-    if verdict.unreadable:
-        yield "unreadable", verdict.unreadable, "records that are no orders"
+        if result.dead_by_group[group]:
+            yield f"dead in {group}", result.dead_by_group[group], "in a dead letter of that group"
+        if result.discarded_by_group[group]:
+            yield f"discarded in {group}", result.discarded_by_group[group], "by an operator"
+    if result.unreadable:
+        yield "unreadable", result.unreadable, "records that are no orders"
 
 
 def _print_list(name: str, ids: tuple[str, ...], meaning: str, color: str) -> None:

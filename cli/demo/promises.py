@@ -68,6 +68,6 @@ def judge(figures: Figures) -> list[Promise]:
         Promise(
             "nothing lost, doubled, made up or different",
             bool(verified["ok"])
-            and not any(verified[each] for each in ("lost", "duplicated", "phantom", "different")),
+            and not any(verified[name] for name in ("lost", "duplicated", "phantom", "different")),
         ),
     ]

@@ -60,7 +60,7 @@ class Stage:
         embedded.down(self.folder, delete_data=True)
         shutil.rmtree(self._root, ignore_errors=True)
 
-    def cev(self, *words: str) -> str:
+    def cev(self, *arguments: str) -> str:
         """Run a command to its end.
 
         Returns:
@@ -69,15 +69,15 @@ class Stage:
         Raises:
             OperationFailed: it ended with another code than 0; the message carries what it said.
         """
-        with self._spawn(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with self._spawn(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 out, err = process.communicate(timeout=_COMMAND_S)
             except BaseException:
                 process.kill()
                 raise
         if process.returncode != 0:
-            said = (err or out).decode(errors="replace").strip()
-            raise OperationFailed(f"`{spelled(*words)}` ended with {process.returncode}: {said}")
+            message = (err or out).decode(errors="replace").strip()
+            raise OperationFailed(f"`{spelled(*arguments)}` ended with {process.returncode}: {message}")
         return out.decode()
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
@@ -92,11 +92,11 @@ class Stage:
             raise KeyboardInterrupt
 
     def _spawn(
-        self, words: Sequence[str], *, stdout: Stream, stderr: Stream, name: str | None = None
+        self, arguments: Sequence[str], *, stdout: Stream, stderr: Stream, name: str | None = None
     ) -> subprocess.Popen[bytes]:
         self._spawning = True
         process = subprocess.Popen(  # noqa: S603 - our own command under our own interpreter
-            [sys.executable, "-m", "cli", *words], stdout=stdout, stderr=stderr, env=self._environment
+            [sys.executable, "-m", "cli", *arguments], stdout=stdout, stderr=stderr, env=self._environment
         )
         if name is not None:
             self._running[name] = process
@@ -108,14 +108,14 @@ class Stage:
             raise KeyboardInterrupt
         return process
 
-    def lines(self, *words: str) -> list[dict[str, Any]]:
+    def lines(self, *arguments: str) -> list[dict[str, Any]]:
         """Run a command with `--json` and read its lines."""
-        return [json.loads(line) for line in self.cev(*words, "--json").splitlines()]
+        return [json.loads(line) for line in self.cev(*arguments, "--json").splitlines()]
 
-    def start(self, name: str, *words: str) -> None:
-        """Start a command that goes on; its words go to `NAME.log` in the data directory."""
+    def start(self, name: str, *arguments: str) -> None:
+        """Start a command that goes on; its output goes to `NAME.log` in the data directory."""
         with (self.folder / f"{name}.log").open("ab") as log, (self.folder / f"{name}.out").open("ab") as out:
-            self._spawn(words, stdout=out, stderr=log, name=name)
+            self._spawn(arguments, stdout=out, stderr=log, name=name)
 
     def kill(self, name: str) -> int:
         """End a process with SIGKILL; returns its id."""
@@ -152,12 +152,12 @@ class Stage:
         marks = ",".join("?" * len(outcomes))
         try:
             with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
-                found = store.execute(f"SELECT count(*) FROM effects WHERE outcome IN ({marks})", outcomes)  # noqa: S608 - only question marks
-                return int(found.fetchone()[0])
+                rows = store.execute(f"SELECT count(*) FROM effects WHERE outcome IN ({marks})", outcomes)  # noqa: S608 - only question marks
+                return int(rows.fetchone()[0])
         except sqlite3.OperationalError:
             return 0  # its tables are just being made
 
 
-def spelled(*words: str) -> str:
+def spelled(*arguments: str) -> str:
     """A command as a reader types it."""
-    return shlex.join(["cev", *words])
+    return shlex.join(["cev", *arguments])

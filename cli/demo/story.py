@@ -59,8 +59,8 @@ class Story:
     def _command(self) -> None:
         self._tell.chapter("[BUY] writes a command: DispatchProduct, with an audience of one")
         for order_id, address in PAGE:
-            words = ("order", "place", "--order-id", order_id, "--address", address)
-            self._tell.ran(spelled(*words), self._stage.cev(*words))
+            command = ("order", "place", "--order-id", order_id, "--address", address)
+            self._tell.ran(spelled(*command), self._stage.cev(*command))
         self._stage.wait(
             "the warehouse dispatches the three orders",
             _PATIENCE_S,
@@ -99,8 +99,8 @@ class Story:
         modes: dict[str, int] = json.loads(self._stage.output("load").splitlines()[-1])["modes"]
         for mode, count in modes.items():
             self._written[mode] = self._written.get(mode, 0) + count
-        told = ", ".join(f"{count} in {mode}" for mode, count in modes.items())
-        self._tell.say(f"   The writer followed the mode without a restart: {told}.")
+        per_mode = ", ".join(f"{count} in {mode}" for mode, count in modes.items())
+        self._tell.say(f"   The writer followed the mode without a restart: {per_mode}.")
 
     def _play(self, acts: list[tuple[float, Callable[[], str]]], show: Scene) -> None:
         began = time.monotonic()
@@ -124,9 +124,9 @@ class Story:
         self._stage.wait("every order is dispatched", COUNT / RATE + _PATIENCE_S, over)
 
     def _set(self, mode: str, why: str) -> str:
-        words = ("mode", "set", mode, "--why", why)
-        self._stage.cev(*words)
-        return f"$ {spelled(*words)}"
+        command = ("mode", "set", mode, "--why", why)
+        self._stage.cev(*command)
+        return f"$ {spelled(*command)}"
 
     def _kill(self) -> str:
         return f"$ kill -9 {self._stage.kill('warehouse')}   # the warehouse, in the middle of it"
@@ -137,12 +137,12 @@ class Story:
 
     def _late(self) -> None:
         self._tell.chapter("A late joiner reads the whole history")
-        words = ("consume", "loyalty", "--until-idle", "1")
-        self._stage.cev(*words)
-        self._tell.ran(spelled(*words))
+        command = ("consume", "loyalty", "--until-idle", "1")
+        self._stage.cev(*command)
+        self._tell.ran(spelled(*command))
         customers = self._stage.lines("effects", "loyalty")
-        orders = sum(int(each["orders"]) for each in customers)
-        points = sum(int(each["points"]) for each in customers)
+        orders = sum(int(customer["orders"]) for customer in customers)
+        points = sum(int(customer["points"]) for customer in customers)
         self._tell.say(
             f"   loyalty was not there when these orders were placed: {points} points for {len(customers)} "
             f"customers\n   from {orders} orders. Nothing behind [BUY] changed, and no mail was sent twice."

@@ -74,9 +74,9 @@ def list_letters(
     as_json: output.JsonFlag = False,
 ) -> None:
     """List the dead letters that wait for a decision, as they are read."""
-    wanted = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
+    criteria = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
     count = 0
-    for letter in listing.find_dead_letters(app_context(ctx).cluster, all_topics(), wanted, every=every):
+    for letter in listing.find_dead_letters(app_context(ctx).cluster, all_topics(), criteria, every=every):
         count += 1
         if as_json:
             output.emit(letters.fields(letter))
@@ -100,8 +100,8 @@ def show(
     app = app_context(ctx)
     letter = listing.fetch(app.cluster, all_topics(), position)
     if letter.topic.kind is Kind.DEAD_LETTER:
-        found = decisions.decision_about(Admin(app.cluster), letter.topic, letter.record.position)
-        letter = letter._replace(decision=found)
+        decision = decisions.decision_about(Admin(app.cluster), letter.topic, letter.record.position)
+        letter = letter._replace(decision=decision)
     message, fault = _decode(app, letter)
     if as_json:
         output.emit(letters.fields(letter) | letters.contents(letter, message, fault))
@@ -131,9 +131,9 @@ def redrive_(
     half-way, the same command continues where it stopped. If two run at the same time, one of them continues
     and the other exits 4.
     """
-    ruling = RedriveRequest("redriven", user_at_host(), why, rate, dry_run)
-    wanted = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
-    _decide(app_context(ctx), positions, wanted, ruling, as_json=as_json)
+    request = RedriveRequest("redriven", user_at_host(), why, rate, dry_run)
+    criteria = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
+    _decide(app_context(ctx), positions, criteria, request, as_json=as_json)
 
 
 @command(commands, "discard", example='cev dlq discard --error UnknownFraming --why "a test sent them"')
@@ -158,39 +158,39 @@ def discard(
     """
     if not why.strip():
         raise UsageError("a discard needs a reason that others can read later: --why TEXT")
-    ruling = RedriveRequest("discarded", user_at_host(), why, rate, dry_run)
-    wanted = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
-    _decide(app_context(ctx), positions, wanted, ruling, as_json=as_json)
+    request = RedriveRequest("discarded", user_at_host(), why, rate, dry_run)
+    criteria = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
+    _decide(app_context(ctx), positions, criteria, request, as_json=as_json)
 
 
-def _within(wanted: Filter, since: str | None, until: str | None) -> Filter:
+def _within(criteria: Filter, since: str | None, until: str | None) -> Filter:
     now = now_ms()
-    return wanted._replace(
+    return criteria._replace(
         since=parse_moment(since, now) if since is not None else None,
         until=parse_moment(until, now) if until is not None else None,
     )
 
 
 def _decide(
-    app: AppContext, positions: list[str] | None, wanted: Filter, ruling: RedriveRequest, *, as_json: bool
+    app: AppContext, positions: list[str] | None, criteria: Filter, request: RedriveRequest, *, as_json: bool
 ) -> None:
     if positions:
-        wanted = wanted._replace(positions=redrive.positions_of(app.cluster, all_topics(), positions))
-    run = Redrive(app.cluster, all_topics(), wanted, ruling)
-    doing = "redriving" if ruling.how == "redriven" else "discarding"
+        criteria = criteria._replace(positions=redrive.positions_of(app.cluster, all_topics(), positions))
+    run = Redrive(app.cluster, all_topics(), criteria, request)
+    doing = "redriving" if request.how == "redriven" else "discarding"
     try:
         with progress(doing, lambda: run.progress.total, lambda: run.progress.walked):
             tally = run.run()
     except KeyboardInterrupt:
-        if not ruling.dry_run:
-            said = f"stopped after {run.progress.done:,} were {ruling.how}"
-            output.log.print(f"{said}; the same command again goes on from there")
+        if not request.dry_run:
+            summary = f"stopped after {run.progress.done:,} were {request.how}"
+            output.log.print(f"{summary}; the same command again goes on from there")
         raise
     if as_json:
-        output.emit(letters.tally_fields(tally, ruling, run.id))
+        output.emit(letters.tally_fields(tally, request, run.id))
     else:
-        letters.print_tally(tally, ruling)
-    for name in tally.groups if ruling.how == "redriven" else ():
+        letters.print_tally(tally, request)
+    for name in tally.groups if request.how == "redriven" else ():
         warning = redrive.missing_member_warning(app.cluster, all_topics(), name)
         if warning:
             output.log.print(f"[yellow]warning:[/yellow] {cell(warning)}", soft_wrap=True)

@@ -17,12 +17,12 @@ _SHOWN = 400
 
 def fields(letter: DeadLetter) -> dict[str, Any]:
     """A dead letter as `--json` shows it."""
-    where, origin, reason = letter.record.position, letter.reason.origin, letter.reason
+    position, origin, reason = letter.record.position, letter.reason.origin, letter.reason
     return {
         "group": letter.topic.owner if _given_up(letter) else None,
-        "topic": where.topic,
-        "partition": where.partition,
-        "offset": where.offset,
+        "topic": position.topic,
+        "partition": position.partition,
+        "offset": position.offset,
         "original_topic": origin.topic if origin else None,
         "original_partition": origin.partition if origin else None,
         "original_offset": origin.offset if origin else None,
@@ -66,7 +66,7 @@ def print_line(letter: DeadLetter) -> None:
     elif reason.origin is not None:
         output.console.print(f"  from {cell(reason.origin)}", soft_wrap=True)
     if letter.decision is not None:
-        output.console.print(f"  {_told(letter.decision)}", soft_wrap=True)
+        output.console.print(f"  {_decision_line(letter.decision)}", soft_wrap=True)
 
 
 def print_whole(letter: DeadLetter, message: Message | None, fault: str | None) -> None:
@@ -88,29 +88,29 @@ def print_whole(letter: DeadLetter, message: Message | None, fault: str | None) 
     )
 
 
-def tally_fields(tally: RedriveProgress, ruling: RedriveRequest, run: str) -> dict[str, Any]:
+def tally_fields(progress: RedriveProgress, request: RedriveRequest, run: str) -> dict[str, Any]:
     """What came of a run, as `--json` shows it."""
     return {
-        "selected": tally.selected,
-        "done": tally.done,
-        "skipped": tally.skipped.total(),
-        "dry_run": ruling.dry_run,
-        "run": None if ruling.dry_run else run,
-        "decided_before": tally.skipped[DECIDED],
-        "skipped_because": dict(tally.skipped),
-        "groups": dict(tally.groups),
+        "selected": progress.selected,
+        "done": progress.done,
+        "skipped": progress.skipped.total(),
+        "dry_run": request.dry_run,
+        "run": None if request.dry_run else run,
+        "decided_before": progress.skipped[DECIDED],
+        "skipped_because": dict(progress.skipped),
+        "groups": dict(progress.groups),
     }
 
 
-def print_tally(tally: RedriveProgress, ruling: RedriveRequest) -> None:
+def print_tally(progress: RedriveProgress, request: RedriveRequest) -> None:
     """What came of a run, for people."""
-    count = tally.groups.total() if ruling.dry_run else tally.done
-    would = "would be " if ruling.dry_run else ""
-    to = f" to {', '.join(tally.groups)}" if ruling.how == "redriven" and tally.groups else ""
-    output.console.print(f"[bold]{count:,}[/bold] {would}{ruling.how}{to}")
-    for reason, number in tally.skipped.items():
+    count = progress.groups.total() if request.dry_run else progress.done
+    would = "would be " if request.dry_run else ""
+    to = f" to {', '.join(progress.groups)}" if request.how == "redriven" and progress.groups else ""
+    output.console.print(f"[bold]{count:,}[/bold] {would}{request.how}{to}")
+    for reason, number in progress.skipped.items():
         output.console.print(f"{number:,} skipped: {reason}")
-    if ruling.dry_run:
+    if request.dry_run:
         output.log.print("[dim]dry run: nothing was written[/dim]")
 
 
@@ -118,7 +118,7 @@ def _decision(decision: Decision | None) -> dict[str, Any] | None:
     return decision._asdict() | {"at": rfc3339(decision.at)} if decision is not None else None
 
 
-def _told(decision: Decision) -> str:
+def _decision_line(decision: Decision) -> str:
     by = f" by {cell(decision.by)}" if decision.by else ""
     why = f"  {cell(decision.why)}" if decision.why else ""
     return f"[green]{decision.how}[/green]{by}  [dim]{rfc3339(decision.at)}[/dim]{why}"
@@ -135,12 +135,12 @@ def _field_lines(message: Message) -> list[str]:
 
 
 def _plain(message: Message) -> dict[str, Any]:
-    found = message._asdict()
-    if "order_id" in found:
-        found["order_id"] = str(found["order_id"])
-    if "items" in found:
-        found["items"] = [item._asdict() for item in found["items"]]
-    return found
+    document = message._asdict()
+    if "order_id" in document:
+        document["order_id"] = str(document["order_id"])
+    if "items" in document:
+        document["items"] = [item._asdict() for item in document["items"]]
+    return document
 
 
 def _key_lines(key: bytes, order_id: int | None) -> list[str]:
