@@ -75,9 +75,7 @@ class Publisher:
 
     def _produce(self, record: ProducerRecord, order: PendingOrder) -> None:
         try:
-            self._producer.produce(
-                record.topic, record.value, record.key, headers=record.headers, on_delivery=order.reported
-            )
+            self._try_produce(record, order)
         except BufferError:
             self._produce_when_room(record, order)
 
@@ -86,14 +84,18 @@ class Publisher:
         while not deadline.passed:
             self.poll(_QUEUE_WAIT_S)
             try:
-                self._producer.produce(
-                    record.topic,
-                    record.value,
-                    record.key,
-                    headers=record.headers,
-                    on_delivery=order.reported,
-                )
+                self._try_produce(record, order)
             except BufferError:
                 continue
             return
         raise KafkaException(KafkaError(MSG_TIMED_OUT))
+
+    def _try_produce(self, record: ProducerRecord, order: PendingOrder) -> None:
+        self._producer.produce(
+            record.topic,
+            record.value,
+            record.key,
+            partition=record.partition,
+            headers=record.headers,
+            on_delivery=order.reported,
+        )

@@ -26,7 +26,8 @@ Make = Callable[..., TransactionalProducer]
 
 @pytest.fixture
 def here(cluster: BrokerFixture) -> Cluster:
-    return Cluster(bootstrap=cluster.bootstrap)
+    # A broker holds an empty fetch for half a second by default.
+    return Cluster(bootstrap=cluster.bootstrap, kafka={"fetch.wait.max.ms": "20"})
 
 
 @pytest.fixture
