@@ -157,6 +157,7 @@ def _finish(runner: Runner, statuses: list[MemberStatus], *, drained: bool, drai
         log.print(
             f"[bold]{status.group}[/bold]  {status.effects} effects, {status.duplicates} duplicates, "
             f"{status.dead} dead letters"
+            + (f", {status.unread_expiries} expiries not read" if status.unread_expiries else "")
         )
     code = 0
     for failure in runner.failures():

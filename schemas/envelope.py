@@ -1,11 +1,11 @@
-"""The headers around a message: CloudEvents 1.0 in Kafka's binary mode, and a W3C trace parent.
+"""The headers around a message: CloudEvents 1.0 in Kafka's binary mode, and a W3C trace context.
 
 Pure functions both ways. Reading never fails: inbound headers are untrusted, and a record whose headers are
 missing, doubled, enormous or not text still has an envelope (design §5). Only a well-formed
-`ce_expirytime` may decide anything about an order.
+`ce_expirytime` may decide anything about an order; one that cannot be read is kept to be shown.
 
-Sources: CloudEvents 1.0 Kafka protocol binding §3.2; W3C Trace Context §3.2; the extensions follow the
-CloudEvents naming rule (lower-case letters and digits).
+Sources: CloudEvents 1.0 Kafka protocol binding §3.2; W3C Trace Context §3.2, §3.3 and §4.3; the extensions
+follow the CloudEvents naming rule (lower-case letters and digits).
 """
 
 import random
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from schemas.errors import Position
-from schemas.times import parse_rfc3339, rfc3339
+from schemas.times import parse_time, rfc3339
 
 Headers = Sequence[tuple[str, str | bytes | None]]
 """Headers as the client takes them; as it hands them over, the values are bytes or None."""
@@ -24,8 +24,17 @@ NAMESPACE = "command_event"
 MAX_ID = 256
 """Longer identifiers of others are replaced by derived ones: they end up in our store and our results."""
 
-# Version ff is forbidden, and so are ids of zeros (W3C Trace Context §3.2.2).
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_MAX_SHOWN = 60
+# Version ff is forbidden, and so are ids of zeros (W3C Trace Context §3.2.2). A higher version may go on
+# behind a dash (§4.3).
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-?)\Z"
+)
+_TRACEPARENT_LENGTH = 55
+# W3C Trace Context §3.3.1.
+_MEMBER = re.compile(r"[a-z0-9][a-z0-9_*/@-]{0,255}=[ -+\--<>-~]{0,255}[!-+\--<>-~]")
+_MAX_MEMBERS = 32
+_MAX_TRACESTATE = 8_192
 
 
 class Envelope(NamedTuple):
@@ -37,6 +46,9 @@ class Envelope(NamedTuple):
         causation_id: the message that caused this one; None at the start of a chain.
         expires_at: milliseconds since the epoch after which a command is void; None means never.
         traceparent: W3C trace context of the sender; None where it was absent or malformed.
+        tracestate: what tracing systems keep beside it; None without a trace parent.
+        unread_expiry: the text of an expiry that cannot be read, short and printable: the command is not
+            void, though its sender meant a time.
     """
 
     message_id: str
@@ -44,6 +56,8 @@ class Envelope(NamedTuple):
     causation_id: str | None = None
     expires_at: int | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
+    unread_expiry: str | None = None
 
 
 def to_headers(envelope: Envelope, *, record: str, source: str, at: str) -> list[tuple[str, str]]:
@@ -73,6 +87,8 @@ def to_headers(envelope: Envelope, *, record: str, source: str, at: str) -> list
         headers.append(("ce_expirytime", rfc3339(envelope.expires_at)))
     if envelope.traceparent is not None:
         headers.append(("traceparent", envelope.traceparent))
+        if envelope.tracestate is not None:
+            headers.append(("tracestate", envelope.tracestate))
     return headers
 
 
@@ -86,14 +102,17 @@ def from_headers(headers: Headers | None, *, order_id: int, position: Position) 
         position: the record's position; names the message where the record does not.
     """
     values = dict(headers) if headers else {}
-    expiry = _text(values.get("ce_expirytime"))
-    trace = _text(values.get("traceparent"))
+    expiry = values.get("ce_expirytime")
+    expires_at = _time(expiry) if expiry else None
+    trace = _traceparent(values.get("traceparent"))
     return Envelope(
         message_id=_text(values.get("ce_id")) or str(position),
         correlation_id=_text(values.get("ce_correlationid")) or f"order-{order_id}",
         causation_id=_text(values.get("ce_causationid")),
-        expires_at=_time(expiry) if expiry else None,
-        traceparent=trace if trace and _TRACEPARENT.match(trace) else None,
+        expires_at=expires_at,
+        traceparent=trace,
+        tracestate=None if trace is None else _tracestate(values.get("tracestate")),
+        unread_expiry=_shown(expiry) if expiry and expires_at is None else None,
     )
 
 
@@ -109,19 +128,51 @@ def child_traceparent(parent: str | None) -> str | None:
     return f"00-{parent[3:35]}-{random.getrandbits(64) | 1:016x}-{parent[53:55]}"
 
 
-def _text(value: bytes | str | None) -> str | None:
-    if value is None or len(value) > MAX_ID:
+def _text(value: bytes | str | None, longest: int = MAX_ID) -> str | None:
+    text = _decoded(value, longest)
+    return text if text and text.isprintable() else None
+
+
+def _decoded(value: bytes | str | None, longest: int) -> str | None:
+    if value is None or len(value) > longest:
         return None
-    if isinstance(value, bytes):
-        try:
-            value = value.decode()
-        except UnicodeDecodeError:
-            return None
-    return value if value.isprintable() and value else None
-
-
-def _time(text: str) -> int | None:
+    if isinstance(value, str):
+        return value
     try:
-        return parse_rfc3339(text)
-    except (ValueError, OverflowError):
+        return value.decode()
+    except UnicodeDecodeError:
         return None
+
+
+def _time(value: bytes | str) -> int | None:
+    text = _decoded(value, MAX_ID)
+    try:
+        return None if text is None else parse_time(text)
+    except ValueError:
+        return None
+
+
+def _shown(value: bytes | str) -> str:
+    """A value of any kind as short, printable text."""
+    raw = value[:_MAX_SHOWN]
+    text = raw.decode(errors="backslashreplace") if isinstance(raw, bytes) else raw
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text[:_MAX_SHOWN]
+
+
+def _traceparent(value: bytes | str | None) -> str | None:
+    text = None if value is None else _text(value[: _TRACEPARENT_LENGTH + 1])
+    match = _TRACEPARENT.match(text) if text else None
+    if match is None or (match["more"] and match[0].startswith("00")):
+        return None
+    return match[0][:_TRACEPARENT_LENGTH]
+
+
+def _tracestate(value: bytes | str | None) -> str | None:
+    text = _decoded(value, _MAX_TRACESTATE)
+    if text is None or text.count(",") >= _MAX_MEMBERS:
+        return None
+    # A list may have empty members.
+    members = [member for member in (part.strip(" \t") for part in text.split(",")) if member]
+    return text if members and all(_MEMBER.fullmatch(member) for member in members) else None

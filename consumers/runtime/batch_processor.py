@@ -221,6 +221,7 @@ class BatchProcessor:
 
     def _collect(self, batch: Batch, plan: Plan) -> None:
         batch.add_stored(plan)
+        self._events.unread_expiries(plan.unread_expiries)
         for dead in plan.dead:
             self._events.dead_letter(dead)
         for failed in plan.failed_attempts:

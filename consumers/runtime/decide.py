@@ -149,6 +149,7 @@ class _Decision:
             )
         for effect, earlier in zip(effects, known, strict=True):
             self._make(item, effect, earlier)
+        self._name_unread_expiry(item, known)
         return None
 
     def _react(self, item: Decoded) -> tuple[Sequence[Fact], list[Effect]]:
@@ -173,6 +174,12 @@ class _Decision:
         if effect.delivery is not None and (earlier is None or unfinished):
             task = DeliveryTask(item.order_id, effect.name, item.record, effect.delivery)
             self.plan.deliveries.append(task)
+
+    def _name_unread_expiry(self, item: Decoded, known: Sequence[KnownEffect | None]) -> None:
+        # Of a fact the value alone says until when it is good.
+        expiry = item.envelope.unread_expiry
+        if expiry is not None and None in known and not isinstance(item.message, OrderPlaced):
+            self.plan.unread_expiries.append((item.record.position, expiry))
 
     def _answer(self, item: Decoded, facts: Sequence[Fact], known: Sequence[KnownEffect | None]) -> None:
         """Put results into the plan: new with a new effect, stored ones again, none for a duplicate."""

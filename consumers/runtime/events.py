@@ -3,14 +3,14 @@
 I/O: the store and the log, through what it is given.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from clients.log import Log
 from consumers.runtime.failures.alarms import SERVICES, Alarms, service_of
 from consumers.runtime.plan import DeadRecord, FailedAttempt
 from consumers.runtime.records import Partition
 from consumers.runtime.status import MemberStatus
-from schemas.errors import Unreachable
+from schemas.errors import Position, Unreachable
 
 
 class MemberEvents:
@@ -76,6 +76,13 @@ class MemberEvents:
     def dead_letter(self, dead: DeadRecord) -> None:
         """A record goes to the dead letters."""
         self._log.warning("dead letter", why=str(dead.error), attempts=dead.attempts)
+
+    def unread_expiries(self, expiries: Sequence[tuple[Position, str]]) -> None:
+        """Commands were carried out whose expiry cannot be read; the log shows the first of them."""
+        if expiries:
+            self._status.unread_expiries += len(expiries)
+            position, text = expiries[0]
+            self._log.warning("unread expiry", position=str(position), expiry=text, commands=len(expiries))
 
     def paused(self, partition: Partition, offset: int, reason: str) -> None:
         """A partition is paused at a record of an unknown schema."""

@@ -29,5 +29,6 @@ def readiness(status: MemberStatus) -> dict[str, Any]:
         "partitions": status.owned,
         "outage": status.outage,
         "unknown_schema": [f"{topic}:{number}" for topic, number in status.paused],
+        "unread_expiries": status.unread_expiries,
         "failure": str(status.failure) if status.failure is not None else None,
     }

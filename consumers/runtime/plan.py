@@ -47,6 +47,8 @@ class Plan:
         deliveries: to make before the batch is settled.
         duplicates: how many records repeated what was done before.
         discarded: how many discard markers were passed.
+        unread_expiries: new commands that were carried out without a deadline, because their expiry cannot
+            be read, each with its text.
         waiting: records that are not settled: failed and to be tried again, or later ones of the same order.
         blocked: orders whose later records wait, and until when (ms; 0: until this pass is over).
         failed_attempts: of records that failed in this pass and are tried again.
@@ -60,6 +62,7 @@ class Plan:
     deliveries: list[DeliveryTask] = field(default_factory=list)
     duplicates: int = 0
     discarded: int = 0
+    unread_expiries: list[tuple[Position, str]] = field(default_factory=list)
     waiting: list[Item] = field(default_factory=list)
     blocked: dict[int, int] = field(default_factory=dict)
     failed_attempts: list[FailedAttempt] = field(default_factory=list)

@@ -50,6 +50,7 @@ class ResultRenderer:
             correlation_id=message.envelope.correlation_id,
             causation_id=message.envelope.message_id,
             traceparent=child_traceparent(message.envelope.traceparent),
+            tracestate=message.envelope.tracestate,
         )
         headers = to_headers(envelope, record=fact_type.__name__, source=self.reaction.name, at=self.at)
         return ProducerRecord(topic, encode_key(message.order_id), self.codec.encode(topic, fact), [*headers])

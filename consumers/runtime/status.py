@@ -30,6 +30,7 @@ class MemberStatus:
         outage: the outage that it waits for, or None.
         failure: why it had to stop, or None.
         effects, dead, duplicates, discarded: counts of this run.
+        unread_expiries: commands of this run that were carried out, though their expiry cannot be read.
         paused: partitions that are paused at records of an unknown schema.
     """
 
@@ -49,6 +50,7 @@ class MemberStatus:
     dead: int = 0
     duplicates: int = 0
     discarded: int = 0
+    unread_expiries: int = 0
     paused: tuple[Partition, ...] = ()
 
     def opened(self, store_id: str, slot: int) -> None:

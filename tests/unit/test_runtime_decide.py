@@ -41,6 +41,21 @@ def test_an_order_is_dispatched_by_either_path(item: Decoded, via: str) -> None:
     assert (plan.dead, plan.shadows, plan.resends, plan.duplicates) == ([], [], [], 0)
 
 
+def unread(item: Decoded) -> Decoded:
+    return item._replace(envelope=item.envelope._replace(unread_expiry="soon"))
+
+
+def test_a_command_whose_expiry_cannot_be_read_is_carried_out_and_named_in_the_plan() -> None:
+    plan = plan_of(unread(command(7)), command(8), unread(command(7, at=1)))
+    assert [row.outcome for row in plan.effects] == ["dispatched", "dispatched"]
+    assert plan.unread_expiries == [(command(7).record.position, "soon")]
+
+
+@pytest.mark.parametrize("by", ["warehouse", "sales"])
+def test_of_a_fact_no_header_decides_so_none_is_named(by: str) -> None:
+    assert plan_of(unread(fact(7)), by=by).unread_expiries == []
+
+
 @pytest.mark.parametrize("second", [command(7, at=1), fact(7, at=1)])
 def test_the_same_order_again_is_a_duplicate_and_has_no_second_result(second: Decoded) -> None:
     plan = plan_of(command(7), second)

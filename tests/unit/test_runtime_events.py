@@ -8,7 +8,13 @@ from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.alarms import Alarms
 from consumers.runtime.records import Alarm
 from consumers.runtime.status import MemberStatus
-from schemas.errors import BrokerUnreachable, DependencyUnavailable, RegistryUnreachable, Unreachable
+from schemas.errors import (
+    BrokerUnreachable,
+    DependencyUnavailable,
+    Position,
+    RegistryUnreachable,
+    Unreachable,
+)
 
 
 class Tables:
@@ -89,3 +95,15 @@ def test_a_paused_partition_has_an_alarm_until_it_goes_on() -> None:
     assert (event, fields["partition"], fields["offset"]) == ("unknown schema", ("orders", 3), 17)
     bench.events.resumed(("orders", 3))
     assert bench.tables.rows == {}
+
+
+def test_expiries_that_cannot_be_read_are_counted_and_one_line_of_the_log_shows_the_first() -> None:
+    bench = Bench()
+    bench.events.unread_expiries([])
+    assert bench.log.events == []
+    first, second = Position("dispatch_products", 0, 7), Position("dispatch_products", 1, 9)
+    bench.events.unread_expiries([(first, "soon"), (second, "tomorrow")])
+    bench.events.unread_expiries([(second, "later")])
+    assert bench.status.unread_expiries == 3
+    assert [event for event, _ in bench.log.events] == ["unread expiry"] * 2
+    assert bench.log.events[0][1] == {"position": str(first), "expiry": "soon", "commands": 2}

@@ -115,6 +115,7 @@ def test_ready_needs_every_group_and_says_which_one_is_not(clock: Clock) -> None
         "partitions": 6,
         "outage": "the mail server does not answer",
         "unknown_schema": [],
+        "unread_expiries": 0,
         "failure": None,
     }
 

@@ -52,13 +52,15 @@ def test_the_id_is_made_of_the_effect_key_so_path_and_time_change_nothing() -> N
 
 def test_a_result_names_what_caused_it_and_stays_in_its_trace() -> None:
     item = command(7)
-    item = item._replace(envelope=item.envelope._replace(traceparent=PARENT, correlation_id="buy-7"))
+    envelope = item.envelope._replace(traceparent=PARENT, tracestate="a=b", correlation_id="buy-7")
+    item = item._replace(envelope=envelope)
     out = answers().render(ProductDispatched(7, "a", NOW), item)
     found = from_headers(out.headers, order_id=7, position=WHERE)
     assert (found.correlation_id, found.causation_id) == ("buy-7", item.envelope.message_id)
     assert found.traceparent is not None
     assert re.fullmatch(r"00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01", found.traceparent)
     assert found.traceparent != PARENT
+    assert found.tracestate == "a=b"
 
 
 def test_a_message_without_a_trace_gets_an_answer_without_one() -> None:
