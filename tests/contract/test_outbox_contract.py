@@ -28,7 +28,9 @@ from schemas.errors import DependencyUnavailable, InvalidOrder, InvalidSetting, 
 from schemas.facts import OrderPlaced
 from schemas.times import now_ms
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
+from tests.support.crash.code import code_of
 from tests.support.kafka.log import until
+from tests.support.stores import children
 from tests.support.stores.outboxes import HOME, ORDER_SERVICES, Service, opened
 
 EVENT = ModeChanged(epoch=7, mode="event", changed_at=0, changed_by="tester@here", why="")
@@ -320,18 +322,13 @@ def test_the_backlog_names_the_oldest_row(service: Service, queue: OutboxQueue) 
 
 # -- leading -----------------------------------------------------------------------------------------------
 
-HOLDS = """
-import sys
-from producers.outbox.queue import OutboxQueue
-queue = OutboxQueue(sys.argv[1])
-print(queue.acquire_leadership(), flush=True)
-sys.stdin.read()
-"""
-
 
 def test_one_process_leads_and_a_kill_hands_over(service: Service) -> None:
     held = subprocess.Popen(
-        [sys.executable, "-c", HOLDS, service.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code_of(children.lead, service.url)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     other = service.queue()
     try:

@@ -22,9 +22,10 @@ from schemas.errors import DependencyUnavailable, InvalidSetting
 from schemas.topics import ORDERS
 from tests.contract.test_store_contract import effect
 from tests.support.kafka.log import until
+from tests.support.stores import children
 from tests.support.stores import postgres as servers
 from tests.support.stores.postgres import PASSWORD, Server
-from tests.support.stores.stores import INSIDE_A_WRITE, child, opened
+from tests.support.stores.stores import child, opened
 
 P0 = (ORDERS, 0)
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -142,12 +143,8 @@ def test_slots_of_two_groups_in_one_database_are_their_own(name: StoreAddress) -
 def test_the_server_undoes_a_write_in_which_its_member_stands_still(
     name: StoreAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    impatient = INSIDE_A_WRITE.replace(
-        "store = Store",
-        "import consumers.runtime.stores.store as store_module\nstore_module.LOCK_WAIT_S = 2\nstore = Store",
-    )
     monkeypatch.setattr(store_module, "LOCK_WAIT_S", 0.3)
-    with child(impatient, name) as (holder, said), opened(name) as store:
+    with child(children.stay_inside_a_write, name, 2) as (holder, said), opened(name) as store:
         assert said == "inside"
         holder.send_signal(signal.SIGSTOP)
 

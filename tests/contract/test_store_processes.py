@@ -1,6 +1,5 @@
 """What every store promises between processes: slots, migrations, and members that stand still or die."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -20,7 +19,8 @@ from schemas.errors import DependencyUnavailable, Position
 from schemas.topics import ORDERS
 from tests.contract.test_store_contract import effect, result
 from tests.support.kafka.log import until
-from tests.support.stores.stores import CLAIM, IDENTITY, INSIDE_A_WRITE, begun, child, opened, rows
+from tests.support.stores import children
+from tests.support.stores.stores import begun, child, opened, rows
 
 P0, P1 = (ORDERS, 0), (ORDERS, 1)
 
@@ -64,9 +64,9 @@ def test_a_store_that_is_up_to_date_is_not_migrated_again(
 
 
 def test_members_that_start_together_migrate_once_and_find_one_identity(new: StoreAddress) -> None:
-    children = [begun(IDENTITY, new) for _ in range(4)]
-    said = [each.communicate(timeout=120) for each in children]
-    assert [each.returncode for each in children] == [0] * 4, said
+    started = [begun(children.tell_identity, new) for _ in range(4)]
+    said = [each.communicate(timeout=120) for each in started]
+    assert [each.returncode for each in started] == [0] * 4, said
     assert len({out for out, _ in said}) == 1
     assert len(rows(new, "SELECT id FROM store")) == 1
 
@@ -97,7 +97,7 @@ def test_what_a_migration_is_told_is_not_on_its_command_line(
 
 
 def test_a_slot_is_free_again_the_moment_its_process_is_killed(name: StoreAddress) -> None:
-    with child(CLAIM, name) as (first, slot), opened(name) as mine:
+    with child(children.claim_slot, name) as (first, slot), opened(name) as mine:
         assert slot == "0"
         assert mine.claim_slot() == 1
         first.send_signal(signal.SIGKILL)
@@ -111,7 +111,7 @@ def test_a_slot_is_free_again_the_moment_its_process_is_killed(name: StoreAddres
 
 
 def test_a_member_that_stands_still_keeps_its_slot(name: StoreAddress) -> None:
-    with child(CLAIM, name) as (first, _), opened(name) as mine:
+    with child(children.claim_slot, name) as (first, _), opened(name) as mine:
         first.send_signal(signal.SIGSTOP)
         assert mine.claim_slot() == 1
 
@@ -139,7 +139,7 @@ def test_a_member_inside_a_write_holds_the_others_up_for_a_while_and_takes_nothi
     monkeypatch.setattr(store_module, "LOCK_WAIT_S", 0.3)
     with opened(name) as store:
         store.write(StoreWrite(at=1, effects=[effect(1)], positions={P0: 1}))
-        with child(INSIDE_A_WRITE, name) as (holder, said):
+        with child(children.stay_inside_a_write, name) as (holder, said):
             assert said == "inside"
             if stopped:
                 holder.send_signal(signal.SIGSTOP)
@@ -162,7 +162,7 @@ def test_a_member_inside_a_write_holds_the_others_up_for_a_while_and_takes_nothi
 
 
 def test_a_member_that_goes_on_inside_its_write_is_followed(name: StoreAddress) -> None:
-    with opened(name) as store, child(INSIDE_A_WRITE, name) as (holder, _):
+    with opened(name) as store, child(children.stay_inside_a_write, name) as (holder, _):
         holder.send_signal(signal.SIGSTOP)
         holder.send_signal(signal.SIGCONT)
         assert holder.stdin is not None
@@ -174,52 +174,12 @@ def test_a_member_that_goes_on_inside_its_write_is_followed(name: StoreAddress) 
         assert store.find_effects([2])[2, "dispatch"].input == "half"
 
 
-STRESS = """
-import json, random, sys
-from consumers.runtime.stores import store as store_module
-from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
-from consumers.runtime.records import EffectRow
-from schemas.errors import Position
-from databases.address import StoreAddress
-name, seed = json.loads(sys.argv[1])
-where, dice = StoreAddress(*name), random.Random(seed)
-if where.path is not None:
-    store_module.LOCK_WAIT_S = 60  # SQLite lets the luckiest write first, not who waits longest
-store = Store(where)
-made = taken = 0
-for turn in range(30):
-    ids = dice.sample(range(150), 40)
-    mine = [each for each in ids if (each, "dispatch") not in store.find_effects(ids)]
-    told = "intended", str(seed), None, "fact", "id", "orders", seed, turn, 1
-    rows = [EffectRow(n, "dispatch", *told) for n in mine]
-    parts = {("orders", n): turn for n in dice.sample(range(12), 12)}
-    undone = dice.sample(range(150), 10)
-    keys = [(n, "dispatch") for n in undone]
-    try:
-        store.write(StoreWrite(at=1, effects=rows, shadows=rows, positions=parts, finished=keys))
-        made += len(rows)
-    except EffectTaken:
-        taken += 1
-    done = [(n, "dispatch") for n in dice.sample(range(150), 20)]
-    store.write(StoreWrite(at=1, finished=done, positions=parts))
-print(made, taken)
-"""
-
-
 def test_four_members_with_the_same_orders_in_any_order_neither_deadlock_nor_double(
     name: StoreAddress,
 ) -> None:
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", STRESS, json.dumps([[name.url, name.group], seed])],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for seed in range(4)
-    ]
-    said = [each.communicate(timeout=240) for each in children]
-    assert [each.returncode for each in children] == [0] * 4, said
+    started = [begun(children.write_any_orders, name, seed) for seed in range(4)]
+    said = [each.communicate(timeout=240) for each in started]
+    assert [each.returncode for each in started] == [0] * 4, said
     made = [tuple(map(int, out.split())) for out, _ in said]
     found = rows(name, "SELECT order_id, input FROM effects")
     assert sum(each for each, _ in made) == len(found) <= 150

@@ -4,13 +4,12 @@ I/O: stores, child processes.
 """
 
 import atexit
-import json
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
@@ -21,25 +20,8 @@ from alembic import command
 from consumers.runtime.stores import migrate
 from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
+from tests.support.crash.code import code_of
 from tests.support.stores.postgres import rows as in_postgres
-
-_HEAD = """
-import json, sys
-from consumers.runtime.stores.store import Store, StoreWrite
-from consumers.runtime.records import EffectRow
-from databases.address import StoreAddress
-store = Store(StoreAddress(*json.loads(sys.argv[1])))
-"""
-CLAIM = _HEAD + "print(store.claim_slot(), flush=True); sys.stdin.read()"
-IDENTITY = _HEAD + 'print(store.identity("c", 0).id, flush=True)'
-INSIDE_A_WRITE = _HEAD + (
-    'row = EffectRow(2, "dispatch", "dispatched", "half", None, "fact", "id", "orders", 0, 1, 1)\n'
-    "with store._writing() as connection:\n"
-    '    positions = {("orders", 0): 2, ("orders", 1): 2}\n'
-    "    store._write(connection, StoreWrite(at=1, effects=[row], positions=positions))\n"
-    '    print("inside", flush=True); sys.stdin.read()\n'
-)
-"""Has written order 2 and the progress of two partitions, and waits for a word before it commits."""
 
 
 @contextmanager
@@ -52,9 +34,11 @@ def opened(name: StoreAddress) -> Iterator[Store]:
 
 
 @contextmanager
-def child(code: str, name: StoreAddress) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def child(
+    function: Callable[..., None], name: StoreAddress, *given: int
+) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """A process that has printed its first line, and that line; ended with the block."""
-    process = begun(code, name)
+    process = begun(function, name, *given)
     assert process.stdout is not None
     with process:
         try:
@@ -63,10 +47,13 @@ def child(code: str, name: StoreAddress) -> Iterator[tuple["subprocess.Popen[str
             process.kill()
 
 
-def begun(code: str, name: StoreAddress) -> "subprocess.Popen[str]":
-    """A process with a store; the address is on its command line, which only a test may do."""
+def begun(function: Callable[..., None], name: StoreAddress, *given: int) -> "subprocess.Popen[str]":
+    """A process that does something of `children.py` with a store.
+
+    The address is on its command line, which only a test may do.
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps([name.url, name.group])],
+        [sys.executable, "-c", code_of(function, name.url, name.group, *given)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
