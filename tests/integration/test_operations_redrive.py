@@ -197,7 +197,7 @@ def test_letters_can_be_named_one_by_one(shop: ConsumerHarness) -> None:
     put_aside(shop, 4)
     asked = positions(shop)[1:3]
     assert decide(shop, "redrive", *asked)["selected"] == 2
-    assert sorted(redrives(shop)) == asked
+    assert sorted(redrives(shop)) == sorted(asked)
     for position, expected in ((f"{DLQ}:0:999", 1), (positions(shop, ORDERS)[0], 2)):
         code, _, err = ended(shop.cev("dlq", "discard", position, "--why", "x"))
         assert (code, err.count("\n")) == (expected, 1), err
