@@ -1,5 +1,6 @@
 """The transactional producer's calls and their order, on a client that is scripted. Touches no broker."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from clients.errors import FATAL, STATE, TIMED_OUT, StaleBatch
 from clients.records import ProducerRecord
 from clients.transactional import RecordsRefused, TransactionalProducer
 from schemas.errors import BrokerUnreachable, Fenced, NotAcknowledged, Position, TopicMissing
+from tests.support.architecture import sources
 
 RECORDS = [ProducerRecord("orders", b"k", b"a", []), ProducerRecord("orders", b"k", b"b", [])]
 OFFSETS = [TopicPartition("orders", 0, 5)]
@@ -311,3 +313,10 @@ def test_each_client_error_means_one_of_ours(
     with pytest.raises(kind):
         write(producer)
     assert producer.claimed
+
+
+def test_no_other_module_calls_a_clients_transactions() -> None:
+    root = Path(__file__).parents[2]
+    calls = (".transactional_producer(", ".begin_transaction", ".commit_transaction", ".abort_transaction")
+    callers = {source.module for source in sources(root) for call in calls if call in source.text}
+    assert callers == {"clients.transactional"}
