@@ -63,7 +63,7 @@ def main() -> None:
         for name, column in zip(Round._fields, zip(*rounds, strict=True), strict=True):
             spread = f"({min(column):,.0f} to {max(column):,.0f})"
             print(f"{name:<10}{statistics.median(column):>10,.0f}   {spread}")
-        ratio = statistics.median([each.relayed / each.raw for each in rounds])
+        ratio = statistics.median([done.relayed / done.raw for done in rounds])
         print(f"\nrelayed to raw: {ratio:.2f}")
 
 
@@ -73,7 +73,9 @@ def _world() -> Iterator[tuple[Cluster, Path]]:
         folder = Path(name)
         try:
             cluster = Cluster(bootstrap=embedded.up(folder / "data", port=0).bootstrap)
-            topics = [NewTopic(each.name, each.partitions, 1, config=each.config) for each in all_topics()]
+            topics = [
+                NewTopic(topic.name, topic.partitions, 1, config=topic.config) for topic in all_topics()
+            ]
             admin = AdminClient(
                 cluster.admin()
             )  # named: a client that nobody holds is gone before it answers
@@ -89,18 +91,18 @@ def _round(cluster: Cluster, url: str, engine: Engine, orders: int) -> Round:
         connection.execute(text("DELETE FROM cev_outbox"))
     accepted = _accept(cluster, engine, orders)
     raw = _raw(cluster, engine, orders)
-    queue, pulse = OutboxQueue(url), RelayStatus()
+    queue, status = OutboxQueue(url), RelayStatus()
     relay = Relay(
         queue,
         BatchPublisher(cluster, queue.identity()),
-        pulse,
+        status,
         stopping=lambda: False,
         clean_after_ms=10**9,
         until_idle_s=0,
     )
     began = time.perf_counter()
     relay.run()
-    return Round(raw, accepted, pulse.published / (time.perf_counter() - began))
+    return Round(raw, accepted, status.published / (time.perf_counter() - began))
 
 
 def _accept(cluster: Cluster, engine: Engine, orders: int) -> float:
@@ -117,7 +119,7 @@ def _accept(cluster: Cluster, engine: Engine, orders: int) -> float:
 def _raw(cluster: Cluster, engine: Engine, orders: int) -> float:
     with engine.begin() as connection:
         rows = connection.execute(text("SELECT records FROM cev_outbox")).scalars().all()
-    records = [record for each in rows for record in unpack(each)]
+    records = [record for row in rows for record in unpack(row)]
     producer = Producer(cluster.producer())
     began = time.perf_counter()
     for record in records:

@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def _show(name: str, rounds: list[Round]) -> None:
-    ratios = [each.ours / each.raw for each in rounds]
+    ratios = [done.ours / done.raw for done in rounds]
     raw, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
     spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
     print(f"{name:<44}{raw:>12,.0f}{ours:>16,.0f}   {spread}")
@@ -93,7 +93,7 @@ def _cluster() -> Iterator[Cluster]:
             cluster = Cluster(bootstrap=world.bootstrap)
             admin = AdminClient(cluster.admin())
             made = admin.create_topics(
-                [NewTopic(each.name, each.partitions, 1, config=each.config) for each in all_topics()]
+                [NewTopic(topic.name, topic.partitions, 1, config=topic.config) for topic in all_topics()]
             )
             for future in made.values():
                 future.result()
@@ -185,16 +185,16 @@ def _raw_loop(cluster: Cluster, topic: str, orders: int) -> float:
     while seen < orders:
         message = consumer.poll(_POLL_S)
         batch = [] if message is None else [message, *consumer.consume(1999, 0)]
-        for each in batch:
-            error = each.error()
+        for record in batch:
+            error = record.error()
             if error is not None:
                 if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local code
                     raise SystemExit(f"raw loop: {error}")
                 continue
-            key, value = each.key(), each.value()
-            where = Position(topic, each.partition() or 0, each.offset() or 0)
-            codec.decode(topic, key, value, where)
-            decode_key(key, where)
+            key, value = record.key(), record.value()
+            position = Position(topic, record.partition() or 0, record.offset() or 0)
+            codec.decode(topic, key, value, position)
+            decode_key(key, position)
             seen += 1
         if not began and seen:
             began, before = time.perf_counter(), seen

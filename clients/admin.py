@@ -96,19 +96,19 @@ class Admin:
             BrokerUnreachable: nobody answered in time.
             OperationFailed: the broker refused; the message carries its words.
         """
-        return self.ask(lambda: future, patience_s=0.0)
+        return self.ask(lambda: future, retry_s=0.0)
 
-    def ask(self, question: "Callable[[], Future[T]]", *, patience_s: float | None = None) -> T:
+    def ask(self, question: "Callable[[], Future[T]]", *, retry_s: float | None = None) -> T:
         """The answer to a question, asked again while a leader or coordinator is moving or loading.
 
         Args:
             question: sends it once.
-            patience_s: how long to ask again; None is the client's timeout.
+            retry_s: how long to ask again; None is the client's timeout.
 
         Raises:
             BrokerUnreachable, OperationFailed: as `answer`.
         """
-        deadline = time.monotonic() + (self.timeout_s if patience_s is None else patience_s)
+        deadline = time.monotonic() + (self.timeout_s if retry_s is None else retry_s)
         while True:
             try:
                 return question().result(self.timeout_s + 1)

@@ -17,7 +17,7 @@ PAGE = (
 
 COUNT, RATE = 720, 60
 _SHADOW_AT, _EVENT_AT, _KILL_AT, _BACK_AT = 2.5, 5.0, 7.0, 8.0
-_PATIENCE_S = 60.0
+_DEADLINE_S = 60.0
 
 
 class Story:
@@ -63,7 +63,7 @@ class Story:
             self._tell.ran(spelled(*command), self._stage.cev(*command))
         self._stage.wait(
             "the warehouse dispatches the three orders",
-            _PATIENCE_S,
+            _DEADLINE_S,
             lambda: self._stage.effects("warehouse", "dispatched") >= len(PAGE),
         )
         self._written["command"] = len(PAGE)
@@ -106,7 +106,7 @@ class Story:
         began = time.monotonic()
         total = len(PAGE) + COUNT
 
-        def standing() -> dict[str, object]:
+        def figures() -> dict[str, object]:
             return {
                 "seconds": f"{time.monotonic() - began:4.1f}",
                 "dispatched": f"{self._stage.effects('warehouse', 'dispatched'):>3}/{total}",
@@ -115,13 +115,13 @@ class Story:
             }
 
         def over() -> bool:
-            show(standing())
+            show(figures())
             while acts and time.monotonic() - began >= acts[0][0]:
-                show(standing(), acts.pop(0)[1]())
+                show(figures(), acts.pop(0)[1]())
             done = self._stage.effects("warehouse", "dispatched") >= total
             return not acts and done and not self._stage.alive("load")
 
-        self._stage.wait("every order is dispatched", COUNT / RATE + _PATIENCE_S, over)
+        self._stage.wait("every order is dispatched", COUNT / RATE + _DEADLINE_S, over)
 
     def _set(self, mode: str, why: str) -> str:
         command = ("mode", "set", mode, "--why", why)

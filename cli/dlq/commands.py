@@ -7,7 +7,7 @@ import typer
 from cli import output
 from cli.common import AppContext, app_context, command, new_group
 from cli.completion import reaction_names, topic_names
-from cli.dlq import output as letters
+from cli.dlq import output as dead_letter_output
 from cli.progress import progress
 from cli.tables import cell
 from cli.user import user_at_host
@@ -79,9 +79,9 @@ def list_letters(
     for letter in listing.find_dead_letters(app_context(ctx).cluster, all_topics(), criteria, every=every):
         count += 1
         if as_json:
-            output.emit(letters.fields(letter))
+            output.emit(dead_letter_output.fields(letter))
         else:
-            letters.print_line(letter)
+            dead_letter_output.print_line(letter)
     if not as_json:
         output.log.print(f"{count:,} dead {'letter' if count == 1 else 'letters'}", style="dim")
 
@@ -104,9 +104,9 @@ def show(
         letter = letter._replace(decision=decision)
     message, fault = _decode(app, letter)
     if as_json:
-        output.emit(letters.fields(letter) | letters.contents(letter, message, fault))
+        output.emit(dead_letter_output.fields(letter) | dead_letter_output.contents(letter, message, fault))
     else:
-        letters.print_whole(letter, message, fault)
+        dead_letter_output.print_whole(letter, message, fault)
 
 
 @command(commands, "redrive", example="cev dlq redrive --group warehouse --since 1h")
@@ -180,17 +180,17 @@ def _decide(
     doing = "redriving" if request.how == "redriven" else "discarding"
     try:
         with progress(doing, lambda: run.progress.total, lambda: run.progress.walked):
-            tally = run.run()
+            progress_made = run.run()
     except KeyboardInterrupt:
         if not request.dry_run:
             summary = f"stopped after {run.progress.done:,} were {request.how}"
             output.log.print(f"{summary}; the same command again goes on from there")
         raise
     if as_json:
-        output.emit(letters.tally_fields(tally, request, run.id))
+        output.emit(dead_letter_output.progress_fields(progress_made, request, run.id))
     else:
-        letters.print_tally(tally, request)
-    for name in tally.groups if request.how == "redriven" else ():
+        dead_letter_output.print_progress(progress_made, request)
+    for name in progress_made.groups if request.how == "redriven" else ():
         warning = redrive.missing_member_warning(app.cluster, all_topics(), name)
         if warning:
             output.log.print(f"[yellow]warning:[/yellow] {cell(warning)}", soft_wrap=True)

@@ -88,7 +88,7 @@ def print_whole(letter: DeadLetter, message: Message | None, fault: str | None) 
     )
 
 
-def tally_fields(progress: RedriveProgress, request: RedriveRequest, run: str) -> dict[str, Any]:
+def progress_fields(progress: RedriveProgress, request: RedriveRequest, run: str) -> dict[str, Any]:
     """What came of a run, as `--json` shows it."""
     return {
         "selected": progress.selected,
@@ -102,7 +102,7 @@ def tally_fields(progress: RedriveProgress, request: RedriveRequest, run: str) -
     }
 
 
-def print_tally(progress: RedriveProgress, request: RedriveRequest) -> None:
+def print_progress(progress: RedriveProgress, request: RedriveRequest) -> None:
     """What came of a run, for people."""
     count = progress.groups.total() if request.dry_run else progress.done
     would = "would be " if request.dry_run else ""

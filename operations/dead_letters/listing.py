@@ -124,12 +124,12 @@ def topics_and_watermarks(
     Raises:
         UsageError, BrokerUnreachable, OperationFailed, TopicMissing: as `find_dead_letters`.
     """
-    letters = [topic for topic in catalogue if topic.kind is Kind.DEAD_LETTER]
-    topics = {topic.name: topic for topic in letters if wanted.wants_topic(topic)}
+    known = [topic for topic in catalogue if topic.kind is Kind.DEAD_LETTER]
+    topics = {topic.name: topic for topic in known if wanted.wants_topic(topic)}
     if not topics:
         raise UsageError(
             "no dead-letter topic is of that group and topic; there are "
-            + ", ".join(topic.name for topic in letters)
+            + ", ".join(topic.name for topic in known)
         )
     states = admin.topics()
     if missing := sorted(set(topics) - set(states)):

@@ -136,7 +136,7 @@ class Redrive:
 
     def _count(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> None:
         known = decisions.decided(self._admin, topic)
-        for letter in self._letters(topic, watermarks):
+        for letter in self._matching(topic, watermarks):
             self._is_to_do(letter, known)
 
     def _decide(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> None:
@@ -145,7 +145,7 @@ class Redrive:
             known = decisions.decided_for_sure(self._admin, topic)
             batch: list[ProducerRecord] = []
             size = 0
-            for letter in self._letters(topic, watermarks):
+            for letter in self._matching(topic, watermarks):
                 if self._is_to_do(letter, known):
                     batch.append(self._record(letter, writer))
                     size += _size(letter)
@@ -155,7 +155,7 @@ class Redrive:
             self._write(writer, batch)
             writer.until_seen(self._admin)
 
-    def _letters(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> Iterator[DeadLetter]:
+    def _matching(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> Iterator[DeadLetter]:
         for record in scan(self._cluster, watermarks):
             self.progress.walked += 1
             letter = listing.from_record(topic, record)
@@ -213,11 +213,11 @@ def positions_of(cluster: Cluster, catalogue: Sequence[Topic], texts: Sequence[s
         OperationFailed: nothing lies there; the message says why.
         TopicMissing, BrokerUnreachable: it cannot be looked up.
     """
-    letters = [listing.fetch(cluster, catalogue, text) for text in texts]
-    for letter in letters:
+    dead_letters = [listing.fetch(cluster, catalogue, text) for text in texts]
+    for letter in dead_letters:
         if letter.topic.kind is not Kind.DEAD_LETTER:
             raise UsageError(f"{letter.record.position} is no dead letter; `cev dlq list` shows them")
-    return frozenset(letter.record.position for letter in letters)
+    return frozenset(letter.record.position for letter in dead_letters)
 
 
 def position_only(letter: DeadLetter) -> bool:

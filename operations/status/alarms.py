@@ -136,7 +136,7 @@ def of_lags(lags: Iterable[Lag], must_handle: Sequence[tuple[str, str]]) -> list
     ]
 
 
-def of_dead_letters(letters: Iterable[DeadLetterCount]) -> list[StatusAlarm]:
+def of_dead_letters(counts: Iterable[DeadLetterCount]) -> list[StatusAlarm]:
     """Alarms about dead letters that nobody has decided."""
     return [
         StatusAlarm(
@@ -146,7 +146,7 @@ def of_dead_letters(letters: Iterable[DeadLetterCount]) -> list[StatusAlarm]:
             f"{'more than ' if count.more else ''}{count.number:,} to decide about on {count.topic.name}; "
             f"`cev dlq list --topic {count.topic.name}` shows why",
         )
-        for count in letters
+        for count in counts
         if count.number > 0
     ]
 

@@ -123,7 +123,7 @@ def collect_status(
             ),
             *alarms.of_foreign_groups(catalogue, _at_topics(committed), members.items()),
             *alarms.of_lags(lags, _must_handle(catalogue, readers)),
-            *alarms.of_dead_letters(_letters(admin, topics)),
+            *alarms.of_dead_letters(_count_dead_letters(admin, topics)),
             *alarms.of_silent_stores(silent),
             *(alarm for state in stores for alarm in state.alarms),
         ),
@@ -209,7 +209,7 @@ def _lag(
     return Lag(group, description.topic.name, lag, min(times, default=None), alive)
 
 
-def _letters(admin: Admin, topics: Iterable[TopicDescription]) -> list[DeadLetterCount]:
+def _count_dead_letters(admin: Admin, topics: Iterable[TopicDescription]) -> list[DeadLetterCount]:
     counts = []
     for description in topics:
         watermarks: dict[Partition, Watermarks] = {
@@ -219,8 +219,8 @@ def _letters(admin: Admin, topics: Iterable[TopicDescription]) -> list[DeadLette
         }
         if description.topic.kind is Kind.DEAD_LETTER and watermarks:
             # A limit one higher tells "exactly so many" from "more".
-            with closing(undecided(admin, description.topic, watermarks, stall_s=_STALL_S)) as letters:
-                times = [letter.timestamp for letter in islice(letters, COUNTED + 1)]
+            with closing(undecided(admin, description.topic, watermarks, stall_s=_STALL_S)) as open_letters:
+                times = [letter.timestamp for letter in islice(open_letters, COUNTED + 1)]
             counts.append(
                 DeadLetterCount(
                     description.topic,

@@ -7,6 +7,7 @@ I/O: reads sources; `side_effects` starts a Python process that imports them.
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,6 +83,19 @@ for current in sys.argv[2:]:
 print(json.dumps(found))
 os._exit(0)
 """
+
+RETIRED_ANYWHERE = frozenset(
+    {
+        *("aftermath", "breaker", "errand", "errands", "haul", "inlet", "lane", "lanes", "outlet", "parked"),
+        *("parks", "passage", "patience", "pulse", "rollout", "rollouts", "setback", "setbacks", "troubles"),
+    }
+)
+"""Words of the project's own that the field's words have replaced: no identifier has one as a part."""
+RETIRED = frozenset(
+    {"each", "errand", "found", "letters", "said", "standing", "tally", "told", "verdict", "where", "words"}
+)
+"""Words that say nothing of what they hold: no identifier is one of them."""
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 MAX_FILE = 300
 MAX_FUNCTION = 50
@@ -217,6 +231,40 @@ def side_effects(root: Path) -> list[str]:
     found: list[str] = json.loads(done.stdout.splitlines()[-1])
     noise = done.stdout.splitlines()[:-1] + done.stderr.splitlines()
     return found + [f"printed at import: {line}" for line in noise]
+
+
+def retired_names(root: Path, *folders: str) -> list[str]:
+    """Identifiers that our code defines under a retired word; what libraries call their own is theirs."""
+    return [
+        f"{source.path}:{line}: {name} uses the retired word {word!r}"
+        for source in sources(root, *folders)
+        for line, name in sorted(_defined(source.tree))
+        if (word := _retired(name))
+    ]
+
+
+def _retired(name: str) -> str | None:
+    plain = name.strip("_").lower()
+    if plain in RETIRED:
+        return plain
+    parts = {part.lower() for part in _PARTS.findall(name)}
+    # A circuit breaker is the field's own word.
+    return next(iter(sorted(parts & RETIRED_ANYWHERE - ({"breaker"} if "circuit" in parts else set()))), None)
+
+
+def _defined(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield node.lineno, name
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.arg(arg=name):
+                yield node.lineno, name
+            case ast.ImportFrom(names=names) | ast.Import(names=names):
+                yield from ((node.lineno, alias.asname) for alias in names if alias.asname)
+            case ast.MatchAs(name=str(name)) | ast.ExceptHandler(name=str(name)):
+                yield node.lineno, name
 
 
 def too_long(root: Path, *folders: str) -> list[str]:

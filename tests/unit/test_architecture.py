@@ -12,6 +12,7 @@ from tests.support.architecture import (
     ROOMS,
     long_reactions,
     missing_from_wheel,
+    retired_names,
     side_effects,
     sources,
     too_long,
@@ -215,6 +216,39 @@ def test_a_distribution_that_owns_one_of_our_names_is_named(
     (info / "top_level.txt").write_text("schemas\nelsewhere\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert owners() == ["schemas is also a top-level name of squatter"]
+
+
+# -- the field's words -------------------------------------------------------------------------------------
+
+
+def test_no_retired_word_is_an_identifier() -> None:
+    none_of(retired_names(ROOT, *ROOMS, "benchmarks"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "class Inlet: ...",
+        "class OrderSetback: ...",
+        "def open_lanes(): ...",
+        "def f(pulse): ...",
+        "for each in (1, 2): ...",
+        "self.standing = 1",
+        "_found = 1",
+        "import this as where",
+        "f = [words for words in ()]",
+    ],
+)
+def test_a_retired_word_is_named_with_its_line(tmp_path: Path, line: str) -> None:
+    (violation,) = retired_names(tree(tmp_path, cli__a=line))
+    assert violation.startswith("cli/a.py:1: ")
+
+
+@pytest.mark.parametrize(
+    "line", ["query.where(x)", "class CircuitBreaker: ...", "f(each=1)", "planet = 1", "foundation = 'found'"]
+)
+def test_words_of_others_and_longer_words_are_let_be(tmp_path: Path, line: str) -> None:
+    none_of(retired_names(tree(tmp_path, cli__a=line)))
 
 
 # -- small -------------------------------------------------------------------------------------------------

@@ -79,8 +79,8 @@ def _version(name: StoreAddress) -> str | None:
         with engine.connect() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return None
-            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            return None if found is None else str(found)
+            version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return None if version is None else str(version)
     except OperationalError as error:
         if name.path is not None:
             return None  # another member is just creating it: the migration waits for its lock
