@@ -16,7 +16,7 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException
 
-from schemas import avro_schemas, building, foreign, framing, keys
+from schemas import avro_schemas, building, foreign, framing, keys, time_units
 from schemas.commands import DispatchProduct
 from schemas.errors import (
     FramedKey,
@@ -73,6 +73,7 @@ class _Reader(NamedTuple):
     writer: Any
     resolve: Any
     build: building.Build
+    units: dict[str, time_units.Unit]
 
 
 class Codec:
@@ -127,7 +128,10 @@ class Codec:
         reader = self._readers.get((topic, header))
         if reader is None:
             reader = self._readers[topic, header] = self._first_reader(topic, header, position)
-        message = reader.build(_read_body(value, length, reader, position), number, position)
+        fields = _read_body(value, length, reader, position)
+        if reader.units:
+            time_units.convert(fields, reader.units, position)
+        message = reader.build(fields, number, position)
         if keys.may_be_framed(number) and type(message) is DispatchProduct:
             self._refuse_frame(number, position)
         return message
@@ -226,14 +230,16 @@ def _read_body(value: bytes, start: int, reader: _Reader, position: Position) ->
 
 
 def _reader_of(record: type[Message], schema: Any, position: Position) -> _Reader:
+    newest = avro_schemas.newest(record)
     try:
         writer = avro_schemas.parse(schema)
         foreign.check(writer)
+        units = time_units.foreign_units(time_units.time_fields(newest.text), schema)
     except (SchemaParseException, KeyError, TypeError, ValueError, RecursionError) as error:
         raise UnknownType(f"its writer's schema cannot be used: {_brief(error)}", position) from error
-    newest = avro_schemas.newest(record).parsed
     # Resolution costs time on every record; the same schema needs none.
-    return _Reader(writer, None if writer == newest else newest, building.builder_of(record))
+    resolve = None if writer == newest.parsed else newest.parsed
+    return _Reader(writer, resolve, building.builder_of(record), units)
 
 
 def _name_of(schema: Any) -> str:

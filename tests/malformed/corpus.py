@@ -17,7 +17,14 @@ _PARTS = (
     *(broken.cut, broken.flipped, broken.framed_wrongly, broken.keys, broken.bodies, broken.types),
     *(fields.addresses, fields.numbers, fields.items, fields.shadows, fields.people, fields.twins),
     *(headers.ignored, headers.expiries, headers.around_the_broken),
-    *(foreign.unknown_ids, foreign.ksql, foreign.under_our_names, foreign.bombs, foreign.no_schemas),
+    *(
+        foreign.unknown_ids,
+        foreign.ksql,
+        foreign.under_our_names,
+        foreign.units,
+        foreign.bombs,
+        foreign.no_schemas,
+    ),
 )
 
 

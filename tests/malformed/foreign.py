@@ -9,7 +9,20 @@ from typing import Any
 
 from schemas.errors import MalformedBody, TruncatedBody, UnknownSchemaId, UnknownType
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.malformed.case import BLANK, DISPATCHED, HOME, NULL, Maker, dead, maybe, placed, text
+from tests.malformed.case import (
+    BLANK,
+    COUNTED,
+    DISPATCHED,
+    EXPIRED,
+    HOME,
+    NOTHING,
+    NULL,
+    Maker,
+    dead,
+    maybe,
+    placed,
+    text,
+)
 from tests.support.kafka.wire import KSQL_SCHEMA, framed, long_of, record_schema
 
 _ADDRESS = {"name": "address", "type": ["null", "string"]}
@@ -81,6 +94,32 @@ def under_our_names(make: Maker) -> None:
     theirs(
         "no: our fact, as somebody else's", record_schema(_ADDRESS, name="Order"), whole, dead(UnknownType)
     )
+
+
+def units(make: Maker) -> None:
+    """Facts whose times are in another unit than ours, as their schema says."""
+    micros, days = ({"type": base, "logicalType": name} for base, name in
+                    (("long", "timestamp-micros"), ("int", "date")))  # fmt: skip
+    second = {"type": "long", "logicalType": "local-timestamp-millis"}
+    past, late = make.at - 3_600_000, make.at + 3_600_000
+    for name, placed_at, raw, before, raw_before, end in (
+        ("microseconds, to come", micros, make.at * 1_000, micros, late * 1_000, DISPATCHED),
+        ("microseconds, an hour too late", micros, make.at * 1_000, micros, past * 1_000, EXPIRED),
+        ("days", days, make.at // 86_400_000, "long", late, DISPATCHED),
+        ("days, one of them a deadline", "long", make.at, days, make.at // 86_400_000, dead(UnknownType)),
+        ("an unknown zone", second, make.at, "long", late, dead(UnknownType)),
+        ("an int", "int", make.at // 1_000, "long", late, dead(UnknownType)),
+    ):
+        kinds = {"order_id": "long", "address": "string", "placed_at": placed_at, "mode_epoch": "long",
+                 "dispatch_before": before}  # fmt: skip
+        schema = record_schema(
+            *({"name": each, "type": kind} for each, kind in kinds.items()), name="OrderPlaced"
+        )
+        body = long_of(make.next_order) + text(HOME) + long_of(raw) + long_of(1) + long_of(raw_before)
+        make.raw(f"times in {name}", ORDERS, body, end, schema=json.dumps(schema))
+        if end in (DISPATCHED, EXPIRED):
+            ends = {"warehouse": end, "notification": NOTHING, "sales": COUNTED, "loyalty": NOTHING}
+            make.cases[-1] = make.cases[-1]._replace(ends=ends)
 
 
 def bombs(make: Maker) -> None:
