@@ -5,11 +5,12 @@ That client takes a third of a second to load, so it is loaded where a registry 
 I/O: HTTP to the registry, with a deadline on every call.
 """
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from schemas import avro_schemas
+from schemas import avro_schemas, references
 from schemas.errors import RegistryUnreachable, SchemaRefused, TopicMissing
 from schemas.topics import Message
 
@@ -59,6 +60,8 @@ class Registry:
     def schema_of(self, schema_id: int) -> str | None:
         """The schema text of an id; None if the registry has no such id.
 
+        Types that it refers to are defined in it; one that the registry has not stays a name.
+
         Raises:
             RegistryUnreachable: it did not answer, or not in a way that decides the question.
         """
@@ -68,7 +71,9 @@ class Registry:
         schema = self._ask(f"schema id {schema_id}", lambda: self._client.get_schema(schema_id))
         if schema is not None and not schema.schema_str:
             raise self._down(ValueError(f"it knows schema id {schema_id} and shows no schema"))
-        return None if schema is None else schema.schema_str
+        if schema is None or not schema.references or schema.schema_type not in (None, "AVRO"):
+            return None if schema is None else schema.schema_str
+        return self._with_references(schema)
 
     def id_of(self, topic: str, record: type[Message]) -> int:
         """The id of our newest schema of a record, under a topic's subject.
@@ -109,6 +114,33 @@ class Registry:
         if schema_id is None:
             raise RegistryUnreachable(f"the schema registry at {self._url} has no place for {name}")
         return schema_id
+
+    def _with_references(self, schema: "Schema") -> str:
+        texts: dict[tuple[str, int], str] = {}
+        self._fetch_references(schema, texts)
+        text = schema.schema_str or ""
+        try:
+            inlined = references.inline(json.loads(text), [json.loads(other) for other in texts.values()])
+            return json.dumps(inlined)
+        except (ValueError, RecursionError):
+            return text  # whoever parses it says what is wrong with it
+
+    def _fetch_references(self, schema: "Schema", texts: dict[tuple[str, int], str]) -> None:
+        """Fetch what a schema refers to, and what that refers to, each once."""
+        for reference in schema.references or ():
+            subject_name, version = reference.subject, reference.version
+            if subject_name is None or version is None or (subject_name, version) in texts:
+                continue
+            if len(texts) >= references.MAX_REFERENCES:
+                return
+            registered = self._ask(
+                f"{subject_name} version {version}",
+                partial(self._client.get_version, subject_name, version, deleted=True),
+            )
+            found = None if registered is None else registered.schema
+            texts[subject_name, version] = (found and found.schema_str) or "null"
+            if found is not None:
+                self._fetch_references(found, texts)
 
     def _keep_compatible(self, name: str) -> None:
         def ask() -> object:

@@ -11,19 +11,27 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from schemas.avro_schemas import TYPES, newest, versions
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.control import ModeChanged
-from schemas.errors import CommandEventError, RegistryUnreachable, SchemaRefused
+from schemas.errors import CommandEventError, FramedKey, RegistryUnreachable, SchemaRefused
 from schemas.facts import DispatchExpired, DispatchRejected, Item, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
 from schemas.registry import Registry, subject
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDER_MODE, ORDERS, Message
-from tests.support.kafka.wire import KSQL_SCHEMA, WHERE, framed, nullable_text_of, record_schema
+from tests.support.kafka.wire import (
+    KSQL_SCHEMA,
+    WHERE,
+    framed,
+    long_of,
+    nullable_text_of,
+    record_schema,
+    text_of,
+)
 
 PAIRS = [(topic.name, record) for topic in CATALOGUE for record in topic.records]
 EXAMPLES: list[tuple[str, Message]] = [
@@ -126,6 +134,43 @@ def test_registering_over_an_incompatible_schema_is_one_clear_error(
     assert registry in told
     assert "\n" not in told
     assert not caught.value.retriable
+
+
+# -- references ---------------------------------------------------------------------------------------------
+
+
+def test_an_order_whose_schema_refers_to_another_is_read(
+    later: Registry, client: SchemaRegistryClient, topic: str
+) -> None:
+    item = json.loads(newest(OrderPlaced).text)["fields"][7]["type"]["items"] | {"namespace": "command_event"}
+    names = ("order_id", "long"), ("address", "string"), ("placed_at", "long")
+    order = record_schema(
+        *({"name": name, "type": kind} for name, kind in names),
+        {"name": "items", "type": {"type": "array", "items": "command_event.Item"}},
+        name="OrderPlaced",
+    )
+    client.register_schema(f"{topic}-item", avro(item))
+    reference = SchemaReference("command_event.Item", f"{topic}-item", 1)
+    number = client.register_schema(f"{topic}-value", Schema(json.dumps(order), "AVRO", [reference]))
+    body = long_of(7) + text_of("x") + long_of(9) + long_of(1) + text_of("tea") + long_of(2) + long_of(250)
+    read = Codec(later).decode(ORDERS, encode_key(7), framed(number, body + b"\x00"), WHERE)
+    assert read == OrderPlaced(7, "x", 9, items=(Item("tea", 2, 250),))
+
+
+# -- keys --------------------------------------------------------------------------------------------------
+
+
+def test_a_command_under_a_key_of_a_serializer_is_told_by_its_name(
+    ours: Registry, client: SchemaRegistryClient, topic: str
+) -> None:
+    ours.register(topic, DispatchProduct)
+    number = client.register_schema(f"{topic}-key", Schema('"long"', "AVRO"))
+    codec = Codec(ours)
+    value = codec.encode(topic, DispatchProduct(12004, "x"))
+    key = framed(number, long_of(12004))
+    assert len(key) == 8
+    with pytest.raises(FramedKey, match="order 12004"):
+        codec.decode(DISPATCH_PRODUCTS, key, value, WHERE)
 
 
 # -- ids ---------------------------------------------------------------------------------------------------
