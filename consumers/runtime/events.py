@@ -6,7 +6,7 @@ I/O: the store and the log, through what it is given.
 from collections.abc import Collection, Mapping, Sequence
 
 from clients.log import Log
-from consumers.runtime.failures.alarms import SERVICES, Alarms, service_of
+from consumers.runtime.failures.alarms import BROKER, SERVICES, Alarms, service_of
 from consumers.runtime.plan import DeadRecord, FailedAttempt
 from consumers.runtime.records import Partition
 from consumers.runtime.status import MemberStatus
@@ -39,6 +39,16 @@ class MemberEvents:
         self._status.outage = str(error)
         self._log.warning(event, why=str(error), **details)
 
+    def idle(self, error: Unreachable | None) -> None:
+        """There is nothing to read: because of this outage, or because all is read.
+
+        An outage is reported once, however often it is found.
+        """
+        if error is None:
+            self.recovered()
+        elif str(error) != self._status.outage:
+            self.service_down(error, "waiting")
+
     def services_up(self) -> None:
         """A batch was committed: the broker, the registry and the store answer."""
         self._alarms.up(*SERVICES)
@@ -61,8 +71,16 @@ class MemberEvents:
             self._log.warning("waiting", why=str(error), ms=ms)
 
     def recovered(self) -> None:
-        """The member waits for nothing any more."""
+        """The member waits for nothing any more, and the broker answers."""
+        if self._status.outage is not None:
+            self._log.info("going on", after=self._status.outage)
         self._status.outage = None
+        self._alarms.up(BROKER)
+        self._alarms.runs(self._status.group)
+
+    def stopped(self, error: Exception) -> None:
+        """The group had to stop, and why. The log has it from whoever runs the member."""
+        self._alarms.stopped(self._status.group, error)
 
     def failed(self, attempt: FailedAttempt) -> None:
         """A record failed and is tried again."""

@@ -101,6 +101,11 @@ class Member:
             self._session = Session(resources, self._cluster, self._sources(), self._status, self._stopping)
             try:
                 self._session.run()
+            except SlotTaken:
+                raise
+            except Exception as error:
+                resources.events.stopped(error)
+                raise
             finally:
                 self._session.close()
                 producer.close()

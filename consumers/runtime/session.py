@@ -16,7 +16,7 @@ from consumers.runtime.batch_processor import BatchProcessor, Unsettled
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.resources import Resources
-from consumers.runtime.retry_policy import OUTAGE_BACKOFF
+from consumers.runtime.retry_policy import OUTAGE_BACKOFF, RetryPolicy
 from consumers.runtime.status import MemberStatus
 from schemas.errors import Unreachable
 from schemas.times import now_ms
@@ -27,7 +27,7 @@ MAX_DELIVERY_BATCH = 100
 """Most records of a batch with deliveries: a crash among them delivers no more than these once again."""
 _AHEAD = 10
 """So many batches become one at most, where records wait for their next attempt and others are read on."""
-_REJOIN_S = 2.0
+_REJOIN_BACKOFF = RetryPolicy(initial_backoff_ms=2_000, max_backoff_ms=15_000, jitter=lambda: 1.0)
 
 
 class Session:
@@ -68,15 +68,15 @@ class Session:
             CommandEventError: why the group had to stop.
             SlotTaken: the slot was lost with the store's connection.
         """
+        failures = 0
         while not self._stopping.is_set():
             try:
                 self._poll_once()
             except Unreachable as error:
-                # An assignment that could not begin is given back: leave, wait, join again.
-                self._events.service_down(error, "joining again")
-                self._consumer.close()
-                self._stopping.wait(_REJOIN_S)
-                self._consumer, self._processor = self._join()
+                self._join_again(error, _REJOIN_BACKOFF.wait_ms(failures))
+                failures += 1
+            else:
+                failures = 0 if self._consumer.joined else failures
 
     def close(self) -> None:
         """Leave the group."""
@@ -93,14 +93,27 @@ class Session:
         consumer.subscribe()
         return consumer, processor
 
+    def _join_again(self, error: Unreachable, wait_ms: int) -> None:
+        """Leave, wait, and begin anew.
+
+        An assignment that could not begin is given back; a client that gave up is of no use any more.
+        """
+        self._events.service_down(error, "joining again", ms=wait_ms)
+        self._status.left()
+        self._consumer.close()
+        self._stopping.wait(wait_ms / 1000)
+        self._consumer, self._processor = self._join()
+
     def _poll_once(self) -> None:
         # While it joins, the assignment is reported as soon as it is there.
         polled = self._consumer.poll(self._limit, POLL_S if self._consumer.joined else JOINING_POLL_S)
         if len(polled):
             self._status.batch_started(owned=len(self._consumer.owned))
             self._process_batch(polled)
-        else:
-            self._commit_idle(polled.outage)
+        elif polled.outage is not None:
+            self._events.idle(polled.outage)
+        elif self._consumer.joined:
+            self._commit_idle()
         self._status.polled(
             joined=self._consumer.joined,
             owned=len(self._consumer.owned),
@@ -156,13 +169,13 @@ class Session:
         if self._consumer.generation != batch.polled.generation:
             batch.keep_only(self._consumer.owned_since(batch.polled.generation))
 
-    def _commit_idle(self, outage: str | None) -> None:
+    def _commit_idle(self) -> None:
         try:
             self._processor.commit_end_offsets()
         except Unreachable as error:
-            outage = str(error)
             self._wait(self._outage(error, OUTAGE_BACKOFF.initial_backoff_ms))
-        self._status.outage = outage
+        else:
+            self._events.idle(None)
 
     def _outage(self, error: Unreachable, wait_ms: int) -> Unsettled:
         self._events.service_down(error, "waiting", ms=wait_ms)

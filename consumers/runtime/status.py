@@ -62,6 +62,10 @@ class MemberStatus:
         self.start_offsets = {**self.start_offsets, **offsets}
         self.first_starts += first
 
+    def left(self) -> None:
+        """The member is in its group no more."""
+        self.joined, self.owned, self.at_end = False, 0, False
+
     def batch_started(self, *, owned: int) -> None:
         """A batch is in hand: the member has joined, and is not at the end until the batch is done."""
         self.record_at, self.at_end = time.monotonic(), False

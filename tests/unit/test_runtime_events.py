@@ -11,6 +11,7 @@ from consumers.runtime.status import MemberStatus
 from schemas.errors import (
     BrokerUnreachable,
     DependencyUnavailable,
+    LostOffset,
     Position,
     RegistryUnreachable,
     Unreachable,
@@ -35,9 +36,13 @@ class Lines:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
+        self.ends: list[tuple[str, dict[str, Any]]] = []
 
     def warning(self, event: str, **fields: Any) -> None:
         self.events.append((event, fields))
+
+    def info(self, event: str, **fields: Any) -> None:
+        self.ends.append((event, fields))
 
 
 class Bench:
@@ -107,3 +112,24 @@ def test_expiries_that_cannot_be_read_are_counted_and_one_line_of_the_log_shows_
     assert bench.status.unread_expiries == 3
     assert [event for event, _ in bench.log.events] == ["unread expiry"] * 2
     assert bench.log.events[0][1] == {"position": str(first), "expiry": "soon", "commands": 2}
+
+
+def test_an_outage_of_an_idle_member_is_reported_once_and_its_end_as_well() -> None:
+    bench = Bench()
+    error = BrokerUnreachable("no broker answers at localhost:9092")
+    for _ in range(3):
+        bench.events.idle(error)
+    assert bench.log.events == [("waiting", {"why": str(error)})]
+    assert (bench.down(), bench.tables.rows) == (str(error), {("outage", "broker"): str(error)})
+    for _ in range(3):
+        bench.events.idle(None)
+    assert bench.log.ends == [("going on", {"after": str(error)})]
+    assert (bench.down(), bench.tables.rows) == (None, {})
+
+
+def test_a_group_that_had_to_stop_says_why_until_it_works_again() -> None:
+    bench = Bench()
+    bench.events.stopped(LostOffset("the committed offset is gone"))
+    assert bench.tables.rows == {("stopped", "sales"): "the committed offset is gone"}
+    bench.events.idle(None)
+    assert bench.tables.rows == {}

@@ -9,10 +9,11 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from clients.config import Cluster
 from clients.errors import STALE_MEMBER, StaleBatch
 from consumers.runtime.kafka import consumer as module
+from consumers.runtime.kafka import membership
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.records import Partition
-from schemas.errors import BrokerUnreachable, LostOffset, Position
+from schemas.errors import BrokerUnreachable, Fenced, LostOffset, Position
 from tests.support.consumers.records import record
 
 ORDERS = "orders"
@@ -22,8 +23,10 @@ P0, P1, P2 = (ORDERS, 0), (ORDERS, 1), (ORDERS, 2)
 class Message:
     """A message as the client hands it over."""
 
-    def __init__(self, partition: Partition, offset: int, code: int | None = None) -> None:
-        self._partition, self._offset, self._code = partition, offset, code
+    def __init__(
+        self, partition: Partition, offset: int, code: int | None = None, reason: str | None = None
+    ) -> None:
+        self._partition, self._offset, self._code, self._reason = partition, offset, code, reason
 
     def topic(self) -> str:
         return self._partition[0]
@@ -35,7 +38,7 @@ class Message:
         return self._offset
 
     def error(self) -> KafkaError | None:
-        return None if self._code is None else KafkaError(self._code)
+        return None if self._code is None else KafkaError(self._code, self._reason)
 
     def timestamp(self) -> tuple[int, int]:
         return 1, 0
@@ -59,9 +62,14 @@ class Client:
         self.paused: set[Partition] = set()
         self.committed_now: list[TopicPartition] = []
         self.refuse: int | None = None
+        self.answers = True
 
     def subscribe(self, _topics: list[str], **_hooks: object) -> None:
         pass
+
+    def list_topics(self, _topic: str, timeout: float) -> None:
+        if not self.answers:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT, f"nothing within {timeout} s"))
 
     def consumer_group_metadata(self) -> str:
         return "metadata"
@@ -325,3 +333,76 @@ def test_a_paused_partition_is_never_at_its_end(bench: Bench) -> None:
     bench.read(Message(P0, 4, eof), Message(P1, 9, eof))
     bench.consumer.pause_until(P0, 3, seconds=600)
     assert not bench.read().at_end
+
+
+NOBODY = ("", 0)
+"""An error event about no partition: the client's own state, or the group's answer."""
+
+
+def test_a_fatal_error_of_the_client_is_raised_until_the_consumer_is_closed(bench: Bench) -> None:
+    bench.assign(P0)
+    with pytest.raises(BrokerUnreachable, match="gave up"):
+        bench.read(Message(NOBODY, -1, KafkaError._FATAL))
+    with pytest.raises(BrokerUnreachable, match="gave up"):
+        bench.read()
+    with pytest.raises(BrokerUnreachable, match="gave up"):
+        bench.consumer.poll_paused(0)
+
+
+def test_a_fatal_error_while_partitions_are_paused_is_raised_at_once(bench: Bench) -> None:
+    bench.assign(P0)
+    bench.client.script.append(Message(NOBODY, -1, KafkaError._FATAL))
+    with pytest.raises(BrokerUnreachable, match="gave up"):
+        bench.consumer.poll_paused(0)
+
+
+def test_a_fatal_error_of_the_error_callback_is_raised_by_the_next_poll(bench: Bench) -> None:
+    bench.assign(P0)
+    callback = bench.client.config["error_cb"]
+    with pytest.raises(BrokerUnreachable, match="gave up"):
+        bench.read(lambda: callback(KafkaError(KafkaError._FATAL, "no way back", True)))
+
+
+def test_a_member_whose_instance_id_another_process_took_stops(bench: Bench) -> None:
+    reason = f"Fatal error: {KafkaError(KafkaError.FENCED_INSTANCE_ID).str()}"
+    with pytest.raises(Fenced, match=r"group\.instance\.id"):
+        bench.read(Message(NOBODY, -1, KafkaError._FATAL, reason))
+
+
+def test_what_the_group_answers_to_a_member_that_it_does_not_take_is_an_outage_until_it_does(
+    bench: Bench,
+) -> None:
+    polled = bench.read(Message(NOBODY, -1, KafkaError.INCONSISTENT_GROUP_PROTOCOL))
+    assert "group sales" in str(polled.outage)
+    assert "Inconsistent group protocol" in str(polled.outage)
+    assert bench.read().outage is not None, "silence is no answer"
+    bench.assign(P0)
+    assert bench.read().outage is None
+
+
+def test_a_partition_that_may_not_be_read_is_an_outage_until_it_is_read(bench: Bench) -> None:
+    bench.assign(P0, P1)
+    polled = bench.read(Message(P0, -1, KafkaError.TOPIC_AUTHORIZATION_FAILED), Message(P1, 3))
+    assert "orders:0" in str(polled.outage)
+    assert bench.read(Message(P1, 4)).outage is not None
+    assert bench.read(Message(P0, 9)).outage is None
+
+
+def test_a_partition_that_left_is_no_outage_any_more(bench: Bench) -> None:
+    bench.assign(P0, P1)
+    assert bench.read(Message(P0, -1, KafkaError.TOPIC_AUTHORIZATION_FAILED)).outage is not None
+    bench.revoke(P0)
+    assert bench.read().outage is None
+
+
+def test_brokers_that_do_not_answer_after_a_silence_are_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.assign(P0)
+    bench.client.answers = False
+    assert bench.read().outage is None, "it was heard of a moment ago"
+    monkeypatch.setattr(membership, "SILENCE_S", 0.0)
+    bench.read(Message(P0, 1))
+    assert "no broker answers at nowhere:1" in str(bench.read().outage)
+    bench.client.answers = True
+    assert bench.read().outage is None

@@ -2,6 +2,7 @@
 
     outage            something that we depend on is down; subject: the dependency
     unknown-schema    a partition is paused at records that nobody here can read; subject: TOPIC:PARTITION
+    stopped           a member ended because of an error; subject: the group
 
 They are rows of the group's store, so that `cev status` sees them and a restarted member knows of them.
 Promise: no alarm stops anybody. Where the store itself is down, the alarm is written as soon as it is up.
@@ -18,7 +19,9 @@ from schemas.times import now_ms
 
 OUTAGE = "outage"
 UNKNOWN_SCHEMA = "unknown-schema"
-SERVICES = ("broker", "registry", "store")
+STOPPED = "stopped"
+BROKER = "broker"
+SERVICES = (BROKER, "registry", "store")
 
 
 class Alarms:
@@ -55,6 +58,14 @@ class Alarms:
         for dependency in dependencies:
             self._clear(OUTAGE, dependency)
 
+    def stopped(self, group: str, error: Exception) -> None:
+        """A member ended because of an error."""
+        self._raise(STOPPED, group, str(error) or repr(error))
+
+    def runs(self, group: str) -> None:
+        """A member of the group works."""
+        self._clear(STOPPED, group)
+
     def pause(self, partition: Partition, reason: str) -> None:
         """A partition is paused at an unknown schema."""
         self._raise(UNKNOWN_SCHEMA, _subject(partition), reason)
@@ -78,7 +89,7 @@ class Alarms:
 def service_of(error: Unreachable) -> str:
     """Which dependency an outage is about, where it is no channel."""
     if isinstance(error, BrokerUnreachable):
-        return "broker"
+        return BROKER
     return "registry" if isinstance(error, RegistryUnreachable) else "store"
 
 

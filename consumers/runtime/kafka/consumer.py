@@ -14,14 +14,14 @@ from dataclasses import replace
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from clients.config import Cluster
-from clients.errors import STALE_MEMBER, StaleBatch
+from clients.errors import FATAL, PARTITION_EOF, STALE_MEMBER, StaleBatch
+from consumers.runtime.kafka.membership import Membership
 from consumers.runtime.kafka.pauses import PausedPartitions
 from consumers.runtime.kafka.polled import PolledRecords, from_messages
 from consumers.runtime.records import Committed, Partition
 from schemas.errors import BrokerUnreachable, CommandEventError
 
 _TIMEOUT_S = 10.0
-_PROBE_TIMEOUT_S = 2.0
 IDLE_MEMBER_GRACE_S = 5.0
 """A member that got no partition for this long asks whether the coordinator answers, and counts as joined."""
 
@@ -50,7 +50,8 @@ class GroupConsumer:
     def __init__(
         self, cluster: Cluster, group: str, sources: Mapping[str, str], assign: Assign, store_id: str
     ) -> None:
-        self._consumer = Consumer({**cluster.consumer(group), "error_cb": self._on_error})
+        self._membership = Membership(group, cluster.bootstrap, next(iter(sources)))
+        self._consumer = Consumer({**cluster.consumer(group), "error_cb": self._membership.on_error})
         self._sources = sources
         self._start_offsets = assign
         self.store_id = store_id
@@ -63,7 +64,6 @@ class GroupConsumer:
         self.owned: set[Partition] = set()
         self.joined = False
         self._idle_member_at = float("inf")
-        self._all_brokers_down = False
         incremental = cluster.group_protocol == "consumer"
         self._assign = self._consumer.incremental_assign if incremental else self._consumer.assign
         self._incremental = incremental
@@ -73,7 +73,8 @@ class GroupConsumer:
         self._consumer.subscribe(
             list(self._sources), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
         )
-        self._idle_member_at = time.monotonic() + IDLE_MEMBER_GRACE_S
+        if self._incremental:
+            self._idle_member_at = time.monotonic() + IDLE_MEMBER_GRACE_S
 
     def poll(self, limit: int, timeout_s: float) -> PolledRecords:
         """The next records, without waiting for a batch to fill.
@@ -86,6 +87,7 @@ class GroupConsumer:
             LostOffset, ForeignStore: a partition must not be read.
             TopicMissing: a topic was deleted meanwhile.
             BrokerUnreachable: an assignment could not begin, or the client gave up for good.
+            Fenced: another process took this member's place.
         """
         self.pauses.resume_due(self.owned, time.monotonic())
         metadata = self._consumer.consumer_group_metadata()
@@ -95,13 +97,15 @@ class GroupConsumer:
             # The rebalance was served in this very call: what came with it belongs to the new assignment
             # (invariant 4).
             metadata = self._consumer.consumer_group_metadata()
+        polled = from_messages(
+            messages, self.owned, self.end_offsets, self._sources, self._membership.reported
+        )
         self._raise_failure()
-        outage = None if messages else self._check_idle()
-        polled = from_messages(messages, self.owned, self.end_offsets, self._sources)
+        outage = self._heard(messages) if messages else self._check_idle()
         return replace(
             polled,
             metadata=metadata,
-            at_end=self.joined and self.owned <= self.end_offsets.keys(),
+            at_end=self.joined and outage is None and self.owned <= self.end_offsets.keys(),
             outage=outage,
             generation=self.generation,
         )
@@ -122,6 +126,9 @@ class GroupConsumer:
         self.pauses.pause_all(self.owned)
         message = self._consumer.poll(timeout_s)
         if message is not None:
+            error = message.error()
+            if error is not None and error.code() == FATAL:
+                self._membership.reported(_partition(message), error)
             self._buffered.append(message)
         self._raise_failure()
 
@@ -214,34 +221,27 @@ class GroupConsumer:
         messages = [m for m in messages if self._revoked_in.get(_partition(m), 0) <= generation]
         return messages + more
 
-    def _check_idle(self) -> str | None:
-        """With nothing to read: whether a broker answers, and whether this is a spare member.
+    def _heard(self, messages: list[Message]) -> BrokerUnreachable | None:
+        """After messages: what is refused all the same, or None."""
+        self._membership.heard(_partition(m) for m in messages if _is_read(m))
+        return self._membership.refusal
 
-        Returns:
-            What is down, or None.
-        """
-        topic = next(iter(self._sources))
-        try:
-            if self._all_brokers_down:
-                self._consumer.list_topics(topic, timeout=_PROBE_TIMEOUT_S)
-                self._all_brokers_down = False
-            if not self.joined and time.monotonic() > self._idle_member_at:
-                # KIP-848 tells a member without partitions nothing: that the coordinator answers has to do.
-                self.committed([(topic, 0)])
-                self.joined = True
-        except KafkaException as error:
-            return f"no broker answers: {error.args[0].str()}"
-        except BrokerUnreachable as error:
-            return str(error)
-        return None
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - librdkafka's local code
-            self._all_brokers_down = True
+    def _check_idle(self) -> BrokerUnreachable | None:
+        """With nothing to read: what is wrong, or None; and whether this is a spare member."""
+        outage = self._membership.outage(self._consumer)
+        if outage is None and not self.joined and time.monotonic() > self._idle_member_at:
+            # KIP-848 tells a member without partitions nothing: that the coordinator answers has to do.
+            try:
+                self.committed([(next(iter(self._sources)), 0)])
+            except BrokerUnreachable as error:
+                return error
+            self.joined = True
+        return outage
 
     def _on_assign(self, _consumer: Consumer, assigned: list[TopicPartition]) -> None:
         self.generation += 1
         self.joined = True
+        self._membership.joined()
         # An exception inside librdkafka's callback would be lost: it is kept and raised after the poll.
         try:
             partitions = [(entry.topic, entry.partition) for entry in assigned]
@@ -262,6 +262,7 @@ class GroupConsumer:
         self.owned -= partitions
         self._revoked_in |= dict.fromkeys(partitions, self.generation)
         self._drop_buffered(partitions)
+        self._membership.heard(partitions)
         self.pauses.revoked(partitions)
         if self._incremental:
             consumer.incremental_unassign(revoked)
@@ -277,12 +278,19 @@ class GroupConsumer:
     def _raise_failure(self) -> None:
         # Raised on every call until close, so that a member waiting out an outage cannot continue without its
         # partitions.
-        if self._failure is not None:
-            raise self._failure
+        failure = self._membership.failure or self._failure
+        if failure is not None:
+            raise failure
 
 
 def _partition(message: Message) -> Partition:
     return message.topic() or "", message.partition() or 0
+
+
+def _is_read(message: Message) -> bool:
+    """Whether a message shows that its partition can be read: a record, or the end."""
+    error = message.error()
+    return error is None or error.code() == PARTITION_EOF
 
 
 def _commit_error(error: KafkaError) -> Exception:

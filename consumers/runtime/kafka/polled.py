@@ -3,7 +3,7 @@
 I/O: none of its own; it reads the client's message objects.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from consumers.runtime.records import ConsumerRecord, Partition
 from schemas.errors import BrokerUnreachable, LostOffset, Position, TopicMissing
 
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - librdkafka's local codes
+_NO_OFFSET = KafkaError(KafkaError._NO_OFFSET).str()  # noqa: SLF001 - the same
 _BROKEN = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION)  # noqa: SLF001 - the same
 
 
@@ -26,7 +27,7 @@ class PolledRecords:
         broken: positions that the client could not deliver, each with the client's reason.
         metadata: the consumer group metadata that a commit of these records travels with.
         at_end: whether every owned partition was read to its end.
-        outage: what does not answer, or None.
+        outage: what does not answer or is refused, or None.
         generation: the consumer's generation when they were read.
     """
 
@@ -34,7 +35,7 @@ class PolledRecords:
     broken: list[tuple[Position, str]]
     metadata: Any = None
     at_end: bool = False
-    outage: str | None = None
+    outage: BrokerUnreachable | None = None
     generation: int = 0
 
     def __len__(self) -> int:
@@ -76,6 +77,7 @@ def from_messages(
     owned: set[Partition],
     end_offsets: dict[Partition, int],
     sources: Mapping[str, str],
+    report: Callable[[Partition, KafkaError], None],
 ) -> PolledRecords:
     """Sort what a poll returned.
 
@@ -84,11 +86,11 @@ def from_messages(
         owned: the member's partitions; records of others are left out.
         end_offsets: updated: partitions that were read to their end, and the end's offset.
         sources: subscribed topics, each with the catalogue topic whose records it carries.
+        report: is given every other error event, with the partition that it is about, if any.
 
     Raises:
         LostOffset: the log was cut above the group's offset.
         TopicMissing: a topic was deleted meanwhile.
-        BrokerUnreachable: the client gave up for good.
     """
     polled = PolledRecords([], [])
     for message in messages:
@@ -96,7 +98,8 @@ def from_messages(
         error = message.error()
         if error is not None:
             position = Position(topic, number, -1 if offset is None else offset)
-            _handle_error(error, position, owned, end_offsets, polled)
+            if not _is_handled(error, position, owned, end_offsets, polled):
+                report(position.topic_partition, error)
         elif (topic, number) in owned:
             end_offsets.pop((topic, number), None)
             position = Position(topic, number, offset)  # type: ignore[arg-type]  # a delivered message has one
@@ -112,27 +115,30 @@ def from_messages(
     return polled
 
 
-def _handle_error(
+def _is_handled(
     error: KafkaError,
     position: Position,
     owned: set[Partition],
     end_offsets: dict[Partition, int],
     polled: PolledRecords,
-) -> None:
+) -> bool:
+    """Whether an error event is about a position; if not, about the member or what it may read."""
     code, partition = error.code(), position.topic_partition
     if partition in owned and position.offset >= 0:
         if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's local code
             end_offsets[partition] = position.offset
-            return
+            return True
         if code in _BROKEN:
             polled.broken.append((position, error.str()))
-            return
+            return True
     if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - the same
-        raise LostOffset(
-            f"{position.topic}:{position.partition}: {error.str()}; "
-            "the log was cut above the group's offset, so records are gone that nobody handled"
-        )
+        raise LostOffset(f"{position.topic}:{position.partition}: {error.str()}; {_lost_offset(error)}")
     if code in _NO_TOPIC:
         raise TopicMissing(f"topic {position.topic} is missing; `cev topics create` creates it")
-    if error.fatal():
-        raise BrokerUnreachable(f"the client gave up: {error.str()}")
+    return code in (KafkaError._PARTITION_EOF, *_BROKEN)  # noqa: SLF001 - the same, of a partition that left
+
+
+def _lost_offset(error: KafkaError) -> str:
+    if _NO_OFFSET in error.str():
+        return "the group's committed offset is gone: the group was deleted, or its offsets were"
+    return "the log was cut above the group's offset, so records are gone that nobody handled"
