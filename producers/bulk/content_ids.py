@@ -7,7 +7,7 @@ An id whose eight bytes spell text (`schemas.keys`) is hashed once more: no orde
 Running a file again therefore places the same orders under the same ids, which causes nothing twice. Mending
 a bad row changes no id of other content: the bad row was not counted, and once it is mended, the rows of its
 content have the ids that they had before and one more. Neither the format nor the row's place in the file
-matters.
+matters, nor how a system writes the same text: content has one spelling (`placing.validation`).
 
 Two files with the same content mean the same orders. To order the same again, give the rows ids of their own.
 

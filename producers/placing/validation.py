@@ -3,6 +3,10 @@
 A validator takes a value of any type and returns the clean value, or raises `InvalidField` with a sentence
 for the user. No validator knows of another field: `request` puts them together.
 
+A text has one spelling: composed (Unicode's NFC), lines ended by a line feed, no blanks at the ends of its lines,
+none around it. So a file that was written on another system means the same orders, and its rows get the same
+ids (`bulk.content_ids`).
+
 The limits keep one promise: an order is valid in every mode or in none (design §9). So the largest valid
 order, 1,000 items of 200 four-byte characters, is a fact of 830 kB and fits into a topic of the catalogue
 (`max.message.bytes`).
@@ -10,6 +14,7 @@ order, 1,000 items of 200 four-byte characters, is a fact of 830 kB and fits int
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -35,6 +40,7 @@ class InvalidField(ValueError):
 
 _MIN_LONG, _MAX_LONG = -(2**63), 2**63 - 1
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}\Z")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}([.,][0-9]{0,40})?([eE][+-]?[0-9]{1,4})?\Z")
 # C0, DEL, C1 and the separators that split lines: they forge log lines, mail headers and terminal output.
 # Lone surrogates have no UTF-8.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -56,6 +62,8 @@ def order_id(given: Any) -> int | None:
     """
     if given is None:
         return None
+    if isinstance(given, float | str):
+        _refuse_rewritten(str(given).strip())
     number = _whole("order_id", given, _MIN_LONG, _MAX_LONG)
     text = keys.text_of(number)
     if text is not None:
@@ -192,14 +200,34 @@ def _item_fields(given: Any) -> Mapping[str, Any]:
 def _text(name: str, given: Any, longest: int, forbidden: re.Pattern[str]) -> str:
     if not isinstance(given, str):
         raise InvalidField(f"{name} {_display(given)} must be text")
-    if not given.strip():
+    text = _one_spelling(given)
+    if not text:
         raise InvalidField(f"{name} is blank")
-    if len(given) > longest:
-        raise InvalidField(f"{name} has {len(given)} characters, at most {longest} are allowed")
-    bad = forbidden.search(given)
+    if len(text) > longest:
+        raise InvalidField(f"{name} has {len(text)} characters, at most {longest} are allowed")
+    bad = forbidden.search(text)
     if bad:
         raise InvalidField(f"{name} has a character that is not text (U+{ord(bad[0]):04X})")
-    return given
+    return text
+
+
+def _one_spelling(text: str) -> str:
+    """See the module's head."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return unicodedata.normalize("NFC", "\n".join([line.rstrip() for line in lines])).strip()
+
+
+def _refuse_rewritten(text: str) -> None:
+    """Refuse an id in another spelling than its number's own: nobody knows which order it was before."""
+    if _WHOLE.match(text):
+        if text == str(int(text)):
+            return
+        raise InvalidField(f"order_id {_display(text)} would be order {int(text)}: write that if it is meant")
+    if _DECIMAL.match(text):
+        raise InvalidField(
+            f"order_id {_display(text)} is a decimal, as spreadsheets and data frames rewrite long numbers, "
+            "which loses digits: make the column text where the file is written"
+        )
 
 
 def _whole(name: str, given: Any, least: int, most: int) -> int:

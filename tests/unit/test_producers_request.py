@@ -1,6 +1,7 @@
 """What an order may say; every fault in one message, in plain words."""
 
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import assume, given
@@ -17,7 +18,9 @@ from schemas.errors import InvalidOrder
 from schemas.facts import Item
 from schemas.topics import MAX_RECORD_BYTES
 
-PLAIN = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=200)
+PLAIN = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=60).map(
+    lambda text: normalize("NFC", text)
+)
 
 
 def refusal(**fields: Any) -> str:
@@ -54,9 +57,49 @@ def test_anything_else_is_no_order_id(given_id: object) -> None:
     assert refusal(order_id=given_id).startswith("order_id ")
 
 
+@pytest.mark.parametrize(("typed", "number"), [("007", 7), ("+7", 7), ("-0", 0), ("-007", -7), (" 07 ", 7)])
+def test_an_id_with_another_spelling_than_its_numbers_own_is_refused(typed: str, number: int) -> None:
+    """In the system that it comes from, 007 and 7 may be two orders."""
+    assert refusal(order_id=typed).endswith(f" would be order {number}: write that if it is meant")
+
+
+@pytest.mark.parametrize("typed", ["1.2004E+04", "1,2004E+04", "12004.0", "12004.", "12e3", 12004.0, 1e16])
+def test_an_id_that_a_spreadsheet_has_rewritten_is_refused_with_the_remedy(typed: object) -> None:
+    assert "is a decimal, as spreadsheets and data frames rewrite long numbers" in refusal(order_id=typed)
+
+
 @given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=500))
-def test_an_address_of_up_to_500_characters_is_kept_as_it_is(address: str) -> None:
+def test_an_address_of_up_to_500_characters_is_kept_as_it_is(typed: str) -> None:
+    address = normalize("NFC", typed)
+    assume(len(address) <= 500)
     assert OrderRequest(address=address).address == address
+
+
+@pytest.mark.parametrize("name", ["address", "customer", "product"])
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        (" Mill Lane 5 ", "Mill Lane 5"),
+        ("\u00a0Mill Lane 5\t", "Mill Lane 5"),
+        ("Mu\u0308hle", "M\u00fchle"),
+        ("Mill Lane 5\r\n", "Mill Lane 5"),
+    ],
+)
+def test_a_text_has_one_spelling(name: str, typed: str, kept: str) -> None:
+    if name == "product":
+        (item,) = OrderRequest(
+            address="x", items=[{"product": typed, "quantity": 1, "unit_price_cents": 5}]
+        ).items
+        assert item.product == kept
+    else:
+        assert getattr(OrderRequest.parse({"address": "x", name: typed}), name) == kept
+
+
+@pytest.mark.parametrize(
+    "typed", ["Mill Lane 5\r\nHayford", "Mill Lane 5 \nHayford", "Mill Lane 5\rHayford\n"]
+)
+def test_the_lines_of_an_address_have_one_spelling(typed: str) -> None:
+    assert OrderRequest(address=typed).address == "Mill Lane 5\nHayford"
 
 
 def test_an_address_may_have_lines() -> None:
