@@ -6,6 +6,7 @@ I/O: HTTP.
 import httpx
 
 from consumers.runtime.reaction import Delivery
+from schemas.contacts import dialled
 from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
 
 _TIMEOUT_S = 10.0
@@ -41,7 +42,7 @@ class HttpText:
 
     def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
         """Post a text; see `Channel.deliver`."""
-        message = {"id": key, "to": delivery.recipient, "text": delivery.subject}
+        message = {"id": key, "to": dialled(delivery.recipient), "text": delivery.subject}
         try:
             response = self._client.post(self._url, json=message, headers={"Idempotency-Key": key})
         except httpx.HTTPError as error:

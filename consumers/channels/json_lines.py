@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from consumers.runtime.reaction import Delivery
+from schemas.contacts import dialled
 from schemas.errors import DependencyUnavailable, Position
 from schemas.times import now_ms, rfc3339
 
@@ -31,7 +32,12 @@ class JsonLinesText:
     def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
         """Append a line; see `Channel.deliver`."""
         del position
-        line = {"id": key, "to": delivery.recipient, "text": delivery.subject, "at": rfc3339(now_ms())}
+        line = {
+            "id": key,
+            "to": dialled(delivery.recipient),
+            "text": delivery.subject,
+            "at": rfc3339(now_ms()),
+        }
         data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
         try:
             # One write on an append-only descriptor: lines of several workers do not mix.

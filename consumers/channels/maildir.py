@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from consumers.channels.mail_message import mail_message
+from consumers.channels.mail_message import mail_message, sender_address
 from consumers.runtime.reaction import Delivery
 from schemas.errors import DependencyUnavailable, Position
 
@@ -22,12 +22,15 @@ class Maildir:
 
     Args:
         folder: created with its `tmp`, `new` and `cur` (maildir(5)).
-        sender: the From address.
+        sender: the From address, with or without a name.
+
+    Raises:
+        InvalidSetting: the sender cannot be used.
     """
 
     def __init__(self, folder: Path, sender: str) -> None:
         self._folder = folder
-        self._sender = sender
+        self._sender = sender_address(sender)
         for name in ("tmp", "new", "cur"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._remove_unfinished(folder / "tmp", time.time() - _UNFINISHED_S)

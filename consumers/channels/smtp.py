@@ -8,7 +8,7 @@ import ssl
 import threading
 from urllib.parse import unquote, urlsplit
 
-from consumers.channels.mail_message import mail_message
+from consumers.channels.mail_message import mail_message, recipient_of, sender_address
 from consumers.runtime.reaction import Delivery
 from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
 
@@ -24,7 +24,10 @@ class SmtpMail:
 
     Args:
         url: `smtp://[user:password@]host[:port]` or `smtps://…`; STARTTLS is used where it is offered.
-        sender: the From address.
+        sender: the From address, with or without a name.
+
+    Raises:
+        InvalidSetting: the URL or the sender cannot be used.
     """
 
     def __init__(self, url: str, sender: str) -> None:
@@ -40,7 +43,7 @@ class SmtpMail:
         self._port = port or (465 if self._tls else 25)
         self._user = unquote(parts.username) if parts.username else None
         self._password = unquote(parts.password or "")
-        self._sender = sender
+        self._sender = sender_address(sender)
         self._local = threading.local()
         self._connections: list[smtplib.SMTP] = []
 
@@ -54,7 +57,7 @@ class SmtpMail:
         message = mail_message(delivery, key, self._sender, position)
         connection = self._connection()
         try:
-            connection.send_message(message)
+            connection.send_message(message, self._sender.addr_spec, [recipient_of(message)])
         except (OSError, smtplib.SMTPException) as error:
             self._drop_connection()
             if _is_rejected(error):

@@ -5,6 +5,7 @@ dead-letter topic (design §7, points 6 and 7).
 """
 
 import contextlib
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -128,6 +129,82 @@ def test_a_recipient_that_is_not_one_address_is_refused_and_nobody_else_gets_the
         with pytest.raises(DeliveryRejected):
             channel.deliver(letter, "k", WHERE)
     assert server.mails == []
+
+
+@pytest.mark.parametrize(
+    ("recipient", "addressed"),
+    [
+        ("x@b\u00fccher.example", "x@xn--bcher-kva.example"),
+        ("j\u00f6rg@b\u00fccher.example", "j\u00f6rg@xn--bcher-kva.example"),
+        ("root@localhost", "root@localhost"),
+        ('"a b"@example.org', '"a b"@example.org'),
+    ],
+)
+def test_a_mail_to_an_address_of_another_language_or_of_this_network_arrives(
+    server: MailServer, tmp_path: Path, recipient: str, addressed: str
+) -> None:
+    channel = SmtpMail(server.url, FROM)
+    channel.deliver(LETTER._replace(recipient=recipient), "k", WHERE)
+    channel.close()
+    Maildir(tmp_path, FROM).deliver(LETTER._replace(recipient=recipient), "k", WHERE)
+    assert server.recipients == [addressed]
+    assert f"To: {addressed}\n".encode() in (tmp_path / "new" / "k").read_bytes()
+
+
+def test_a_mail_server_without_smtputf8_makes_a_dead_letter_of_a_name_beyond_ascii_alone() -> None:
+    server = MailServer(utf8=False)
+    channel = SmtpMail(server.url, FROM)
+    with pytest.raises(DeliveryRejected, match="internationalized email"):
+        channel.deliver(LETTER._replace(recipient="j\u00f6rg@example.org"), "k", WHERE)
+    channel.deliver(LETTER._replace(recipient="x@b\u00fccher.example"), "k", WHERE)
+    channel.close()
+    server.down()
+    assert server.recipients == ["x@xn--bcher-kva.example"]
+
+
+@pytest.mark.parametrize("sender", ['"Shop, Inc." <shop@b.example>', "Sh\u00f6p <shop@b.example>"])
+def test_a_sender_may_have_a_name_with_a_comma_in_quotes(
+    server: MailServer, tmp_path: Path, sender: str
+) -> None:
+    channel = SmtpMail(server.url, sender)
+    channel.deliver(LETTER, "k", WHERE)
+    channel.close()
+    assert server.senders == ["shop@b.example"]
+    assert str(server.mails[0]["From"]) == sender
+    Maildir(tmp_path, sender).deliver(LETTER, "k", WHERE)
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "Shop, Inc. <shop@b.example>",
+        "a@b.example, c@d.example",
+        "Shop",
+        "",
+        "Shop <shop@>",
+        "shop@b.example\nBcc: eve@b.example",
+        "sh\u00f6p@b.example",
+        "0@[.example",
+    ],
+)
+def test_a_sender_that_is_not_one_address_is_a_fault_of_the_setting(tmp_path: Path, sender: str) -> None:
+    with pytest.raises(InvalidSetting, match="mail_from"):
+        SmtpMail("smtp://mail.example", sender)
+    with pytest.raises(InvalidSetting, match="mail_from"):
+        Maildir(tmp_path, sender)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "number"), [("+44 (0)20 7946 0958", "+442079460958"), ("0664 1234567", "0664 1234567")]
+)
+def test_a_text_goes_to_the_number_that_was_meant(
+    gateway: TextGateway, tmp_path: Path, recipient: str, number: str
+) -> None:
+    channel = HttpText(gateway.url)
+    channel.deliver(LETTER._replace(recipient=recipient), "k", WHERE)
+    channel.close()
+    JsonLinesText(tmp_path / "t.jsonl").deliver(LETTER._replace(recipient=recipient), "k", WHERE)
+    assert gateway.texts[0]["to"] == json.loads((tmp_path / "t.jsonl").read_text("utf-8"))["to"] == number
 
 
 @given(recipient=st.text(min_size=1, max_size=40), body=st.text(max_size=200))

@@ -171,9 +171,9 @@ def people(make: Maker) -> None:
         "a mail address with NUL": "ann\0@example.org",
         "a mail address of dots": "." * 1_000,
         "a mail address that opens a bracket": "ann@[",
-        "a mail address beyond ASCII": "änn@exämple.org",
     }.items():
         make.fact(name, email=maybe(email), ends=refused)
+    make.fact("a mail address beyond ASCII", email=maybe("änn@exämple.org"))
     make.fact("an empty mail address", email=maybe(""), ends={"notification": NOTHING})
     make.fact("a telephone number of escapes", email=maybe(None), phone=maybe("\x1b[2J\0\u202e+1"))
     make.fact("a telephone number of 300,000 digits", email=maybe(None), phone=maybe("1" * 300_000))

@@ -31,12 +31,16 @@ class MailServer:
 
     Attributes:
         mails: what was accepted, in order.
+        senders, recipients: of the envelopes of these mails.
         refuse: status of the next recipients, e.g. 550; None accepts.
         refuse_sender: status of the next senders.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, utf8: bool = True) -> None:
         self.mails: list[EmailMessage] = []
+        self.senders: list[str] = []
+        self.recipients: list[str] = []
+        self._utf8 = utf8
         self.refuse: int | None = None
         self.refuse_sender: int | None = None
         self.port = free_port()
@@ -57,6 +61,7 @@ class MailServer:
             hostname="127.0.0.1",
             port=self.port,
             ready_timeout=60,
+            enable_SMTPUTF8=self._utf8,
             server_hostname="mail.test",  # else the name of this host is looked up for each connection
         )
         self._controller.start()
@@ -85,6 +90,8 @@ class MailServer:
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         content = cast("bytes", envelope.content)
+        self.senders.append(str(envelope.mail_from))
+        self.recipients.extend(envelope.rcpt_tos)
         self.mails.append(message_from_bytes(content, policy=policy.default))
         return "250 OK"
 

@@ -155,6 +155,36 @@ def test_what_no_mail_server_would_take_is_refused(email: object) -> None:
     assert "is not an e-mail address" in refusal(email=email)
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("x@b\u00fccher.example", "x@xn--bcher-kva.example"),
+        ("x@bu\u0308cher.example", "x@xn--bcher-kva.example"),
+        ("j\u00f6rg@b\u00fccher.example", "j\u00f6rg@xn--bcher-kva.example"),
+        ("jo\u0308rg@example.com", "j\u00f6rg@example.com"),
+        ("Anna@Example.COM", "Anna@Example.COM"),  # as ids of rows were made of it
+        (" anna@example.com\u00a0", "anna@example.com"),
+        ("\u202aanna@example.com\u202c", "anna@example.com"),
+        ("anna@mail.local", "anna@mail.local"),
+    ],
+)
+def test_a_mail_address_has_one_spelling_in_every_language(typed: str, kept: str) -> None:
+    assert OrderRequest(address="x", email=typed).email == kept
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason"),
+    [
+        ("anna@localhost", "The part after the @-sign is not valid. It should have a period"),
+        ("anna", "An email address must have an @-sign"),
+        ('"a b"@example.com', "Quoting the part before the @-sign is not allowed here"),
+        ("a@[127.0.0.1]", "A bracketed IP address after the @-sign is not allowed here"),
+    ],
+)
+def test_what_is_no_mail_address_is_refused_with_the_reason(typed: str, reason: str) -> None:
+    assert refusal(email=typed).endswith(f"is not an e-mail address like anna@example.com: {reason}")
+
+
 @pytest.mark.parametrize("phone", ["+436641234567", "+43 664 123-45-67", "+1 (555) 010.1234"])
 def test_phone_numbers_are_kept_without_their_grouping(phone: str) -> None:
     kept = OrderRequest(address="x", phone=phone).phone
