@@ -12,6 +12,7 @@ from cli.completion import reaction_names
 from consumers.registry import REACTIONS, named
 from operations import effects
 from operations.effects import RecordedEffect
+from schemas.money import amount
 from schemas.times import rfc3339
 
 _PAGE = 1_000
@@ -64,14 +65,15 @@ def show(
 
 def _print(name: str, rows: Iterator[RecordedEffect]) -> None:
     if name == "sales":
-        tables.print_table(_sales(rows))
+        tables.print_table(sales_table(rows))
     elif name == "loyalty":
         tables.print_table(_points(rows))
     else:
         _stream(name, rows)
 
 
-def _sales(rows: Iterator[RecordedEffect]) -> Table:
+def sales_table(rows: Iterator[RecordedEffect]) -> Table:
+    """What was sold, per product, day and currency."""
     table = tables.new_table(
         "day", "product", "orders", "units", "revenue", "", right=("orders", "units", "revenue")
     )
@@ -81,7 +83,7 @@ def _sales(rows: Iterator[RecordedEffect]) -> Table:
             tables.cell(total.product),
             f"{total.orders:,}",
             f"{total.units:,}",
-            money(total.amount_cents),
+            amount(total.amount_cents, total.currency),
             tables.cell(total.currency),
         )
     return table
@@ -119,8 +121,3 @@ def _page(name: str) -> Table:
         return tables.new_table("order", "outcome", "via", "at", "address", right=("order",))
     last = "recipient" if name == "notification" else "input"
     return tables.new_table("order", "effect", "outcome", "at", last, right=("order",))
-
-
-def money(cents: int) -> str:
-    """Cents as an amount, e.g. -1,234.05."""
-    return f"{'-' if cents < 0 else ''}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"

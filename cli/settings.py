@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from clients.config import GroupProtocol, check_kafka
 from databases.address import postgres
 from schemas.errors import InvalidSetting
+from schemas.money import decimals
 
 PREFIX = "CEV_"
 _NESTED = f"{PREFIX}KAFKA__"
@@ -106,6 +107,13 @@ class Settings(BaseModel):
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else SecretStr(postgres(value.get_secret_value()))
+
+    @field_validator("currency")
+    @classmethod
+    def _in_force(cls, value: str) -> str:
+        if decimals(value) is None:
+            raise ValueError("no currency of ISO 4217 in force has this code")
+        return value
 
     @field_validator("kafka")
     @classmethod

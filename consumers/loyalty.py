@@ -12,16 +12,20 @@ import json
 from consumers.runtime.reaction import Context, Effect
 from schemas import topics
 from schemas.facts import Fact, OrderPlaced
+from schemas.money import decimals
 
 READS = (topics.ORDERS,)
-CENTS_PER_POINT = 100
+USUAL_DECIMALS = 2
+"""Of a currency that another writer used and ISO 4217 does not know."""
 
 
 def react(message: OrderPlaced, context: Context) -> list[Fact]:
     """Grant points to the order's customer; an anonymous order earns none."""
     if message.customer is not None:
         spent = sum(item.quantity * item.unit_price_cents for item in message.items)
-        grant = {"customer": message.customer, "points": spent // CENTS_PER_POINT}
+        places = decimals(message.currency)
+        points = spent // 10 ** (USUAL_DECIMALS if places is None else places)
+        grant = {"customer": message.customer, "points": points}
         text = json.dumps(grant, ensure_ascii=False)
         context.record(Effect("points", "granted", input=text, detail=text))
     return []

@@ -9,6 +9,7 @@ Facts that were old news when this group first started are skipped, not mailed (
 from consumers.runtime.reaction import Context, Delivery, Effect
 from schemas import topics
 from schemas.facts import Fact, Item, OrderPlaced
+from schemas.money import amount
 
 READS = (topics.ORDERS,)
 CHANNELS = ("email", "text")
@@ -30,14 +31,12 @@ def react(message: OrderPlaced, context: Context) -> list[Fact]:
 
 def _body(message: OrderPlaced) -> str:
     lines = [
-        f"{item.quantity:>4} x {item.product}  {_money(item)} {message.currency}" for item in message.items
+        f"{item.quantity:>4} x {item.product}  {_price(item, message.currency)}" for item in message.items
     ]
     greeting = f"Hello {message.customer}," if message.customer else "Hello,"
     intro, address = f"we have your order {message.order_id}.", f"It goes to: {message.address}"
     return "\n".join([greeting, "", intro, *lines, "", address, ""])
 
 
-def _money(item: Item) -> str:
-    cents = item.quantity * item.unit_price_cents
-    whole, rest = divmod(abs(cents), 100)
-    return f"{'-' if cents < 0 else ''}{whole}.{rest:02d}"
+def _price(item: Item, currency: str) -> str:
+    return f"{amount(item.quantity * item.unit_price_cents, currency)} {currency}"

@@ -1,13 +1,14 @@
 """Facts: past tense, immutable, for any number of readers (design §2). No command lives here.
 
-Times are int milliseconds since the epoch, UTC; money is int cents.
+Times are int milliseconds since the epoch, UTC. Money is an int of the currency's smallest unit (ISO 4217),
+which the names of fields call cents.
 """
 
 from typing import NamedTuple
 
 
 class Item(NamedTuple):
-    """One line of an order: a product, how many, and the price of one in cents."""
+    """One line of an order: a product, how many, and the price of one in the smallest unit."""
 
     product: str
     quantity: int

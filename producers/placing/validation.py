@@ -22,6 +22,7 @@ from schemas import keys
 from schemas.commands import MAX_ADDRESS
 from schemas.contacts import e164, mail_address
 from schemas.facts import Item
+from schemas.money import decimals
 
 MAX_TEXT = 200
 """Characters of a customer's or product's name."""
@@ -46,7 +47,6 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,40}([.,][0-9]{0,40})?([eE][+-]?[0-9]{1,4})?
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # An address may have lines.
 _CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
 
 def order_id(given: Any) -> int | None:
@@ -101,12 +101,13 @@ def _contact(name: str, given: Any, spelling: Callable[[str], str], wanted: str)
 
 
 def currency(given: Any) -> str | None:
-    """Three capital letters, as in ISO 4217; None: the placer's currency."""
+    """The code of a currency in force with a smallest unit (ISO 4217); None: the placer's currency."""
     if given is None:
         return None
-    if not isinstance(given, str) or not _CURRENCY.match(given):
-        raise InvalidField(f"currency {_display(given)} is not three capital letters like EUR")
-    return given
+    code = given.strip() if isinstance(given, str) else ""
+    if decimals(code) is None:
+        raise InvalidField(f"currency {_display(given)} is not three capital letters of ISO 4217 like EUR")
+    return code
 
 
 def expires_in(given: Any) -> float | None:

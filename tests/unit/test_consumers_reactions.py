@@ -108,6 +108,25 @@ def test_a_price_below_zero_is_written_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("currency", "price"),
+    [
+        ("JPY", "3,499 JPY"),
+        ("KWD", "3.499 KWD"),
+        ("CLF", "0.3499 CLF"),
+        ("DEM", "3,499 minor units DEM"),  # another writer's: nobody knows its decimals any more
+        ("", "3,499 minor units "),
+    ],
+)
+def test_a_price_has_the_decimals_of_its_currency(currency: str, price: str) -> None:
+    given = context()
+    items = (Item("Lamp", 1, 3_499),)
+    notification.react(order(email="ada@customers.example", items=items, currency=currency), given)
+    [effect] = given.effects
+    assert effect.delivery is not None
+    assert f"   1 x Lamp  {price}\n" in effect.delivery.text
+
+
+@pytest.mark.parametrize(
     ("email", "phone", "names"), [(None, None, []), ("", "", []), ("a@b.example", None, ["email"])]
 )
 def test_nobody_is_owed_what_the_order_gives_no_address_for(
@@ -171,6 +190,13 @@ def test_loyalty_adds_the_lines_before_it_rounds() -> None:
     given: Context = context()
     loyalty.react(order(customer="Ada", items=(Item("a", 1, 50), Item("b", 1, 50))), given)
     assert json.loads(given.effects[0].detail or "")["points"] == 1
+
+
+@pytest.mark.parametrize(("currency", "points"), [("JPY", 3_499), ("KWD", 3), ("XYZ", 34)])
+def test_a_whole_unit_is_one_of_the_currency(currency: str, points: int) -> None:
+    given: Context = context()
+    loyalty.react(order(customer="Ada", items=(Item("Lamp", 1, 3_499),), currency=currency), given)
+    assert json.loads(given.effects[0].detail or "")["points"] == points
 
 
 def test_an_anonymous_order_earns_no_points() -> None:

@@ -5,6 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.effects import sales_table
 from operations.effects import RecordedEffect, documents, points, sales
 
 DAY = 86_400_000
@@ -54,6 +55,12 @@ def test_a_notification_names_channel_recipient_and_state() -> None:
         "state": "done",
         "at": "1970-01-01T00:00:00.000Z",
     }
+
+
+def test_the_table_of_sales_has_the_decimals_of_each_currency() -> None:
+    rows = [sale(1, [["tea", 1, 123_456]], currency=each) for each in ("EUR", "JPY", "KWD")]
+    columns = {str(column.header): list(column.cells) for column in sales_table(iter(rows)).columns}
+    assert columns["revenue"] == ["1,234.56", "123,456", "123.456"]
 
 
 def test_a_sale_has_a_line_per_product_and_an_order_without_items_has_none() -> None:

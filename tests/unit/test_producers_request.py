@@ -242,6 +242,11 @@ def test_a_currency_is_three_capitals(currency: object) -> None:
     assert "is not three capital letters" in refusal(currency=currency)
 
 
+@pytest.mark.parametrize("currency", ["XYZ", "DEM", "XXX", "XAU"])
+def test_a_currency_that_nobody_pays_with_is_refused(currency: str) -> None:
+    assert refusal(currency=currency).endswith("is not three capital letters of ISO 4217 like EUR")
+
+
 @pytest.mark.parametrize("seconds", [0, -1, "0", "nan", "inf", float("nan"), True, "soon", 1e300, 10**400])
 def test_an_order_cannot_expire_before_it_is_placed_or_never(seconds: object) -> None:
     assert refusal(expires_in=seconds).startswith("expires_in ")

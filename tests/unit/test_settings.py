@@ -96,6 +96,12 @@ def test_the_process_environment_is_read_when_none_is_given(monkeypatch: pytest.
     assert load().settings.currency == "NOK"
 
 
+@pytest.mark.parametrize("currency", ["XYZ", "XAU", "DEM"])
+def test_a_currency_that_is_not_in_force_is_refused(currency: str) -> None:
+    with pytest.raises(InvalidSetting, match="no currency of ISO 4217 in force has this code"):
+        load({}, {"CEV_CURRENCY": currency})
+
+
 def test_foreign_variables_are_left_alone() -> None:
     assert load({}, {"PATH": "/bin", "XCEV_CURRENCY": "x", "CEVOLA": "y"}).sources == {}
 
