@@ -137,10 +137,10 @@ class Registry:
                 f"{subject_name} version {version}",
                 partial(self._client.get_version, subject_name, version, deleted=True),
             )
-            found = None if registered is None else registered.schema
-            texts[subject_name, version] = (found and found.schema_str) or "null"
-            if found is not None:
-                self._fetch_references(found, texts)
+            answered = None if registered is None else registered.schema
+            texts[subject_name, version] = (answered and answered.schema_str) or "null"
+            if answered is not None:
+                self._fetch_references(answered, texts)
 
     def _keep_compatible(self, name: str) -> None:
         def ask() -> object:
