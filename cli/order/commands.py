@@ -30,7 +30,7 @@ _Item = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PRODUCT:QUANTITY:UNIT_CENTS",
-        help="A line of the order, its unit price in cents; may be repeated.",
+        help="A line of the order, its price in the smallest unit of the currency; may be repeated.",
     ),
 ]
 _Expires = Annotated[
