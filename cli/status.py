@@ -10,8 +10,9 @@ from cli.tables import cell
 from consumers.registry import REACTIONS, all_topics
 from operations.status import collect, outbox
 from operations.status.alarms import Lag, StatusAlarm
-from operations.status.collect import Reader, Status
+from operations.status.collect import Status
 from operations.status.outbox import OutboxStatus
+from operations.status.stores import Reader
 from operations.topics.provision import TopicDescription
 from schemas.times import now_ms, rfc3339
 from schemas.topics import Kind

@@ -22,6 +22,20 @@ class Committed(NamedTuple):
     store_id: str
 
 
+class Progress(NamedTuple):
+    """How far a partition has come.
+
+    Attributes:
+        position: the next offset to handle.
+        results_upto: results of offsets below are known to be committed in Kafka.
+        started: a first offset was committed in Kafka, so a missing one is lost.
+    """
+
+    position: int
+    results_upto: int
+    started: bool
+
+
 class ConsumerRecord(NamedTuple):
     """One Kafka record as it lay on its topic.
 

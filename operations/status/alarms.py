@@ -3,24 +3,31 @@
     topic-missing   the cluster lacks a topic of the catalogue
     topics-differ   a topic is not as the catalogue wants it
     foreign-group   another group than the owner is at a command topic (design §7, point 10)
-    no-consumer     records wait on a topic that somebody must handle, and no member of the group is alive
+    no-consumer     records wait and no member of the group is alive: at once on a topic that somebody must
+                    handle, after `ABSENT_MS` for any other reaction
+    no-progress     the group has live members, and records wait that none of them handles
     dead-letters    somebody must decide about records that a group gave up
     store           a group's store does not answer
 
+    cannot-start, records-removed, store: see standstill.py
+
 and those that a group raises itself, in its store: `outage` (a dependency is down), `unknown-schema` (many
-records in a row that no known schema explains).
+records in a row that no known schema explains), `stopped` (a member ended because of an error).
 
 A topic that somebody must handle is a command topic, or one that is read by a reaction that took over from
-one (design §6): in mode `event` the warehouse's orders come as facts. Other readers of facts may come
-and go.
+one (design §6): in mode `event` the warehouse's orders come as facts. Other reactions may be restarted, so
+they get a moment; groups that are none of ours may come and go.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from operations.groups import Group
 from operations.topics.plan import Difference
 from schemas.topics import Kind, Topic
+
+ABSENT_MS = 30_000
+"""A restart takes less: a reaction whose records wait longer without a live member does not run."""
 
 
 class StatusAlarm(NamedTuple):
@@ -116,13 +123,23 @@ def of_foreign_groups(
     ]
 
 
-def of_lags(lags: Iterable[Lag], must_handle: Sequence[tuple[str, str]]) -> list[StatusAlarm]:
+def waits_longer(lag: Lag, now: int, ms: int) -> bool:
+    """Whether a record waits for so long; one with a time in the future waits for nobody knows how long."""
+    return lag.lag > 0 and lag.oldest_at is not None and not 0 <= now - lag.oldest_at < ms
+
+
+def of_lags(
+    lags: Iterable[Lag], must_handle: Collection[tuple[str, str]], known: Iterable[str], now: int
+) -> list[StatusAlarm]:
     """Alarms about records that nobody is there to handle.
 
     Args:
         lags: of every group and topic.
         must_handle: pairs of group and topic where somebody must be.
+        known: the groups of the registry's reactions.
+        now: ms since the epoch, UTC.
     """
+    ours = set(known)
     return [
         StatusAlarm(
             "no-consumer",
@@ -132,7 +149,37 @@ def of_lags(lags: Iterable[Lag], must_handle: Sequence[tuple[str, str]]) -> list
             f"`cev consume {lag.group}` starts one",
         )
         for lag in lags
-        if (lag.group, lag.topic) in must_handle and lag.lag > 0 and lag.members == 0
+        if lag.lag > 0
+        and lag.members == 0
+        and (
+            (lag.group, lag.topic) in must_handle or (lag.group in ours and waits_longer(lag, now, ABSENT_MS))
+        )
+    ]
+
+
+def of_standstill(without_commit: Iterable[Lag], without_member: Iterable[Lag]) -> list[StatusAlarm]:
+    """Alarms about groups with live members that make no progress.
+
+    Args:
+        without_commit: where a group commits nothing.
+        without_member: where no member of a group has the topic.
+    """
+    texts = {
+        lag: f"group {lag.group} commits nothing, although it has {lag.members} live members: look at its "
+        "log and at /health/ready"
+        for lag in without_commit
+    } | {
+        lag: f"no live member of group {lag.group} reads it: does an older version of the program run?"
+        for lag in without_member
+    }
+    return [
+        StatusAlarm(
+            "no-progress",
+            f"{lag.group}@{lag.topic}",
+            lag.oldest_at,
+            f"up to {lag.lag:,} records wait on {lag.topic}, and {text}",
+        )
+        for lag, text in texts.items()
     ]
 
 

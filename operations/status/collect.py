@@ -15,59 +15,22 @@ from typing import NamedTuple
 from clients.admin import Admin, Partition, Watermarks
 from clients.config import Cluster
 from clients.log_reader import first_records
-from databases.address import StoreAddress
-from databases.snapshot import Snapshot, reading
-from databases.text import restored
 from operations import groups
 from operations.dead_letters.decisions import undecided
 from operations.groups import EMPTY, CommittedOffset, Group
-from operations.status import alarms
+from operations.status import alarms, progress, standstill
 from operations.status.alarms import DeadLetterCount, Lag, StatusAlarm
+from operations.status.standstill import GroupState
+from operations.status.stores import Reader, StoreState, read_stores
 from operations.topics.provision import TopicDescription, describe
 from producers.mode.log import read_mode
 from schemas.codec import Codec
 from schemas.control import ModeChanged
-from schemas.errors import DependencyUnavailable
-from schemas.topics import ORDER_MODE, Kind, Topic
+from schemas.times import now_ms
+from schemas.topics import ORDER_MODE, Kind, Topic, retry_topic
 
 COUNTED = 10_000
 _STALL_S = 10.0
-
-
-class Reader(NamedTuple):
-    """A registered reaction, as far as its group's position matters here.
-
-    Attributes:
-        group: its consumer group.
-        reads: its source topics.
-        replaces: the command topic that it took over from, or None.
-        store: which store it has.
-    """
-
-    group: str
-    reads: tuple[str, ...]
-    replaces: str | None
-    store: StoreAddress
-
-
-class StoreState(NamedTuple):
-    """One store.
-
-    Attributes:
-        group: whose.
-        store: which.
-        size: bytes on its disk, with write-ahead log or indexes.
-        effects: how many it has.
-        results: how many batches of results it keeps until Kafka is known to have them.
-        alarms: those that the group raised itself.
-    """
-
-    group: str
-    store: StoreAddress
-    size: int
-    effects: int
-    results: int
-    alarms: tuple[StatusAlarm, ...]
 
 
 class Status(NamedTuple):
@@ -107,12 +70,14 @@ def collect_status(
     ]
     committed = groups.committed(admin, names, partitions)
     members = groups.members(admin, names)
-    lags = _lags(cluster, topics, readers, committed, members)
-    stores, silent = _stores(readers)
+    mode = read_mode(cluster, codec, timeout_s=admin.timeout_s) if ORDER_MODE in there else None
+    must_handle = _must_handle(catalogue, readers, mode)
+    lags = _lags(cluster, topics, readers, must_handle=must_handle, committed=committed, members=members)
+    stores, silent = read_stores(readers)
     return Status(
         brokers.cluster_id,
         len(brokers.ids),
-        read_mode(cluster, codec, timeout_s=admin.timeout_s) if ORDER_MODE in there else None,
+        mode,
         tuple(topics),
         tuple(lags),
         tuple(stores),
@@ -122,7 +87,9 @@ def collect_status(
                 (difference for description in topics for difference in description.differs),
             ),
             *alarms.of_foreign_groups(catalogue, _at_topics(committed), members.items()),
-            *alarms.of_lags(lags, _must_handle(catalogue, readers)),
+            *alarms.of_lags(lags, must_handle, [reader.group for reader in readers], now_ms()),
+            *_standstill(admin, readers, lags, committed=committed, members=members, partitions=partitions),
+            *_cannot_run(admin, topics, readers, committed=committed, stores=stores, silent=silent),
             *alarms.of_dead_letters(_count_dead_letters(admin, topics)),
             *alarms.of_silent_stores(silent),
             *(alarm for state in stores for alarm in state.alarms),
@@ -134,23 +101,98 @@ def _at_topics(committed: Mapping[str, Mapping[Partition, CommittedOffset]]) -> 
     return {(group, topic) for group, offsets in committed.items() for topic, _ in offsets}
 
 
-def _must_handle(catalogue: Sequence[Topic], readers: Sequence[Reader]) -> list[tuple[str, str]]:
-    return [
-        (reader.group, topic.name)
+def _standstill(
+    admin: Admin,
+    readers: Sequence[Reader],
+    lags: Sequence[Lag],
+    *,
+    committed: Mapping[str, Mapping[Partition, CommittedOffset]],
+    members: Mapping[str, Group],
+    partitions: Sequence[Partition],
+) -> list[StatusAlarm]:
+    suspects = progress.candidates(lags, [reader.group for reader in readers], now_ms())
+    if not suspects:
+        return []
+    stuck = progress.without_commit(admin, suspects, committed, partitions)
+    members_now = groups.members(admin, {lag.group for lag in suspects})
+    return alarms.of_standstill(stuck, progress.without_member(suspects, members, members_now))
+
+
+def _cannot_run(
+    admin: Admin,
+    topics: Sequence[TopicDescription],
+    readers: Sequence[Reader],
+    *,
+    committed: Mapping[str, Mapping[Partition, CommittedOffset]],
+    stores: Sequence[StoreState],
+    silent: Sequence[tuple[str, str]],
+) -> list[StatusAlarm]:
+    """Alarms of groups whose offsets, logs and stores do not fit together, at a second look as well."""
+    watermarks = {
+        (description.topic.name, number): marks
+        for description in topics
+        for number, marks in description.watermarks.items()
+    }
+    before = {reader.group: _group_state(reader, watermarks, committed, stores, silent) for reader in readers}
+    first = [alarm for state in before.values() for alarm in standstill.of_group(state, state)]
+    if not first:
+        return []
+    watermarks = admin.watermarks(watermarks)
+    committed = groups.committed(admin, before, watermarks)
+    stores, silent = read_stores(readers)
+    now = [_group_state(reader, watermarks, committed, stores, silent) for reader in readers]
+    return standstill.lasting(
+        first, (alarm for state in now for alarm in standstill.of_group(state, before[state.group]))
+    )
+
+
+def _group_state(
+    reader: Reader,
+    watermarks: Mapping[Partition, Watermarks],
+    committed: Mapping[str, Mapping[Partition, CommittedOffset]],
+    stores: Sequence[StoreState],
+    silent: Sequence[tuple[str, str]],
+) -> GroupState:
+    names = {*reader.reads, *(retry_topic(reader.group, topic) for topic in reader.reads)}
+    store = next((store for store in stores if store.group == reader.group), None)
+    return GroupState(
+        group=reader.group,
+        watermarks={partition: marks for partition, marks in watermarks.items() if partition[0] in names},
+        committed={
+            partition: offset
+            for partition, offset in committed[reader.group].items()
+            if partition[0] in names
+        },
+        store=str(reader.store),
+        store_silent=reader.group in dict(silent),
+        store_id=store.id if store else "",
+        progress=store.progress if store else {},
+    )
+
+
+def _must_handle(
+    catalogue: Sequence[Topic], readers: Sequence[Reader], mode: ModeChanged | None
+) -> dict[tuple[str, str], bool]:
+    """Pairs of group and topic where somebody must be, each with whether that is so before it ever came."""
+    as_facts = mode is not None and mode.mode == "event"
+    return {
+        (reader.group, topic.name): as_facts or topic.kind is Kind.COMMAND
         for reader in readers
         for topic in catalogue
         if topic.name in reader.reads and (topic.kind is Kind.COMMAND or reader.replaces)
-    ]
+    }
 
 
 def _lags(
     cluster: Cluster,
     topics: Sequence[TopicDescription],
     readers: Sequence[Reader],
+    *,
+    must_handle: Mapping[tuple[str, str], bool],
     committed: Mapping[str, Mapping[Partition, CommittedOffset]],
     members: Mapping[str, Group],
 ) -> list[Lag]:
-    """One entry per group and topic that it has begun; a command topic's owner has always begun."""
+    """One entry per group and topic that it has begun, or should have."""
     known = {reader.group for reader in readers}
     lags = []
     for group, offsets in committed.items():
@@ -159,6 +201,7 @@ def _lags(
             description
             for description in topics
             if description.topic.name in begun
+            or must_handle.get((group, description.topic.name), False)
             or (description.topic.kind is Kind.COMMAND and description.topic.owner == group)
         ]
         behind = {
@@ -230,39 +273,3 @@ def _count_dead_letters(admin: Admin, topics: Iterable[TopicDescription]) -> lis
                 )
             )
     return counts
-
-
-def _stores(readers: Iterable[Reader]) -> tuple[list[StoreState], list[tuple[str, str]]]:
-    """Every store that is there, and group and reason of each that cannot be read."""
-    states, silent = [], []
-    for reader in readers:
-        try:
-            with reading(reader.store) as store:
-                if store is not None:
-                    states.append(_state(reader, store))
-        except DependencyUnavailable as error:
-            # A store that does not answer must not hide the rest of the status.
-            silent.append((reader.group, str(error)))
-    return states, silent
-
-
-def _state(reader: Reader, store: Snapshot) -> StoreState:
-    # A store that no member of this version has opened lacks the newer tables.
-    def number(table: str) -> int:
-        return next(store.rows(f"SELECT count(*) FROM {table}"))[0] if store.has(table) else 0  # noqa: S608 - names of our own
-
-    rows = (
-        store.rows("SELECT name, subject, since, text FROM alarms ORDER BY 1, 2")
-        if store.has("alarms")
-        else ()
-    )
-    return StoreState(
-        reader.group,
-        reader.store,
-        store.size(),
-        number("effects"),
-        number("results"),
-        tuple(
-            alarms.of_group(reader.group, restored(n), restored(s), at, restored(t)) for n, s, at, t in rows
-        ),
-    )

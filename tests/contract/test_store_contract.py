@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clients.records import ANY_PARTITION, ProducerRecord
-from consumers.runtime.records import EffectRow, KnownEffect
-from consumers.runtime.stores.store import EffectTaken, Progress, Store, StoreWrite
+from consumers.runtime.records import EffectRow, KnownEffect, Progress
+from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
 from databases.address import StoreAddress
 from schemas.errors import ForeignStore, Position
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS

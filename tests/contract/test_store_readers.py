@@ -8,7 +8,7 @@ from consumers.runtime.records import Alarm
 from consumers.runtime.stores.store import StoreWrite
 from databases.address import StoreAddress
 from operations import effects
-from operations.status.collect import Reader, StoreState, _stores
+from operations.status.stores import Reader, StoreState, read_stores
 from operations.verify import stores
 from operations.verify.evidence import digest
 from schemas.errors import DependencyUnavailable
@@ -20,7 +20,7 @@ P0 = (ORDERS, 0)
 
 
 def state(name: StoreAddress) -> StoreState:
-    [found], silent = _stores([Reader(name.group, (ORDERS,), None, name)])
+    [found], silent = read_stores([Reader(name.group, (ORDERS,), None, name)])
     assert silent == []
     return found
 
@@ -52,7 +52,7 @@ def test_status_reads_a_store_that_no_newer_program_has_opened(name: StoreAddres
 
 
 def test_a_store_that_is_not_there_is_nothing(new: StoreAddress) -> None:
-    assert _stores([Reader("warehouse", (ORDERS,), None, new)]) == ([], [])
+    assert read_stores([Reader("warehouse", (ORDERS,), None, new)]) == ([], [])
     assert not effects.exists(new)
     assert list(effects.read_effects(new)) == []
     assert stores.read(new) is None
@@ -83,7 +83,7 @@ def test_a_store_that_cannot_be_read_is_an_alarm_and_hides_nothing_else(name: St
         store.write(StoreWrite(at=1, effects=[effect(1)]))
     broken = replace(name, url="postgresql://cev:s3cret@127.0.0.1:1/nowhere", group="sales")
     readers = [Reader(each.group, (ORDERS,), None, each) for each in (broken, name)]
-    [found], [(group, why)] = _stores(readers)
+    [found], [(group, why)] = read_stores(readers)
     assert (found.group, group) == ("warehouse", "sales")
     assert "cannot be read" in why
     assert "s3cret" not in why

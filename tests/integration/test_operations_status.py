@@ -1,27 +1,34 @@
 """Status on a real broker: lag and age per group, and each alarm as its cause comes and goes."""
 
+import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from uuid import uuid4
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from clients.config import Cluster
 from databases.address import StoreAddress
-from operations.status import collect
-from operations.status.collect import Reader, Status
+from operations.status import collect, progress
+from operations.status.collect import Status
+from operations.status.stores import Reader
 from operations.topics import provision
 from schemas.codec import Codec
 from schemas.times import now_ms
 from schemas.topics import CATALOGUE, ORDER_MODE, Kind, Topic, derived
 from tests.support.kafka.broker import BrokerFixture
 from tests.support.kafka.log import until
+from tests.support.stores import stores
 
 DEADLINE_S = 30
+STORE_ID = "store-1"
 
 
 class Scene:
@@ -57,22 +64,44 @@ class Scene:
             producer.produce(topic.name, b"x", partition=0)
         assert producer.flush(20) == 0
 
+    def store(self) -> None:
+        """The owner's store, opened once, and as far as any test commits."""
+        path = self.reader.store.path
+        assert path is not None
+        if path.exists():
+            return
+        path.parent.mkdir(exist_ok=True)
+        shutil.copyfile(stores.template(), path)
+        with closing(sqlite3.connect(path)) as raw, raw:
+            raw.execute("INSERT INTO store VALUES (?, ?, 'cluster', 1)", (STORE_ID, self.owner))
+            for topic in (self.command, self.fact):
+                raw.execute("INSERT INTO progress VALUES (?, 0, 99, 0, 0, 1)", (topic.name,))
+
     def commit(self, group: str, topic: Topic, offset: int) -> None:
+        metadata = ""
+        if group == self.owner:
+            self.store()
+            metadata = STORE_ID
         # A classic consumer may commit for a group that it has not joined.
         classic = replace(self.cluster, group_protocol="classic")
         consumer = Consumer(classic.consumer(group))
-        consumer.commit(offsets=[TopicPartition(topic.name, 0, offset)], asynchronous=False)
+        consumer.commit(offsets=[TopicPartition(topic.name, 0, offset, metadata)], asynchronous=False)
         consumer.close()
 
+    def remove(self, topic: Topic, upto: int) -> None:
+        admin = AdminClient(self.cluster.admin())
+        [future] = admin.delete_records([TopicPartition(topic.name, 0, upto)]).values()
+        future.result(DEADLINE_S)
+
     @contextmanager
-    def member(self, group: str, topic: Topic) -> Iterator[None]:
+    def member(self, group: str, topic: Topic) -> Iterator[Consumer]:
         consumer = Consumer(self.cluster.consumer(group, **{"auto.offset.reset": "earliest"}))
         consumer.subscribe([topic.name])
         deadline = time.monotonic() + DEADLINE_S
         while not consumer.assignment():
             assert time.monotonic() < deadline
             consumer.poll(0.1)
-        yield
+        yield consumer
         consumer.close()
 
 
@@ -162,3 +191,80 @@ def test_a_missing_topic_is_an_alarm_and_no_failure(scene: Scene) -> None:
     extra = Topic(name=f"t-{uuid4().hex}", kind=Kind.FACT, records=(), owner="o", partitions=1)
     scene.catalogue.append(extra)
     assert scene.alarms() == {("topic-missing", extra.name)}
+
+
+def test_records_that_were_removed_before_the_group_read_them_are_an_alarm(scene: Scene) -> None:
+    scene.write(scene.fact, 5)
+    scene.commit(scene.owner, scene.fact, 2)
+    scene.remove(scene.fact, upto=4)
+    assert ("records-removed", f"{scene.owner}@{scene.fact.name}") in scene.alarms()
+    [text] = [each.text for each in scene.look().alarms if each.name == "records-removed"]
+    assert "0:2-3" in text
+    scene.commit(scene.owner, scene.fact, 4)
+    assert "records-removed" not in {name for name, _ in scene.alarms()}
+
+
+def test_offsets_beyond_the_end_of_a_log_are_an_alarm(scene: Scene) -> None:
+    scene.write(scene.fact)
+    scene.commit(scene.owner, scene.fact, 1)
+    assert scene.alarms() == set()
+    scene.commit(scene.owner, scene.fact, 7)
+    assert scene.alarms() == {("cannot-start", f"{scene.owner}@{scene.fact.name}:0")}
+
+
+def test_a_store_that_is_not_there_is_an_alarm(scene: Scene) -> None:
+    scene.write(scene.fact)
+    scene.commit(scene.owner, scene.fact, 1)
+    path = scene.reader.store.path
+    assert path is not None
+    path.unlink()
+    [alarm] = scene.look().alarms
+    assert (alarm.name, alarm.subject) == ("store", scene.owner)
+    assert STORE_ID in alarm.text
+    assert str(path) in alarm.text
+
+
+def test_offsets_of_another_store_and_offsets_that_are_gone_are_an_alarm(scene: Scene) -> None:
+    scene.write(scene.fact)
+    scene.commit(scene.owner, scene.fact, 1)
+    path = scene.reader.store.path
+    assert path is not None
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("UPDATE store SET id = 'another'")
+    assert scene.alarms() == {("cannot-start", scene.owner)}
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("UPDATE store SET id = ?", (STORE_ID,))
+        raw.execute("UPDATE progress SET started = 1 WHERE topic = ?", (scene.command.name,))
+    [alarm] = scene.look().alarms
+    assert (alarm.name, alarm.subject) == ("cannot-start", scene.owner)
+    assert "committed offset is gone" in alarm.text
+
+
+def test_a_live_group_that_commits_nothing_is_an_alarm_and_one_that_does_is_none(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "STUCK_MS", 0)
+    monkeypatch.setattr(progress, "WATCH_S", 2.0)
+    scene.write(scene.command, 3)
+    stuck = {("no-progress", f"{scene.owner}@{scene.command.name}")}
+    with scene.member(scene.owner, scene.command) as consumer:
+        assert scene.alarms() == stuck
+        scene.store()
+        at_work = Timer(
+            0.5, consumer.commit, kwargs={"offsets": [TopicPartition(scene.command.name, 0, 1, STORE_ID)]}
+        )
+        at_work.start()
+        assert scene.alarms() == set()
+        at_work.join()
+
+
+def test_a_topic_that_no_live_member_of_the_group_reads_is_an_alarm(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "STUCK_MS", 0)
+    monkeypatch.setattr(progress, "WATCH_S", 0.0)
+    scene.write(scene.command)
+    with scene.member(scene.owner, scene.fact):
+        assert scene.alarms() == {("no-progress", f"{scene.owner}@{scene.command.name}")}
+        [alarm] = scene.look().alarms
+    assert "no live member" in alarm.text

@@ -14,10 +14,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from clients.records import ProducerRecord
-from consumers.runtime.assignment import starting_offset
 from consumers.runtime.decide import canonical, decide
-from consumers.runtime.records import Committed, Decoded, EffectRow, KnownEffect, Partition
-from consumers.runtime.stores.store import Progress
+from consumers.runtime.records import Committed, Decoded, EffectRow, KnownEffect, Partition, Progress
+from consumers.runtime.starting_offset import starting_offset
 from schemas.commands import DispatchProduct
 from schemas.errors import ConflictingOrder, ForeignFact, Position
 from schemas.facts import OrderPlaced

@@ -2,11 +2,13 @@
 
 from operations.groups import Group
 from operations.status import alarms
-from operations.status.alarms import DeadLetterCount, Lag, StatusAlarm
+from operations.status.alarms import ABSENT_MS, DeadLetterCount, Lag, StatusAlarm
 from operations.topics.plan import Difference
 from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, ORDERS, derived
 
 WAREHOUSE = [("warehouse", DISPATCH_PRODUCTS)]
+KNOWN = ["warehouse", "sales"]
+NOW = 1_700_000_000_000
 BEHIND = Lag("warehouse", DISPATCH_PRODUCTS, 3, 1000, 0)
 [DLQ, _] = derived([("sales", [ORDERS])])
 
@@ -37,16 +39,27 @@ def test_anybody_may_read_facts() -> None:
 
 
 def test_waiting_commands_without_a_live_member_are_an_alarm_since_the_oldest() -> None:
-    [raised] = alarms.of_lags([BEHIND], WAREHOUSE)
+    [raised] = alarms.of_lags([BEHIND], WAREHOUSE, KNOWN, NOW)
     assert (raised.name, raised.since) == ("no-consumer", 1000)
 
 
 def test_a_live_member_or_no_lag_is_no_alarm() -> None:
-    assert alarms.of_lags([BEHIND._replace(members=1), BEHIND._replace(lag=0)], WAREHOUSE) == []
+    assert alarms.of_lags([BEHIND._replace(members=1), BEHIND._replace(lag=0)], WAREHOUSE, KNOWN, NOW) == []
+
+
+def test_a_reaction_whose_records_wait_without_a_member_is_an_alarm_after_the_time_of_a_restart() -> None:
+    lag = Lag("sales", ORDERS, 9, NOW - ABSENT_MS, 0)
+    [raised] = alarms.of_lags([lag], WAREHOUSE, KNOWN, NOW)
+    assert (raised.name, raised.subject, raised.since) == ("no-consumer", "sales@orders", lag.oldest_at)
+    assert alarms.of_lags([lag], WAREHOUSE, KNOWN, NOW - 1) == []
+
+
+def test_a_record_with_a_time_in_the_future_waits_too_long() -> None:
+    assert alarms.of_lags([Lag("sales", ORDERS, 9, NOW + 1, 0)], WAREHOUSE, KNOWN, NOW) != []
 
 
 def test_a_group_that_may_come_and_go_is_no_alarm() -> None:
-    assert alarms.of_lags([Lag("sales", ORDERS, 9, 1, 0)], WAREHOUSE) == []
+    assert alarms.of_lags([Lag("audit", ORDERS, 9, 1, 0)], WAREHOUSE, KNOWN, NOW) == []
 
 
 def test_dead_letters_are_an_alarm_until_there_are_none() -> None:

@@ -2,9 +2,8 @@
 
 import pytest
 
-from consumers.runtime.assignment import StartingPoint, starting_offset
-from consumers.runtime.records import Committed
-from consumers.runtime.stores.store import Progress
+from consumers.runtime.records import Committed, Progress
+from consumers.runtime.starting_offset import StartingPoint, starting_offset
 from schemas.errors import ForeignStore, LostOffset
 
 HERE = ("orders", 3)

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from clients.records import ProducerRecord
-from consumers.runtime.records import EffectRow, KnownEffect, Partition
+from consumers.runtime.records import EffectRow, KnownEffect, Partition, Progress
 from consumers.runtime.stores import database, failure_tables, migrate, statements, tables
 from consumers.runtime.stores.database import Database
 from consumers.runtime.stores.failure_tables import FailureChanges, FailureTables
@@ -42,20 +42,6 @@ class Identity(NamedTuple):
     group: str
     cluster: str
     created_at: int
-
-
-class Progress(NamedTuple):
-    """How far a partition has come.
-
-    Attributes:
-        position: the next offset to handle.
-        results_upto: results of offsets below are known to be committed in Kafka.
-        started: a first offset was committed in Kafka, so a missing one is lost.
-    """
-
-    position: int
-    results_upto: int
-    started: bool
 
 
 class StoreWrite(NamedTuple):
