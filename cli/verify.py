@@ -19,6 +19,7 @@ _FAULTS = {
     "duplicated": "more than one result",
     "phantom": "an effect without a record",
     "different": "content, or a shadow decision",
+    "removed": "offsets that were deleted from the log before the group had read them",
 }
 
 

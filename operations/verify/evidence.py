@@ -89,6 +89,7 @@ class Evidence:
         retried: every position on a retry topic that holds a record.
         passed: per group, its committed offset on each log.
         starts: the lowest offset that each log still has.
+        latest: as `passed`, asked after `starts`: a log that begins above it lost records unread.
         effects: per group, rows by order id.
         shadows: the warehouse's shadow decisions by order id.
     """
@@ -103,6 +104,7 @@ class Evidence:
     retried: AbstractSet[PackedPosition]
     passed: Mapping[str, Mapping[PackedPartition, int]]
     starts: Mapping[PackedPartition, int]
+    latest: Mapping[str, Mapping[PackedPartition, int]]
     effects: Mapping[str, Mapping[int, tuple[StoredEffect, ...]]]
     shadows: Mapping[int, StoredEffect]
 

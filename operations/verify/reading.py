@@ -1,6 +1,7 @@
 """Gathering the evidence, in an order that lets no running system look worse than it is.
 
     committed offsets -> results -> stores -> dead letters -> commands and facts -> where logs begin
+    -> committed offsets once more
 
 What a group has committed at the first step was durable before it, so every later step must show it. What one
 step shows (an effect) must have its cause in the step after it (its record): each step reads to log ends that
@@ -110,6 +111,8 @@ def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress]
     facts = _order_records(_read_topics(admin, (ORDERS,), report), codec, unreadable)
     warehouse = contents["warehouse"]
     starts = admin.watermarks(_partitions(admin, (*SOURCES, *RETRIES)))
+    # Cleaning deletes below what is committed: asked afterwards, that is never below where a log begins.
+    latest = groups.committed(admin, READS, starts)
     return Evidence(
         commands=commands,
         facts=facts,
@@ -119,11 +122,9 @@ def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress]
         discarded={group: states.discarded for group, states in dead_letter_states.items()},
         redriven={group: states.redriven for group, states in dead_letter_states.items()},
         retried=frozenset().union(*(states.retried for states in dead_letter_states.values())),
-        passed={
-            group: _packed({partition: offset.offset for partition, offset in offsets.items()})
-            for group, offsets in committed.items()
-        },
+        passed=_packed_offsets(committed),
         starts=_packed({partition: marks.low for partition, marks in starts.items()}),
+        latest=_packed_offsets(latest),
         effects={group: store.effects if store else {} for group, store in contents.items()},
         shadows=warehouse.shadows if warehouse else {},
     )
@@ -224,6 +225,15 @@ def _results(records: Iterator[LogRecord], codec: Codec) -> dict[int, OrderResul
 
 def _packed(offsets: Mapping[Partition, int]) -> dict[PackedPartition, int]:
     return {partition_of(pack(topic, number, 0)): offset for (topic, number), offset in offsets.items()}
+
+
+def _packed_offsets(
+    committed: Mapping[str, Mapping[Partition, CommittedOffset]],
+) -> dict[str, dict[PackedPartition, int]]:
+    return {
+        group: _packed({partition: offset.offset for partition, offset in offsets.items()})
+        for group, offsets in committed.items()
+    }
 
 
 def _offset_at(committed: Mapping[Partition, CommittedOffset], partition: Partition) -> int:

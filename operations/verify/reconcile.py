@@ -8,6 +8,7 @@ The rules, per record of an order and group that reads it (design §7, point 6):
     discarded by an operator                                 discarded
     none of it, and the group's committed offset is beyond   lost
     none of it, and it is not                                unseen
+    below where the log begins, and the group was not there  removed
 
 What was sent again and handled is settled by its outcome: an effect, or another dead letter with the same
 first origin.
@@ -36,6 +37,7 @@ from operations.verify.evidence import (
     offset_of,
     pack,
     partition_of,
+    text_of,
     topic_of,
 )
 from operations.verify.reconciliation import (
@@ -70,6 +72,7 @@ def reconcile(evidence: Evidence) -> Reconciliation:
     _check_shadows(evidence, findings)
     _check_origins(evidence, findings)
     _check_unreadable(evidence, findings)
+    _check_removed(evidence, findings)
     return conclude(evidence, findings)
 
 
@@ -208,6 +211,16 @@ def _check_unreadable(evidence: Evidence, findings: Findings) -> None:
             and position not in evidence.redriven[group]
             and _state_without_effect(evidence, group, position) == LOST
         )
+
+
+def _check_removed(evidence: Evidence, findings: Findings) -> None:
+    """What a group had not read and nobody can read any more: nothing tells how many orders there were."""
+    findings.removed.extend(
+        f"{group}@{text_of(partition | offset << 24)}-{evidence.starts[partition] - 1}"
+        for group, offsets in evidence.latest.items()
+        for partition, offset in sorted(offsets.items())
+        if offset < evidence.starts.get(partition, 0)
+    )
 
 
 def _state(evidence: Evidence, group: str, record: OrderRecord, *, settled: bool) -> int:

@@ -22,7 +22,8 @@ class Reconciliation(NamedTuple):
         aged: orders that only a store knows any more: the source lies below the log's start.
         lost: also holds positions of unreadable records that vanished.
         unseen: not an error.
-        ok: whether lost, duplicated, phantom and different are all empty.
+        removed: GROUP@TOPIC:PARTITION:FIRST-LAST, offsets that were deleted before the group read them.
+        ok: whether lost, duplicated, phantom, different and removed are all empty.
     """
 
     accepted: int
@@ -45,6 +46,7 @@ class Reconciliation(NamedTuple):
     phantom: tuple[str, ...]
     different: tuple[str, ...]
     unseen: tuple[str, ...]
+    removed: tuple[str, ...]
     ok: bool
 
 
@@ -55,7 +57,7 @@ class Findings:
     Attributes:
         vanished: positions of unreadable records without a dead letter.
         dead, discarded: per group.
-        notified, counted, no_contact: as in `Reconciliation`.
+        removed, notified, counted, no_contact: as in `Reconciliation`.
     """
 
     lost: set[int] = field(default_factory=set)
@@ -67,6 +69,7 @@ class Findings:
     aged: set[int] = field(default_factory=set)
     dead: dict[str, set[int]] = field(default_factory=lambda: {group: set() for group in READS})
     discarded: dict[str, set[int]] = field(default_factory=lambda: {group: set() for group in READS})
+    removed: list[str] = field(default_factory=list)
     notified: int = 0
     counted: int = 0
     no_contact: int = 0
@@ -108,7 +111,8 @@ def conclude(evidence: Evidence, findings: Findings) -> Reconciliation:
         phantom=_texts(findings.phantom),
         different=_texts(findings.different),
         unseen=_texts(findings.unseen - findings.lost),
-        ok=not (lost or findings.duplicated or findings.phantom or findings.different),
+        removed=tuple(findings.removed),
+        ok=not (lost or findings.duplicated or findings.phantom or findings.different or findings.removed),
     )
 
 

@@ -5,17 +5,29 @@ The table in docs/operations.md lists them; each test makes one happen.
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from confluent_kafka import Consumer
+import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from broker import state
 from clients.config import Cluster
-from schemas.errors import Fenced
+from consumers.registry import REACTIONS, all_topics
+from consumers.runtime.stores import store as store_module
+from operations.status import alarms as status_alarms
+from operations.status import collect, progress
+from operations.status.stores import Reader
+from operations.verify import reading
+from operations.verify.evidence import READS
+from operations.verify.reconcile import reconcile
+from operations.verify.reconciliation import Reconciliation
+from schemas.codec import Codec
+from schemas.errors import Fenced, LostOffset
 from schemas.topics import ORDERS
 from tests.support.consumers.harness import ConsumerHarness, Running
 from tests.support.kafka.broker import BrokerFixture
@@ -136,3 +148,84 @@ def test_brokers_that_hang_are_named_after_seconds_and_the_group_goes_on_once_th
     shop.flush()
     goes_on(shop, running)
     assert shop.outcomes("sales") == {1: "counted"}
+
+
+def alarms(shop: ConsumerHarness) -> dict[tuple[str, str], str]:
+    """The alarms of `cev status`."""
+    readers = [Reader(each.name, each.reads, each.replaces, shop.name(each.name)) for each in REACTIONS]
+    status = collect.collect_status(shop.cluster, Codec(), all_topics(), readers)
+    return {(alarm.name, alarm.subject): alarm.text for alarm in status.alarms}
+
+
+def verified(shop: ConsumerHarness) -> Reconciliation:
+    stores = {group: shop.name(group) for group in READS}
+    return reconcile(reading.gather(shop.cluster, Codec(), stores, lambda _text: None))
+
+
+def test_a_store_that_cannot_be_written_is_an_alarm_although_nothing_can_be_written_there(
+    shop: ConsumerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "LOCK_WAIT_S", 0.3)
+    monkeypatch.setattr(progress, "STUCK_MS", 0)
+    monkeypatch.setattr(progress, "WATCH_S", 2.0)
+    shop.fact(1)
+    shop.handled("sales")
+    running = shop.member("sales")
+    until(lambda: running.status.at_end, "it has joined")
+    with closing(sqlite3.connect(shop.store("sales"), isolation_level=None)) as raw:
+        raw.execute("BEGIN IMMEDIATE")
+        shop.fact(2)
+        shop.flush()
+        until(lambda: running.status.outage, "the outage is seen", SOON_S)
+        assert not running.status.ready
+        assert ("no-progress", "sales@orders") in alarms(shop)
+        raw.execute("ROLLBACK")
+    goes_on(shop, running)
+    assert alarms(shop) == {}
+
+
+def test_a_group_that_nobody_runs_is_an_alarm_once_its_records_wait_for_longer_than_a_restart(
+    shop: ConsumerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.fact(1)
+    shop.handled("sales")
+    assert alarms(shop) == {}, "nothing waits"
+    shop.fact(2)
+    shop.flush()
+    assert alarms(shop) == {}, "it may be restarting"
+    monkeypatch.setattr(status_alarms, "ABSENT_MS", 0)
+    assert set(alarms(shop)) == {("no-consumer", "sales@orders")}
+
+
+def test_a_store_that_was_deleted_is_an_alarm_before_anybody_starts_the_group(shop: ConsumerHarness) -> None:
+    shop.fact(1)
+    shop.handled("sales")
+    shop.store("sales").unlink()
+    assert set(alarms(shop)) == {("store", "sales")}
+
+
+def test_groups_that_were_deleted_are_an_alarm_and_stop_with_4_saying_why(shop: ConsumerHarness) -> None:
+    shop.fact(1)
+    shop.handled("sales")
+    shop.forget_offsets("sales")
+    assert set(alarms(shop)) == {("cannot-start", "sales")}
+    assert isinstance(shop.member("sales").failed(), LostOffset)
+    assert set(alarms(shop)) == {("cannot-start", "sales"), ("stopped", "sales")}
+
+
+def test_unread_records_that_are_removed_are_an_alarm_and_never_ok(shop: ConsumerHarness) -> None:
+    shop.fact(1, partition=0)
+    shop.handled("sales")
+    assert verified(shop).ok
+    for order_id in range(2, 12):
+        shop.fact(order_id, partition=0)
+    shop.flush()
+    _, high = shop.edges(ORDERS)[ORDERS, 0]
+    committed = shop.committed("sales", [ORDERS])[ORDERS, 0]
+    [future] = shop.admin.delete_records([TopicPartition(ORDERS, 0, high - 4)]).values()
+    future.result(SOON_S)
+    raised = alarms(shop)
+    assert set(raised) == {("records-removed", "sales@orders")}
+    assert f"0:{committed}-{high - 5}" in raised["records-removed", "sales@orders"]
+    verdict = verified(shop)
+    assert (verdict.ok, verdict.removed) == (False, (f"sales@orders:0:{committed}-{high - 5}",))

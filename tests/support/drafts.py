@@ -51,6 +51,7 @@ class Draft:
     retried: set[int] = field(default_factory=set)
     passed: dict[str, dict[int, int]] = field(default_factory=lambda: _per_group(dict))
     starts: dict[int, int] = field(default_factory=dict)
+    latest: dict[str, dict[int, int]] = field(default_factory=lambda: _per_group(dict))
     effects: dict[str, dict[int, tuple[StoredEffect, ...]]] = field(default_factory=lambda: _per_group(dict))
     shadows: dict[int, StoredEffect] = field(default_factory=dict)
 

@@ -156,3 +156,14 @@ def test_orders_are_listed_by_number() -> None:
     world = draft(orders)
     world.effects["sales"].clear()
     assert world.reconciled().lost == ("-4", "30", "200")
+
+
+def test_records_that_were_deleted_before_a_group_read_them_are_never_ok() -> None:
+    world = draft([EVENT])
+    partition = partition_of(pack(ORDERS, 3, 0))
+    world.latest["sales"][partition] = 12
+    world.starts[partition] = 12
+    assert world.reconciled().removed == ()
+    world.starts[partition] = 20
+    verdict = world.reconciled()
+    assert (verdict.removed, verdict.ok) == (("sales@orders:3:12-19",), False)
