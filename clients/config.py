@@ -47,7 +47,8 @@ _ELSEWHERE = {
 
 # The broker aborts a dead writer's transaction after this; until then it hides what lies behind (design §7).
 TRANSACTION_TIMEOUT_MS = 5_000
-_IDLE_CONNECTION_MS = 2_000
+# Of a transactional producer: well below the transaction's timeout, so that one attempt can get through.
+_LAST_RECONNECT_MS = 1_000
 # librdkafka opens no second connection within half of this (rd_kafka_broker.c, sparse connections), and every
 # client needs two: its default of 100 ms holds up each start by 50. Later attempts wait longer, up to 10 s.
 _FIRST_RECONNECT_MS = 20
@@ -133,15 +134,25 @@ class Cluster:
         return self.producer(
             **{
                 "delivery.timeout.ms": self._delivery_in_transaction(),
-                # After a broker's restart librdkafka can go on asking the group coordinator of before, in a
-                # call that ignores its own timeout (librdkafka #5511, #5456). An idle connection that is
-                # closed soon is forgotten with it: 150 s of silence became 10.
-                "connections.max.idle.ms": self.kafka.get("connections.max.idle.ms", _IDLE_CONNECTION_MS),
+                **self._back_after_a_restart(),
                 "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
                 "transactional.id": transactional_id,
                 **more,
             }
         )
+
+    def _back_after_a_restart(self) -> dict[str, Any]:
+        """What lets a transactional producer go on soon after its brokers were away.
+
+        When no broker answers, librdkafka bootstraps again and decommissions the brokers that it knew, but
+        goes on asking one of them as the group's coordinator (librdkafka #5511): more than 150 s of silence.
+        So it shall not: who is cut off for long makes a new producer, and that bootstraps.
+        """
+        settings = self.unless_set(metadata_recovery_strategy="none")
+        if "reconnect.backoff.ms" not in self.kafka:
+            # librdkafka refuses a first delay that is longer than the longest.
+            settings |= self.unless_set(reconnect_backoff_max_ms=_LAST_RECONNECT_MS)
+        return settings
 
     def _delivery_in_transaction(self) -> int | str:
         wanted = self.kafka.get("delivery.timeout.ms", "")

@@ -26,6 +26,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from clients.bounded_call import CallAbandoned, within_timeout
 from clients.closing import Closing
 from clients.config import Cluster
 from clients.deadline import Deadline
@@ -148,8 +149,7 @@ class TransactionalProducer(Closing):
         Raises:
             RecordsRefused: nothing is written; it says which records are at fault.
             StaleBatch: nothing is written; the group moved on since `metadata` was taken.
-            Fenced: another producer claimed since; nothing is written.
-            TopicMissing: nothing is written.
+            TopicMissing, Fenced: nothing is written; fenced because another producer claimed since.
             BrokerUnreachable: no answer in time, or never claimed. Where that was the answer to the commit,
                 only the next `claim` and a look at the log tell whether everything is written or nothing.
             NotAcknowledged: the same, where the broker gave another reason.
@@ -163,11 +163,15 @@ class TransactionalProducer(Closing):
             client.begin_transaction()
             _send(client, records, reports, deadline)
             if offsets:
-                step = partial(client.send_offsets_to_transaction, list(offsets), metadata)
-                retry_transactional(step, deadline)
+                send = partial(client.send_offsets_to_transaction, list(offsets), metadata)
+                retry_transactional(partial(within_timeout, send), deadline)
             retry_transactional(client.commit_transaction, deadline)
         except CLIENT_ERRORS as error:
             raise self._failed(client, kafka_error_of(error), reports) from error
+        except CallAbandoned as error:
+            # The call still uses the client, so it is not closed. It cannot commit: the next claim fences it.
+            self._client, self.claimed = None, False
+            raise BrokerUnreachable(f"no answer from {self._bootstrap}: {error}") from error
         except BaseException:
             # Left open, it would hide what lies behind it from every read_committed reader until its timeout.
             self._abort(client)

@@ -106,6 +106,18 @@ def test_a_transaction_ends_with_its_producer_after_five_seconds() -> None:
     assert config["delivery.timeout.ms"] == 5_000
 
 
+def test_a_transactional_producer_keeps_idle_connections_and_the_brokers_that_it_knows() -> None:
+    config = CLUSTER.transactional_producer("t")
+    assert "connections.max.idle.ms" not in config
+    assert config["metadata.recovery.strategy"] == "none"
+
+
+@pytest.mark.parametrize("wish", ["10", "5000"])
+def test_a_transactional_producer_takes_any_first_delay_of_a_reconnection(wish: str) -> None:
+    cluster = Cluster(bootstrap="127.0.0.1:1", kafka={"reconnect.backoff.ms": wish})
+    Producer(cluster.transactional_producer("t"))
+
+
 @pytest.mark.parametrize(
     ("wish", "used"), [("3000", "3000"), ("60000", 5_000), ("0", 5_000), ("soon", "soon")]
 )

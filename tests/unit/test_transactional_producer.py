@@ -1,5 +1,6 @@
 """The transactional producer's calls and their order, on a client that is scripted. Touches no broker."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,25 @@ def test_an_abort_that_fails_drops_the_client_and_hides_nothing(producer: Transa
         write(producer)
     assert calls()[-3:] == ["abort", "purge", "flush"]
     assert not producer.claimed
+
+
+def test_a_call_that_outlives_its_timeout_is_given_up_with_its_client(
+    producer: TransactionalProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clients.errors._SHORTEST_STEP_S", 0.01)
+    monkeypatch.setattr("clients.bounded_call._GRACE_S", 0.01)
+    returns = threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "send_offsets_to_transaction", lambda *_: returns.wait(60))
+        with pytest.raises(BrokerUnreachable, match="outlived"):
+            write(producer, timeout_s=0)
+    assert not producer.claimed
+    producer.claim(10)
+    Client.deliveries = [None, None]
+    assert len(write(producer)) == 2
+    returns.set()
+    assert Client.made[0].calls == ["init", "begin", "produce a", "produce b", "flush"]
+    assert Client.made[1].calls == ["init", *WRITTEN]
 
 
 def test_what_is_no_client_error_is_handed_on_behind_an_abort(producer: TransactionalProducer) -> None:
