@@ -4,18 +4,24 @@ The broker is this file's own: it is stopped, and loses a topic.
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, its stub only lacks the re-export
 
 from broker import embedded
+from clients.records import ProducerRecord
+from clients.transactional import TransactionalProducer
 from producers.outbox import Outbox
 from producers.outbox.batch_publisher import BatchPublisher
 from producers.outbox.relay import Relay, RelayStatus
-from schemas.topics import BY_NAME, DISPATCH_PRODUCTS
+from schemas.errors import BrokerUnreachable
+from schemas.framing import encode_key
+from schemas.topics import BY_NAME, DISPATCH_PRODUCTS, ORDERS
 from tests.support.kafka.broker import BrokerFixture, world
 from tests.support.kafka.log import PATIENCE_S, Log, prepare, until
 from tests.support.stores.outboxes import Service
@@ -73,6 +79,34 @@ def test_orders_are_accepted_without_a_broker_and_published_when_it_is_back(
         until(lambda: pulse.ready, "it is ready again")
         assert pulse.backlog.refused == 0
     assert on_topic(own) == Counter([1, 2, 3, 4])
+
+
+def test_a_producer_that_stood_idle_while_its_broker_was_restarted_writes_soon(own: BrokerFixture) -> None:
+    log = Log(own.bootstrap)
+    reader = Consumer(log.cluster.reader(group_id="idle"))
+    metadata = reader.consumer_group_metadata()
+    with TransactionalProducer(log.cluster, "idle") as producer:
+
+        def written(offset: int) -> bool:
+            record = ProducerRecord(ORDERS, encode_key(offset), b"", [], 0)
+            try:
+                if not producer.claimed:
+                    producer.claim(PATIENCE_S)
+                producer.transaction(
+                    [record], [TopicPartition(ORDERS, 0, offset)], metadata, timeout_s=PATIENCE_S
+                )
+            except BrokerUnreachable:
+                return False
+            return True
+
+        until(lambda: written(1), "it works, and knows the group's coordinator")
+        port = int(own.bootstrap.rpartition(":")[2])
+        embedded.down(own.data_dir)
+        embedded.up(own.data_dir, port=port)
+        began = time.monotonic()
+        until(lambda: written(2), "it goes on by itself")
+        assert time.monotonic() - began < PATIENCE_S
+    reader.close()
 
 
 def test_a_missing_topic_is_waited_for_and_puts_no_row_aside(
