@@ -61,10 +61,11 @@ fmt: $(READY) ## let ruff put the code in order
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: setup ## the benchmarks: throughput as ratios to the raw client, starts as ratios to importing typer
+bench: setup ## the benchmarks, as ratios: throughput to the raw client, starts to importing typer, silences
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/outbox.py
 	@$(BIN)/python benchmarks/startup.py
+	@$(BIN)/python benchmarks/idle.py
 
 lock: $(READY) ## renew the hashed requirements
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
