@@ -46,7 +46,15 @@ _From = Annotated[
 _Format = Annotated[
     Literal["jsonl", "csv"] | None,
     typer.Option(
-        "--format", help="Format of the rows; by default the file's extension decides, and - is jsonl."
+        "--format",
+        help="Format of the rows; by default the file's extension decides, or how standard input begins.",
+    ),
+]
+_Encoding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Encoding of the rows, such as cp1252; by default UTF-8, or what a byte order mark says.",
     ),
 ]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")]
@@ -66,6 +74,7 @@ def place(
     wait: _Wait = None,
     source: _From = None,
     form: _Format = None,
+    encoding: _Encoding = None,
     dry_run: _DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -75,10 +84,10 @@ def place(
     records as TOPIC:PARTITION@OFFSET. With --wait, exits with 1 if the order was rejected, has expired, or
     has no result in time.
 
-    Rows have the keys or columns order_id, address, customer, email, phone, currency, items and expires_in.
-    In JSON lines, items is a list of {product, quantity, unit_price_cents}; in CSV it is P:Q:C;P:Q:C. A row
-    without an id gets one that is made from its content, so placing a file again, also after mending its bad
-    rows, places no order twice.
+    Rows have the keys or columns order_id, address, customer, email, phone, currency, items and expires_in,
+    in JSON objects, lines or an array, or in CSV. items is a list of {product, quantity, unit_price_cents};
+    in CSV it is P:Q:C;P:Q:C. A row without an id gets one that is made from its content, so placing a file
+    again, also after mending its bad rows, places no order twice.
     """
     fields = {
         "order_id": order_id,
@@ -94,15 +103,20 @@ def place(
         _refuse_single([*given, *(["wait"] if wait is not None else [])])
         from cli.order.rows import place_rows  # noqa: PLC0415 - see the module's head
 
-        place_rows(app_context(ctx), source, form, dry_run=dry_run, as_json=as_json)
-    elif form is not None:
-        raise UsageError("--format goes with --from")
-    elif address is None:
+        place_rows(app_context(ctx), source, form, encoding, dry_run=dry_run, as_json=as_json)
+        return
+    _refuse_of_rows(format=form, encoding=encoding)
+    if address is None:
         raise UsageError("an order needs --address; or give many with --from FILE")
-    else:
-        from cli.order.place import place_one  # noqa: PLC0415 - the same
+    from cli.order.place import place_one  # noqa: PLC0415 - the same
 
-        place_one(app_context(ctx), given, wait=wait, dry_run=dry_run, as_json=as_json)
+    place_one(app_context(ctx), given, wait=wait, dry_run=dry_run, as_json=as_json)
+
+
+def _refuse_of_rows(**flags: str | None) -> None:
+    for name, value in flags.items():
+        if value is not None:
+            raise UsageError(f"--{name} goes with --from")
 
 
 def _refuse_single(names: list[str]) -> None:

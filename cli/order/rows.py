@@ -3,7 +3,7 @@
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import typer
 from rich.markup import escape
@@ -14,30 +14,41 @@ from cli.output import console, emit, log, safe
 from cli.progress import progress
 from producers.bulk.import_orders import OrderImport
 from producers.bulk.row_reader import Format, Row, read_rows
+from producers.bulk.text_source import recognise
 from producers.placing.pending_order import Placed
 from producers.placing.placer import OrderPlacer
 from schemas.errors import CommandEventError, UsageError
 
-_EXTENSIONS = {".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".json": Format.JSONL, ".csv": Format.CSV}
+_EXTENSIONS = {
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".json": Format.JSONL,
+    ".csv": Format.CSV,
+    ".tsv": Format.CSV,
+}
 
 
-def place_rows(app: AppContext, source: str, form: str | None, *, dry_run: bool, as_json: bool) -> None:
+def place_rows(
+    app: AppContext, source: str, form: str | None, encoding: str | None, *, dry_run: bool, as_json: bool
+) -> None:
     """Place every good row of a file, name every bad one, and sum up.
 
     Args:
         app: settings and cluster.
         source: a path, or `-`.
-        form: `jsonl` or `csv`; None: the path's extension decides.
+        form: `jsonl` or `csv`; None: the path's extension decides, or what standard input begins with.
+        encoding: of the text; None: it is recognised.
         dry_run: check the rows and write nothing.
         as_json: a line per order, and a document at the end.
 
     Raises:
-        UsageError: no such file, no format, or a CSV header that cannot be used.
+        UsageError: no such file, no format, no encoding, or a CSV header that cannot be used.
         CommandEventError: the cluster cannot be used, or was lost on the way; what was placed is printed
             first.
         typer.Exit: 1 if any row was not placed.
     """
     chosen = Format(form) if form is not None else _format_of(source)
+    name = "standard input" if source == "-" else source
     with (
         _open(source) as stream,
         OrderPlacer(app.cluster, app.codec, currency=app.settings.currency) as placer,
@@ -50,7 +61,10 @@ def place_rows(app: AppContext, source: str, form: str | None, *, dry_run: bool,
                 sys.stdout.flush()
 
         bulk = OrderImport(placer, on_placed=show, on_error=_show_fault)
-        rows = read_rows(stream, chosen)
+        text = recognise(stream, name, encoding)
+        if chosen is None:
+            chosen = Format.JSONL if text.begins in ("", "{", "[") else Format.CSV
+        rows = read_rows(text.stream, chosen, text.encoding)
         lost: CommandEventError | None = None
         with progress("checking" if dry_run else "placing", None, lambda: bulk.seen):
             if dry_run:
@@ -79,19 +93,21 @@ def _show_fault(row: Row, message: str) -> None:
     log.print(f"[red]{row.label}:[/red] {escape(safe(message))}", soft_wrap=True)
 
 
-def _format_of(source: str) -> Format:
+def _format_of(source: str) -> Format | None:
     if source == "-":
-        return Format.JSONL
-    form = _EXTENSIONS.get(Path(source).suffix.lower())
+        return None
+    path = Path(source.lower())
+    form = _EXTENSIONS.get((path.with_suffix("") if path.suffix == ".gz" else path).suffix)
     if form is None:
         raise UsageError(f"{source}: .jsonl or .csv? The name does not say; give --format")
     return form
 
 
-def _open(source: str) -> AbstractContextManager[BinaryIO]:
+def _open(source: str) -> AbstractContextManager[IO[bytes]]:
     if source == "-":
-        return nullcontext(sys.stdin.buffer)
+        # Unbuffered, so that a row of a pipe is placed when it comes.
+        return nullcontext(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
     try:
-        return Path(source).open("rb")
+        return Path(source).open("rb", buffering=0)
     except OSError as error:
         raise UsageError(f"{source}: {error.strerror}") from error

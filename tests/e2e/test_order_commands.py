@@ -1,5 +1,6 @@
 """`cev order` and `cev mode`, as a user types them, on a real broker of this file's own."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -154,6 +155,26 @@ def test_csv_comes_from_a_file_or_from_standard_input(cev: Cev) -> None:
     assert "unknown column" in cev.refused(
         2, "order", "place", "--from", "-", "--format", "csv", stdin="adress\nx\n"
     )
+
+
+def test_a_file_as_an_office_writes_it_is_placed_or_refused_as_a_whole(cev: Cev, tmp_path: Path) -> None:
+    packed = tmp_path / "orders.tsv.gz"
+    packed.write_bytes(gzip.compress("Order ID\tAddress\t\n12040\tM\u00fchle 5\t\n".encode("utf-16")))
+    order, summary = cev.json("order", "place", "--from", str(packed))
+    assert (order["order_id"], summary["placed"]) == ("12040", 1)
+    plain = tmp_path / "orders.csv"
+    plain.write_bytes("sep=;\norder_id;address\n12041;M\u00fchle 5\n".encode("cp1252"))
+    assert "line 3 is not UTF-8" in cev.refused(2, "order", "place", "--from", str(plain))
+    order, _ = cev.json("order", "place", "--from", str(plain), "--encoding", "cp1252")
+    assert order["order_id"] == "12041"
+    assert "--from" in cev.refused(2, "order", "place", "--address", "x", "--encoding", "cp1252")
+
+
+def test_standard_input_is_csv_if_it_does_not_begin_like_json(cev: Cev) -> None:
+    order, _ = cev.json("order", "place", "--from", "-", stdin="address;order_id\nx;12042\n")
+    assert order["order_id"] == "12042"
+    order, _ = cev.json("order", "place", "--from", "-", stdin='[{"address": "x", "order_id": 12043}]')
+    assert order["order_id"] == "12043"
 
 
 def test_rows_from_a_slow_pipe_are_placed_as_they_come(cev: Cev) -> None:
