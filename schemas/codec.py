@@ -2,6 +2,7 @@
 
     with a registry      0, schema id (4 bytes, big-endian), body
     without              C3 01, CRC-64-AVRO fingerprint (8 bytes, little-endian), body
+    of others            a bare body, its schema's id or GUID in a header of the record
 
 A body is read with its writer's schema and resolved to our newest. The meaning of a value's first bytes is
 looked up once per topic and kept: the hot path is one dictionary look-up and one fastavro call.
@@ -18,6 +19,7 @@ from fastavro.schema import SchemaParseException
 
 from schemas import avro_schemas, building, foreign, framing, keys, time_units
 from schemas.commands import DispatchProduct
+from schemas.envelope import Headers
 from schemas.errors import (
     FramedKey,
     MalformedBody,
@@ -53,6 +55,13 @@ class SchemaRegistry(Protocol):
 
     def schema_of(self, schema_id: int) -> str | None:
         """The schema text of an id; None if the registry has no such id.
+
+        Raises:
+            RegistryUnreachable: it did not answer.
+        """
+
+    def schema_of_guid(self, guid: str) -> str | None:
+        """The schema text of a GUID; None if the registry has no such, or knows of no GUIDs.
 
         Raises:
             RegistryUnreachable: it did not answer.
@@ -107,7 +116,14 @@ class Codec:
         schemaless_writer(body, writer[1], building.fields_of(message))
         return body.getvalue()
 
-    def decode(self, topic: str, key: bytes | None, value: bytes | None, position: Position) -> Message:
+    def decode(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        position: Position,
+        headers: Headers | None = None,
+    ) -> Message:
         """A record's key and value as a message.
 
         Args:
@@ -115,6 +131,7 @@ class Codec:
             key: the record's key, as bytes.
             value: the record's value, as bytes.
             position: the record's position, for the error.
+            headers: the record's headers, which may name the schema.
 
         Raises:
             UndecodableMessage: one of its subclasses says what is wrong with the bytes.
@@ -123,22 +140,26 @@ class Codec:
         number = framing.decode_key(key, position)
         if value is None:
             raise NullValue("the record has no value", position)
-        length = framing.header_length(value, position)
-        header = value[:length]
+        header, start = framing.frame_of(value, headers, position)
         reader = self._readers.get((topic, header))
         if reader is None:
             reader = self._readers[topic, header] = self._first_reader(topic, header, position)
-        fields = _read_body(value, length, reader, position)
+        fields = _read_body(value, start, reader, position)
         if reader.units:
             time_units.convert(fields, reader.units, position)
         message = reader.build(fields, number, position)
         if keys.may_be_framed(number) and type(message) is DispatchProduct:
-            self._refuse_frame(number, position)
+            self._refuse_frame(number, headers, position)
         return message
 
-    def _refuse_frame(self, number: int, position: Position) -> None:
+    def _refuse_frame(self, number: int, headers: Headers | None, position: Position) -> None:
         # No value says which order it is, and the registry alone can tell a frame from an ordinary id.
         key = framing.encode_key(number)
+        bare = keys.bare_number(key)
+        if bare is not None and framing.schema_header(headers, framing.KEY_SCHEMA):
+            raise FramedKey(
+                f"its header {framing.KEY_SCHEMA} says that the key is Avro: order {bare}", position
+            )
         if self._key_schemas is not None and (frame := self._key_schemas.frame_of(key)):
             raise FramedKey(keys.display(frame), position)
 
@@ -163,7 +184,7 @@ class Codec:
         allowed = BY_NAME[topic].records
         if len(header) == framing.SINGLE_OBJECT_BYTES:
             return self._ours(topic, header[2:], position)
-        schema = self._registered(framing.schema_id_of(header), position)
+        schema = self._registered(header, position)
         name = _name_of(schema)
         for record in allowed:
             known_as = {avro_schemas.full_name(record)}
@@ -185,21 +206,23 @@ class Codec:
                     return _reader_of(record, json.loads(version.text), position)
         raise UnknownFingerprint(f"no schema of ours has the fingerprint {fingerprint.hex()}", position)
 
-    def _registered(self, schema_id: int, position: Position) -> Any:
+    def _registered(self, header: bytes, position: Position) -> Any:
+        by_guid = len(header) == framing.GUID_BYTES
+        number: Any = framing.guid_of(header) if by_guid else framing.schema_id_of(header)
+        name = f"{'GUID' if by_guid else 'id'} {number}"
         if self._registry is None:
             raise NoRegistry(
-                f"schema id {schema_id}, and no registry is configured to ask (--schema-registry-url)",
-                position,
+                f"schema {name}, and no registry is configured to ask (--schema-registry-url)", position
             )
-        text = self._registry.schema_of(schema_id)
+        text = (self._registry.schema_of_guid if by_guid else self._registry.schema_of)(number)
         if text is None:
-            raise UnknownSchemaId(f"the registry has no schema with id {schema_id}", position)
+            raise UnknownSchemaId(f"the registry has no schema with {name}", position)
         if len(text) > foreign.MAX_TEXT:
-            raise UnknownType(f"schema id {schema_id} has {len(text):,} characters", position)
+            raise UnknownType(f"schema {name} has {len(text):,} characters", position)
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise UnknownType(f"schema id {schema_id} is not an Avro schema", position) from error
+            raise UnknownType(f"schema {name} is not an Avro schema", position) from error
 
 
 def _read_body(value: bytes, start: int, reader: _Reader, position: Position) -> dict[str, Any]:

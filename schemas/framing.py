@@ -1,19 +1,27 @@
-"""The two frames around an Avro body, and Kafka's Long key. Bytes in, bytes out.
+"""The frames around an Avro body or in a record's header, and Kafka's Long key. Bytes in, bytes out.
 
-Sources: Confluent wire format (magic 0, schema id); Avro 1.12 specification, "Single-object encoding"
+Sources: Confluent wire format (magic 0, schema id); Confluent's `HeaderSchemaIdSerializer`, which leaves the
+body bare and names its schema in the header `__value_schema_id` (magic 1, GUID; or magic 0, id), of which the
+last counts; Avro 1.12 specification, "Single-object encoding"
 (C3 01, CRC-64-AVRO fingerprint little-endian); Kafka `LongSerializer` (eight bytes, big-endian, signed).
 """
 
 import struct
+from uuid import UUID
 
 from schemas import keys
+from schemas.envelope import Headers
 from schemas.errors import FramedKey, NullKey, Position, UnknownFraming, WrongKeyLength
 
 SINGLE_OBJECT_MAGIC = b"\xc3\x01"
 SINGLE_OBJECT_BYTES = 10
 REGISTRY_MAGIC = 0
 REGISTRY_BYTES = 5
+GUID_MAGIC = 1
+GUID_BYTES = 17
+VALUE_SCHEMA, KEY_SCHEMA = "__value_schema_id", "__key_schema_id"
 
+_HEADERS = {(REGISTRY_BYTES, REGISTRY_MAGIC), (GUID_BYTES, GUID_MAGIC)}
 _LONG = struct.Struct(">q")
 _REGISTRY = struct.Struct(">BI")
 
@@ -54,6 +62,38 @@ def registry_header(schema_id: int) -> bytes:
     return _REGISTRY.pack(REGISTRY_MAGIC, schema_id)
 
 
+def schema_header(headers: Headers | None, name: str) -> bytes | None:
+    """The schema that a record's header names, in its bytes; None where there is none, or no well-formed one.
+
+    Args:
+        headers: as the client hands them over.
+        name: `VALUE_SCHEMA` or `KEY_SCHEMA`.
+    """
+    header = None
+    for header_name, value in headers or ():
+        if header_name == name:
+            header = value
+    if isinstance(header, bytes) and (len(header), int.from_bytes(header[:1])) in _HEADERS:
+        return header
+    return None
+
+
+def frame_of(value: bytes, headers: Headers | None, position: Position) -> tuple[bytes, int]:
+    """What names a value's schema, and where its body begins.
+
+    Returns:
+        5 bytes with a schema id, 17 with a GUID or 10 with a fingerprint of ours; and an offset in the value.
+
+    Raises:
+        UnknownFraming: neither the headers nor the value name a schema.
+    """
+    named = schema_header(headers, VALUE_SCHEMA)
+    if named is not None:
+        return named, 0
+    length = header_length(value, position)
+    return value[:length], length
+
+
 def header_length(value: bytes, position: Position) -> int:
     """How many bytes the frame takes before the body.
 
@@ -72,6 +112,11 @@ def header_length(value: bytes, position: Position) -> int:
         f"{len(value)} bytes that begin with {shown}: neither 00 and a schema id nor c3 01 and a fingerprint",
         position,
     )
+
+
+def guid_of(header: bytes) -> str:
+    """The GUID in a header of 17 bytes."""
+    return str(UUID(bytes=header[1:]))
 
 
 def schema_id_of(header: bytes) -> int:

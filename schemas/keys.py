@@ -58,8 +58,13 @@ def text_of(number: int) -> str | None:
 
 
 def may_be_framed(number: int) -> bool:
-    """Whether a Long's eight bytes may be a frame; cheap, and False for most."""
-    return _LEAST_FRAME <= number < _LEAST_NO_FRAME
+    """Whether a Long's eight bytes may be a frame, or Avro without one; cheap, and False for most."""
+    return _LEAST_FRAME <= number < _LEAST_NO_FRAME or (number < 0 and not number & _MORE)
+
+
+def bare_number(key: bytes) -> int | None:
+    """A key as one Avro int or long without a frame; None if it is none."""
+    return _varint(key)
 
 
 def framed(key: bytes) -> KeyFrame | None:

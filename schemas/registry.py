@@ -22,6 +22,8 @@ T = TypeVar("T")
 # Confluent's API reference: 40401 subject, 40402 version, 40403 schema not found. A bare 404 is a proxy's
 # or a wrong address, and says nothing about a schema.
 _NOT_FOUND = (40401, 40402, 40403)
+# What a registry that knows of no GUIDs says to the question; of an id it would be a wrong address.
+_NO_SUCH_PATH = 404
 _INCOMPATIBLE, _INVALID = 409, 422
 _MAX_ID = 2**31 - 1
 _TIMEOUT_S = 10
@@ -68,9 +70,22 @@ class Registry:
         if schema_id > _MAX_ID:
             # Registries count in Java's int: no such id was ever given out, and asking ends in a bare 404.
             return None
-        schema = self._ask(f"schema id {schema_id}", lambda: self._client.get_schema(schema_id))
+        name = f"schema id {schema_id}"
+        return self._text(name, self._ask(name, lambda: self._client.get_schema(schema_id)))
+
+    def schema_of_guid(self, guid: str) -> str | None:
+        """The schema text of a GUID; None if the registry has no such, or is one that knows of no GUIDs.
+
+        Raises:
+            RegistryUnreachable: it did not answer, or not in a way that decides the question.
+        """
+        name = f"schema GUID {guid}"
+        ask = partial(self._client.get_schema_by_guid, guid)
+        return self._text(name, self._ask(name, ask, missing=(*_NOT_FOUND, _NO_SUCH_PATH)))
+
+    def _text(self, name: str, schema: "Schema | None") -> str | None:
         if schema is not None and not schema.schema_str:
-            raise self._down(ValueError(f"it knows schema id {schema_id} and shows no schema"))
+            raise self._down(ValueError(f"it knows {name} and shows no schema"))
         if schema is None or not schema.references or schema.schema_type not in (None, "AVRO"):
             return None if schema is None else schema.schema_str
         return self._with_references(schema)
@@ -153,14 +168,14 @@ class Registry:
             # there.
             self._ask(name, ask)
 
-    def _ask(self, name: str, call: Callable[[], T]) -> T | None:
-        """The registry's answer; None where it says that there is no such thing."""
+    def _ask(self, name: str, call: Callable[[], T], missing: tuple[int, ...] = _NOT_FOUND) -> T | None:
+        """The registry's answer; None where it says that there is no such thing, by one of these codes."""
         from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - loaded by now
 
         try:
             return call()
         except SchemaRegistryError as error:
-            if error.error_code in _NOT_FOUND:
+            if error.error_code in missing:
                 return None
             if error.http_status_code in (_INCOMPATIBLE, _INVALID):
                 raise SchemaRefused(

@@ -200,6 +200,6 @@ def _decode(app: AppContext, letter: DeadLetter) -> tuple[Message | None, str | 
     record = letter.record
     source = letter.topic.source or letter.topic.name
     try:
-        return app.codec.decode(source, record.key, record.value, record.position), None
+        return app.codec.decode(source, record.key, record.value, record.position, record.headers), None
     except (UndecodableMessage, RegistryUnreachable) as error:
         return None, str(error)

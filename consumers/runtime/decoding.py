@@ -39,7 +39,7 @@ def decode(
         try:
             if unknown and (reason := unknown.get(_frame(record))) is not None:
                 raise UnknownSchemaId(reason, position)
-            message = decode_value(record.source, record.key, record.value, position)
+            message = decode_value(record.source, record.key, record.value, position, record.headers)
         except RecordError as error:
             if type(error) is UnknownSchemaId:
                 unknown[_frame(record)] = error.what
@@ -79,7 +79,8 @@ def _order_of(record: ConsumerRecord) -> int | None:
 
 
 def _frame(record: ConsumerRecord) -> tuple[str, bytes]:
-    return record.source, (record.value or b"")[: framing.REGISTRY_BYTES]
+    header = framing.schema_header(record.headers, framing.VALUE_SCHEMA)
+    return record.source, header or (record.value or b"")[: framing.REGISTRY_BYTES]
 
 
 def _undeliverable(position: Position, reason: str) -> FailedRecord:

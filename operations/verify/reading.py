@@ -173,7 +173,7 @@ def _read_topics(admin: Admin, names: tuple[str, ...], report: Report) -> Iterat
 
 def _decoded(record: LogRecord, codec: Codec) -> Message | None:
     try:
-        return codec.decode(record.position.topic, record.key, record.value, record.position)
+        return codec.decode(record.position.topic, record.key, record.value, record.position, record.headers)
     except UndecodableMessage:
         return None
 

@@ -14,7 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Top
 
 from clients.closing import Closing
 from clients.config import Cluster
-from clients.errors import AUTO_OFFSET_RESET, PARTITION_EOF, partitions_of, unreachable
+from clients.errors import AUTO_OFFSET_RESET, PARTITION_EOF, headers_of, partitions_of, unreachable
 from clients.log import Log
 from schemas.codec import Codec
 from schemas.control import INITIAL, ModeChanged
@@ -123,7 +123,9 @@ class ModeLog(Closing):
     def _decoded(self, message: Message) -> ModeChanged | None:
         position = Position(ORDER_MODE, message.partition() or 0, message.offset() or 0)
         try:
-            change = self._codec.decode(ORDER_MODE, message.key(), message.value(), position)
+            change = self._codec.decode(
+                ORDER_MODE, message.key(), message.value(), position, headers_of(message)
+            )
         except NoRegistry as error:
             # If this were ignored, orders would be placed in the previous mode, and nobody would notice.
             raise UnreadableMode(

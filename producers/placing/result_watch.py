@@ -14,7 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from clients.config import Cluster
 from clients.deadline import Deadline
-from clients.errors import partitions_of
+from clients.errors import headers_of, partitions_of
 from clients.log import Log
 from clients.partitioner import partition_of
 from schemas.codec import Codec
@@ -111,7 +111,9 @@ class ResultWatch:
                 continue
             position = Position(DISPATCH_RESULTS, message.partition() or 0, message.offset() or 0)
             try:
-                fact = self._codec.decode(DISPATCH_RESULTS, message.key(), message.value(), position)
+                fact = self._codec.decode(
+                    DISPATCH_RESULTS, message.key(), message.value(), position, headers_of(message)
+                )
             except UndecodableMessage as error:
                 self._log.warning("ignored a record that is no result", error=str(error))
                 continue

@@ -26,6 +26,7 @@ class Registering(Protocol):
     """The port, and the one call that fills it."""
 
     def schema_of(self, schema_id: int) -> str | None: ...
+    def schema_of_guid(self, guid: str) -> str | None: ...
     def id_of(self, topic: str, record: type[Message]) -> int: ...
     def register(self, topic: str, record: type[Message]) -> int: ...
 
@@ -101,6 +102,10 @@ def _register_another(registry: Registering) -> int:
         return registry.add(text)
     assert isinstance(registry, Registry)
     return registry._client.register_schema(f"late-{uuid4().hex}", Schema(text, "AVRO"))
+
+
+def test_a_guid_that_nobody_registered_is_none_and_no_outage(kept: Callable[[], Registering]) -> None:
+    assert kept().schema_of_guid(str(uuid4())) is None
 
 
 def test_id_zero_is_none(kept: Callable[[], Registering]) -> None:

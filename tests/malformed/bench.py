@@ -59,7 +59,7 @@ class Bench:
 
     def _ends(self, record: ConsumerRecord) -> Iterator[str]:
         where = record.position
-        message = self._codec.decode(record.source, record.key, record.value, where)
+        message = self._codec.decode(record.source, record.key, record.value, where, record.headers)
         envelope = from_headers(record.headers, order_id=message[0], position=where)
         item = Decoded(record, message[0], message, envelope)
         plan = decide([item], self._known, {}, context(), self._policy)

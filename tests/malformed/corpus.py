@@ -16,7 +16,7 @@ from tests.malformed.case import Case, Maker
 _PARTS = (
     *(broken.cut, broken.flipped, broken.framed_wrongly, broken.keys, broken.bodies, broken.types),
     *(fields.addresses, fields.numbers, fields.items, fields.shadows, fields.people, fields.twins),
-    *(headers.ignored, headers.expiries, headers.around_the_broken),
+    *(headers.ignored, headers.expiries, headers.schema_ids, headers.around_the_broken),
     *(
         foreign.unknown_ids,
         foreign.ksql,

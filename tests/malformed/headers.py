@@ -1,7 +1,8 @@
 """Hostile headers around records that are right: none of them but a well-formed expiry decides. Pure."""
 
-from schemas.errors import TruncatedBody
-from tests.malformed.case import DISPATCHED, EXPIRED, Headers, Maker, dead
+from schemas.errors import TruncatedBody, UnknownFraming, UnknownSchemaId
+from schemas.topics import DISPATCH_PRODUCTS
+from tests.malformed.case import DISPATCHED, EXPIRED, Headers, Maker, buy, dead
 
 _MEGABYTE = 1_000_000
 _PAST = b"2001-01-01T00:00:00Z"
@@ -103,6 +104,26 @@ def ignored(make: Maker) -> None:
         (make.fact if number % 2 else make.command)(f"headers: {name}", headers=headers)
     for name, value in NO_EXPIRY.items():
         make.command(f"an expiry {name}", headers=[("ce_expirytime", value)])
+
+
+def schema_ids(make: Maker) -> None:
+    """Schema ids in a header: one that is well-formed counts, around a bare body or any other."""
+    bare, framed_value = buy()[10:], buy()
+    for name, header in {
+        "an id": b"\x00\x7f\xff\xff\xff",
+        "a GUID": b"\x01" + bytes(range(16)),
+    }.items():
+        named: Headers = [("__value_schema_id", header)]
+        made = f"a bare body under {name} that no registry gave out"
+        make.raw(made, DISPATCH_PRODUCTS, bare, dead(UnknownSchemaId), headers=named)
+        made = f"a command under {name} that no registry gave out"
+        make.raw(made, DISPATCH_PRODUCTS, framed_value, dead(UnknownSchemaId), headers=named)
+    for name, junk in {"text": b"5", "nothing": b"", "null": None, "one byte more": bytes(6)}.items():
+        headers: Headers = [("__value_schema_id", junk)]
+        make.raw(f"a command, its schema id in a header {name}", DISPATCH_PRODUCTS, framed_value, DISPATCHED,
+                 headers=headers)  # fmt: skip
+        make.raw(f"a bare body, its schema id in a header {name}", DISPATCH_PRODUCTS, bare,
+                 dead(UnknownFraming), headers=headers)  # fmt: skip
 
 
 def expiries(make: Maker) -> None:

@@ -82,6 +82,7 @@ class FakeRegistry:
 
     def __init__(self) -> None:
         self._texts: dict[int, str] = {}
+        self._guids: dict[str, str] = {}
         self._ids: dict[tuple[str, type[Message]], int] = {}
         self.asked = 0
 
@@ -90,6 +91,10 @@ class FakeRegistry:
         number = schema_id if schema_id is not None else len(self._texts) + 1
         self._texts[number] = schema if isinstance(schema, str) else json.dumps(schema)
         return number
+
+    def add_guid(self, text: str, guid: str) -> None:
+        """Keep a schema under a GUID."""
+        self._guids[guid] = text
 
     def register(self, topic: str, record: type[Message]) -> int:
         """Keep all versions of ours for a topic; the id of the newest."""
@@ -102,6 +107,10 @@ class FakeRegistry:
     def schema_of(self, schema_id: int) -> str | None:
         self.asked += 1
         return self._texts.get(schema_id)
+
+    def schema_of_guid(self, guid: str) -> str | None:
+        self.asked += 1
+        return self._guids.get(guid)
 
     def id_of(self, topic: str, record: type[Message]) -> int:
         try:
