@@ -22,12 +22,11 @@ from consumers.runtime.decide import DecisionRules, decide
 from consumers.runtime.decoding import decode, decode_again
 from consumers.runtime.delivery.outcomes import DeliveryOutcome, delivery_outcome
 from consumers.runtime.delivery.pool import DeliveryResults
-from consumers.runtime.failures.unknown_schemas import PausePoint
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.plan import Plan
 from consumers.runtime.reaction import Context
-from consumers.runtime.records import FailedRecord, Item, Partition
+from consumers.runtime.records import Item, Partition
 from consumers.runtime.resources import Resources
 from consumers.runtime.results import ResultRenderer
 from consumers.runtime.stores.failure_tables import failure_changes
@@ -110,10 +109,7 @@ class BatchProcessor:
     def _decode(self, batch: Batch, polled: PolledRecords) -> None:
         """Decode what was polled, and leave alone what lies behind an unknown schema."""
         items = decode(self._codec, polled.records, polled.broken)
-        detector = self._failures.unknown_schemas
-        pauses, resumed = dict[Partition, PausePoint](), set[Partition]()
-        if detector.active or any(type(item) is FailedRecord for item in items):
-            pauses, resumed = detector.inspect(items)
+        pauses, resumed = self._failures.unknown_schemas.inspect(items)
         batch.add_decoded(items, pauses)
         for partition, pause in pauses.items():
             self._events.paused(partition, pause.offset, pause.reason)

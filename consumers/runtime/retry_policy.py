@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from schemas.errors import RecordError, UnknownFingerprint, UnknownSchemaId
+from schemas.errors import RecordError, UnknownFingerprint, UnknownFraming, UnknownSchemaId, UnknownType
 
 _MAX_DOUBLINGS = 40
 """2**40 ms are 35 years: beyond that the number of attempts changes nothing, and the power stays small."""
@@ -95,3 +95,17 @@ OUTAGE_BACKOFF = RetryPolicy(initial_backoff_ms=250, max_backoff_ms=15_000, jitt
 def unknown_schema(error: RecordError) -> str | None:
     """Which schema is unknown, in words that are the same for every record of it; None for other errors."""
     return error.what if isinstance(error, UnknownSchemaId | UnknownFingerprint) else None
+
+
+NO_FRAME = "values that name no schema: neither a registry's frame, nor ours, nor a schema id in a header"
+
+
+def unknown_kind(error: RecordError) -> str | None:
+    """Of which unknown kind a record is, in words that are the same for all of it; None for other errors.
+
+    Besides unknown schemas these are types that a topic does not carry, and values in no frame. They are
+    poison among records of other kinds.
+    """
+    if isinstance(error, UnknownFraming):
+        return NO_FRAME
+    return error.what if isinstance(error, UnknownType) else unknown_schema(error)

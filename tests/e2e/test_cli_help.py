@@ -5,6 +5,7 @@ I/O: a world of this file's own, a raw producer, an SQLite file.
 
 import shlex
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from confluent_kafka import Producer
 from sqlalchemy import create_engine
 
 from producers.outbox import create
+from schemas.codec import Codec
+from schemas.facts import OrderPlaced
+from schemas.framing import encode_key
 from tests.support.command_line import every_command
 from tests.support.program import Program, until
 
@@ -56,8 +60,15 @@ def example(name: str) -> list[str]:
 
 
 def poison(bootstrap: str) -> None:
-    """Records that nobody can read, in enough partitions for one where `dlq show`'s example looks."""
+    """Records that nobody can read, in enough partitions for one where `dlq show`'s example looks.
+
+    And before them one that can be read: a topic that is all of one unknown kind would stand still.
+    """
     producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
+    fact = OrderPlaced(1_000, "1 Streetford Road", 0, mode_epoch=1)
+    producer.produce("orders", Codec().encode("orders", fact), encode_key(fact.order_id))
+    assert producer.flush(20) == 0
+    time.sleep(1)
     for number in range(40):
         producer.produce("orders", key=struct.pack(">q", number), value=b"poison")
     assert producer.flush(20) == 0

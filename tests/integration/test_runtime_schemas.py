@@ -159,3 +159,21 @@ def test_a_flood_of_one_unknown_schema_asks_the_registry_once_a_look(
     running.stop()
     assert registry.asked < 30
     assert letters(shop) == []
+
+
+def test_a_topic_that_is_all_in_no_known_frame_is_paused_until_something_else_is_read_on_it(
+    shop: ConsumerHarness,
+) -> None:
+    for order_id in range(14):
+        shop.raw(ORDERS, encode_key(order_id), body(order_id), partition=order_id % 5)
+    running = shop.member("sales", schema_retry_s=0.2)
+    until(lambda: len(running.status.paused) == 5, "every partition of them is paused")
+    until(lambda: {name for name, *_ in alarms(shop)} == {"unknown-schema"}, "the alarm says so")
+    dead = len(letters(shop))
+    assert dead <= 9
+    shop.raw(ORDERS, encode_key(99), Codec().encode(ORDERS, OrderPlaced(99, HOME, now_ms())), partition=5)
+    ends(running, shop)
+    # The fact of order 0 begins with a zero, as a registry's frame does.
+    names = [b"schemas.errors.NoRegistry"] + [b"schemas.errors.UnknownFraming"] * 13
+    assert sorted(letters(shop), key=str) == names
+    assert (shop.outcomes("sales"), alarms(shop)) == ({99: "counted"}, [])

@@ -5,13 +5,18 @@ the partition is paused at the first of them that is not committed, and the alar
 Runs are counted per partition, across batches, and end with any other record. A partition that is known to be
 paused (also from the time before a restart, by its alarm) is paused again at the next such record.
 
+A topic on which a member has seen nothing but one unknown kind (`unknown_topics`) is no poison either,
+however its records are spread. From `IN_A_ROW` of them on its partitions are paused. Once anything else is
+seen there they go on, and records of a type or frame that is unknown are poison.
+
 Pure: it is given the records of each batch and says where to pause.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from consumers.runtime.failures.unknown_topics import UnknownTopics, kind_of
 from consumers.runtime.records import FailedRecord, Item, Partition
 from consumers.runtime.retry_policy import unknown_schema
 
@@ -50,13 +55,15 @@ class UnknownSchemaDetector:
 
     paused: set[Partition] = field(default_factory=set)
     _runs: dict[Partition, _Run] = field(default_factory=dict)
+    _topics: UnknownTopics = field(default_factory=UnknownTopics)
+    _with_topic: set[Partition] = field(default_factory=set)
 
     @property
     def active(self) -> bool:
-        """Whether anything is remembered, so that a batch without failures must be inspected too."""
+        """Whether a run or a pause is remembered, which a batch without failures may end."""
         return bool(self._runs or self.paused)
 
-    def inspect(self, items: Iterable[Item]) -> tuple[dict[Partition, PausePoint], set[Partition]]:
+    def inspect(self, items: Sequence[Item]) -> tuple[dict[Partition, PausePoint], set[Partition]]:
         """Inspect a batch that was read for the first time.
 
         Args:
@@ -65,13 +72,16 @@ class UnknownSchemaDetector:
         Returns:
             Where to pause partitions, and which of those that were paused go on.
         """
+        self._topics.note(items)
+        if not self.active and not any(type(item) is FailedRecord for item in items):
+            return {}, set()
+        resumed = self._release()
         remembered = set(self._runs) | self.paused
         pauses: dict[Partition, PausePoint] = {}
-        resumed: set[Partition] = set()
         first_offsets: dict[Partition, int] = {}
         for item in items:
             partition, offset = item.record.position.topic_partition, item.record.position.offset
-            reason = unknown_schema(item.error) if type(item) is FailedRecord else None
+            reason = self._reason(item)
             if partition in pauses:
                 continue
             if reason is None:
@@ -84,10 +94,26 @@ class UnknownSchemaDetector:
             count = self._count(partition, reason, offset)
             if count == 1 or partition not in first_offsets:
                 first_offsets[partition] = offset
-            if count >= IN_A_ROW or partition in self.paused:
+            whole = self._topics.count(partition[0]) >= IN_A_ROW
+            if count >= IN_A_ROW or partition in self.paused or whole:
                 pauses[partition] = PausePoint(first_offsets[partition], reason)
+                self._with_topic |= {partition} if whole else set()
         self.paused |= pauses.keys()
         return pauses, resumed - pauses.keys()
+
+    def _reason(self, item: Item) -> str | None:
+        """What is unknown of a record; None for other records, and for poison."""
+        if type(item) is not FailedRecord:
+            return None
+        kind = kind_of(item) if self._topics.count(item.record.position.topic) else None
+        return kind or unknown_schema(item.error)
+
+    def _release(self) -> set[Partition]:
+        """Let go what was paused because of its whole topic, on which something else was seen since."""
+        released = {partition for partition in self._with_topic if not self._topics.count(partition[0])}
+        self._with_topic -= released
+        self.forget(released)
+        return released
 
     def _count(self, partition: Partition, reason: str, offset: int) -> int:
         run = self._runs.get(partition)
