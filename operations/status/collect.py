@@ -89,7 +89,9 @@ def collect_status(
             *alarms.of_foreign_groups(catalogue, _at_topics(committed), members.items()),
             *alarms.of_lags(lags, must_handle, [reader.group for reader in readers], now_ms()),
             *_standstill(admin, readers, lags, committed=committed, members=members, partitions=partitions),
-            *_cannot_run(admin, topics, readers, committed=committed, stores=stores, silent=silent),
+            *_cannot_run(
+                admin, topics, readers, committed=committed, members=members, stores=stores, silent=silent
+            ),
             *alarms.of_dead_letters(_count_dead_letters(admin, topics)),
             *alarms.of_silent_stores(silent),
             *(alarm for state in stores for alarm in state.alarms),
@@ -124,6 +126,7 @@ def _cannot_run(
     readers: Sequence[Reader],
     *,
     committed: Mapping[str, Mapping[Partition, CommittedOffset]],
+    members: Mapping[str, Group],
     stores: Sequence[StoreState],
     silent: Sequence[tuple[str, str]],
 ) -> list[StatusAlarm]:
@@ -133,14 +136,23 @@ def _cannot_run(
         for description in topics
         for number, marks in description.watermarks.items()
     }
-    before = {reader.group: _group_state(reader, watermarks, committed, stores, silent) for reader in readers}
+    before = {
+        reader.group: _group_state(
+            reader, watermarks, committed=committed, members=members, stores=stores, silent=silent
+        )
+        for reader in readers
+    }
     first = [alarm for state in before.values() for alarm in standstill.of_group(state, state)]
     if not first:
         return []
     watermarks = admin.watermarks(watermarks)
     committed = groups.committed(admin, before, watermarks)
     stores, silent = read_stores(readers)
-    now = [_group_state(reader, watermarks, committed, stores, silent) for reader in readers]
+    members = groups.members(admin, before)
+    now = [
+        _group_state(reader, watermarks, committed=committed, members=members, stores=stores, silent=silent)
+        for reader in readers
+    ]
     return standstill.lasting(
         first, (alarm for state in now for alarm in standstill.of_group(state, before[state.group]))
     )
@@ -149,7 +161,9 @@ def _cannot_run(
 def _group_state(
     reader: Reader,
     watermarks: Mapping[Partition, Watermarks],
+    *,
     committed: Mapping[str, Mapping[Partition, CommittedOffset]],
+    members: Mapping[str, Group],
     stores: Sequence[StoreState],
     silent: Sequence[tuple[str, str]],
 ) -> GroupState:
@@ -157,6 +171,7 @@ def _group_state(
     store = next((store for store in stores if store.group == reader.group), None)
     return GroupState(
         group=reader.group,
+        members=members[reader.group].members,
         watermarks={partition: marks for partition, marks in watermarks.items() if partition[0] in names},
         committed={
             partition: offset

@@ -4,7 +4,8 @@ A group should run if it is a reaction of the registry that has committed offset
 
     cannot-start      its member would stop with exit code 4: offsets that are lost, or of another store
     records-removed   records that it had not read are gone from the log
-    store             it has committed offsets, and its store is not there
+    store             it has committed offsets and no live member, and its store is not there; the store of
+                      one that runs is on another host
 
 Its own store need not say anything: a group that stopped, or whose disk is full, raises no alarm itself.
 
@@ -28,6 +29,7 @@ class GroupState(NamedTuple):
 
     Attributes:
         group: its id.
+        members: how many live members it has.
         watermarks: of the partitions that it reads.
         committed: its offsets there.
         store: where its store should be, for the message.
@@ -37,6 +39,7 @@ class GroupState(NamedTuple):
     """
 
     group: str
+    members: int
     watermarks: Mapping[Partition, Watermarks]
     committed: Mapping[Partition, CommittedOffset]
     store: str
@@ -100,7 +103,7 @@ def _beyond(state: GroupState, before: GroupState) -> list[StatusAlarm]:
 
 
 def _no_store(state: GroupState) -> list[StatusAlarm]:
-    if state.store_id or not state.committed:
+    if state.store_id or state.members or not state.committed:
         return []
     store_ids = sorted({offset.metadata for offset in state.committed.values()} - {""})
     text = (
@@ -120,7 +123,7 @@ def _refused(state: GroupState) -> list[StatusAlarm]:
     ]
     if not refusals or not state.store_id:
         return []
-    more = f" (and {len(refusals) - 1} more partitions)" if len(refusals) > 1 else ""
+    more = f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""
     return [StatusAlarm("cannot-start", state.group, None, f"{state.group}: {refusals[0]}{more}")]
 
 
