@@ -7,7 +7,7 @@ over one by one, until `cev topics clean` deletes them).
 I/O: Kafka (metadata, offsets, first waiting records, order_mode, dead letters), stores read-only.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import NamedTuple
@@ -31,6 +31,22 @@ from schemas.topics import ORDER_MODE, Kind, Topic, retry_topic
 
 COUNTED = 10_000
 _STALL_S = 10.0
+
+
+class Moment(NamedTuple):
+    """What was read at one moment, in this order.
+
+    Attributes:
+        committed: each group's committed offsets.
+        members: each group's live members.
+        stores: the stores that are there.
+        silent: groups whose store cannot be read, and why.
+    """
+
+    committed: Mapping[str, Mapping[Partition, CommittedOffset]]
+    members: Mapping[str, Group]
+    stores: Sequence[StoreState]
+    silent: Mapping[str, str]
 
 
 class Status(NamedTuple):
@@ -68,33 +84,29 @@ def collect_status(
     partitions = [
         (description.topic.name, number) for description in topics for number in description.watermarks
     ]
-    committed = groups.committed(admin, names, partitions)
-    members = groups.members(admin, names)
+    moment = _look(admin, names, partitions, readers)
     mode = read_mode(cluster, codec, timeout_s=admin.timeout_s) if ORDER_MODE in there else None
     must_handle = _must_handle(catalogue, readers, mode)
-    lags = _lags(cluster, topics, readers, must_handle=must_handle, committed=committed, members=members)
-    stores, silent = read_stores(readers)
+    lags = _lags(cluster, topics, readers, must_handle, moment)
     return Status(
         brokers.cluster_id,
         len(brokers.ids),
         mode,
         tuple(topics),
         tuple(lags),
-        tuple(stores),
+        tuple(moment.stores),
         (
             *alarms.of_topics(
                 (description.topic for description in topics if description.state is None),
                 (difference for description in topics for difference in description.differs),
             ),
-            *alarms.of_foreign_groups(catalogue, _at_topics(committed), members.items()),
+            *alarms.of_foreign_groups(catalogue, _at_topics(moment.committed), moment.members.items()),
             *alarms.of_lags(lags, must_handle, [reader.group for reader in readers], now_ms()),
-            *_standstill(admin, readers, lags, committed=committed, members=members, partitions=partitions),
-            *_cannot_run(
-                admin, topics, readers, committed=committed, members=members, stores=stores, silent=silent
-            ),
+            *_standstill(admin, readers, lags, moment, partitions),
+            *_cannot_run(admin, topics, readers, moment),
             *alarms.of_dead_letters(_count_dead_letters(admin, topics)),
-            *alarms.of_silent_stores(silent),
-            *(alarm for state in stores for alarm in state.alarms),
+            *alarms.of_silent_stores(moment.silent.items()),
+            *(alarm for state in moment.stores for alarm in state.alarms),
         ),
     )
 
@@ -103,32 +115,32 @@ def _at_topics(committed: Mapping[str, Mapping[Partition, CommittedOffset]]) -> 
     return {(group, topic) for group, offsets in committed.items() for topic, _ in offsets}
 
 
+def _look(
+    admin: Admin, names: Collection[str], partitions: Collection[Partition], readers: Sequence[Reader]
+) -> Moment:
+    committed = groups.committed(admin, names, partitions)
+    members = groups.members(admin, names)
+    stores, silent = read_stores(readers)
+    return Moment(committed, members, stores, dict(silent))
+
+
 def _standstill(
     admin: Admin,
     readers: Sequence[Reader],
     lags: Sequence[Lag],
-    *,
-    committed: Mapping[str, Mapping[Partition, CommittedOffset]],
-    members: Mapping[str, Group],
+    moment: Moment,
     partitions: Sequence[Partition],
 ) -> list[StatusAlarm]:
     suspects = progress.candidates(lags, [reader.group for reader in readers], now_ms())
     if not suspects:
         return []
-    stuck = progress.without_commit(admin, suspects, committed, partitions)
-    members_now = groups.members(admin, {lag.group for lag in suspects})
-    return alarms.of_standstill(stuck, progress.without_member(suspects, members, members_now))
+    stuck = progress.without_commit(admin, suspects, moment.committed, partitions)
+    members = groups.members(admin, {lag.group for lag in suspects})
+    return alarms.of_standstill(stuck, progress.without_member(suspects, moment.members, members))
 
 
 def _cannot_run(
-    admin: Admin,
-    topics: Sequence[TopicDescription],
-    readers: Sequence[Reader],
-    *,
-    committed: Mapping[str, Mapping[Partition, CommittedOffset]],
-    members: Mapping[str, Group],
-    stores: Sequence[StoreState],
-    silent: Sequence[tuple[str, str]],
+    admin: Admin, topics: Sequence[TopicDescription], readers: Sequence[Reader], moment: Moment
 ) -> list[StatusAlarm]:
     """Alarms of groups whose offsets, logs and stores do not fit together, at a second look as well."""
     watermarks = {
@@ -136,50 +148,32 @@ def _cannot_run(
         for description in topics
         for number, marks in description.watermarks.items()
     }
-    before = {
-        reader.group: _group_state(
-            reader, watermarks, committed=committed, members=members, stores=stores, silent=silent
-        )
-        for reader in readers
-    }
+    before = {reader.group: _group_state(reader, watermarks, moment) for reader in readers}
     first = [alarm for state in before.values() for alarm in standstill.of_group(state, state)]
     if not first:
         return []
     watermarks = admin.watermarks(watermarks)
-    committed = groups.committed(admin, before, watermarks)
-    stores, silent = read_stores(readers)
-    members = groups.members(admin, before)
-    now = [
-        _group_state(reader, watermarks, committed=committed, members=members, stores=stores, silent=silent)
-        for reader in readers
-    ]
+    moment = _look(admin, before, watermarks, readers)
+    now = [_group_state(reader, watermarks, moment) for reader in readers]
     return standstill.lasting(
         first, (alarm for state in now for alarm in standstill.of_group(state, before[state.group]))
     )
 
 
-def _group_state(
-    reader: Reader,
-    watermarks: Mapping[Partition, Watermarks],
-    *,
-    committed: Mapping[str, Mapping[Partition, CommittedOffset]],
-    members: Mapping[str, Group],
-    stores: Sequence[StoreState],
-    silent: Sequence[tuple[str, str]],
-) -> GroupState:
+def _group_state(reader: Reader, watermarks: Mapping[Partition, Watermarks], moment: Moment) -> GroupState:
     names = {*reader.reads, *(retry_topic(reader.group, topic) for topic in reader.reads)}
-    store = next((store for store in stores if store.group == reader.group), None)
+    store = next((store for store in moment.stores if store.group == reader.group), None)
     return GroupState(
         group=reader.group,
-        members=members[reader.group].members,
+        members=moment.members[reader.group].members,
         watermarks={partition: marks for partition, marks in watermarks.items() if partition[0] in names},
         committed={
             partition: offset
-            for partition, offset in committed[reader.group].items()
+            for partition, offset in moment.committed[reader.group].items()
             if partition[0] in names
         },
         store=str(reader.store),
-        store_silent=reader.group in dict(silent),
+        store_silent=reader.group in moment.silent,
         store_id=store.id if store else "",
         progress=store.progress if store else {},
     )
@@ -202,15 +196,13 @@ def _lags(
     cluster: Cluster,
     topics: Sequence[TopicDescription],
     readers: Sequence[Reader],
-    *,
     must_handle: Mapping[tuple[str, str], bool],
-    committed: Mapping[str, Mapping[Partition, CommittedOffset]],
-    members: Mapping[str, Group],
+    moment: Moment,
 ) -> list[Lag]:
     """One entry per group and topic that it has begun, or should have."""
     known = {reader.group for reader in readers}
     lags = []
-    for group, offsets in committed.items():
+    for group, offsets in moment.committed.items():
         begun = {topic for topic, _ in offsets}
         mine = [
             description
@@ -228,7 +220,7 @@ def _lags(
         oldest: Mapping[Partition, int | None] = (
             _oldest(cluster, behind) if group in known else dict.fromkeys(behind)
         )
-        alive = members.get(group, EMPTY).members
+        alive = moment.members.get(group, EMPTY).members
         lags += [_lag(description, group, alive, behind, oldest) for description in mine]
     return lags
 

@@ -406,3 +406,12 @@ def test_brokers_that_do_not_answer_after_a_silence_are_named(
     assert "no broker answers at nowhere:1" in str(bench.read().outage)
     bench.client.answers = True
     assert bench.read().outage is None
+
+
+def test_brokers_that_refuse_connections_are_named_at_once(bench: Bench) -> None:
+    bench.assign(P0)
+    bench.client.answers = False
+    bench.client.config["error_cb"](KafkaError(KafkaError._ALL_BROKERS_DOWN))
+    assert "no broker answers at nowhere:1" in str(bench.read().outage)
+    bench.client.answers = True
+    assert bench.read().outage is None
