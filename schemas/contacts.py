@@ -2,16 +2,20 @@
 
 Every door uses these: an order that is placed, and a fact of another writer whose mail or text is to be sent.
 What they look like is the libraries' knowledge: libphonenumber's data, email-validator's RFCs and IDNA. They
-are loaded when the first one is looked at: most orders are placed without one.
+are loaded when the first one is looked at: most orders are placed without one. They take a tenth of a
+millisecond, as long as all else that an order's validation does, so what recurs is remembered.
 """
 
 import unicodedata
+from functools import lru_cache
 
+_REMEMBERED = 8192
 _MAX_PHONE = 100
 _MAX_MAIL = 320
 """RFC 5321 §4.5.3.1: 64 for the local part, 255 for the domain."""
 
 
+@lru_cache(_REMEMBERED)
 def e164(text: str) -> str:
     """A phone number as ITU-T E.164 writes it: `+44 (0)20 7946 0958` is `+442079460958`.
 
@@ -67,6 +71,7 @@ def dialled(text: str) -> str:
         return text
 
 
+@lru_cache(_REMEMBERED)
 def mail_address(text: str, *, internal: bool = False) -> str:
     """A mail address: `local@domain`, with an international domain as its IDNA form, `xn--…`.
 

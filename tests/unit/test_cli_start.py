@@ -117,6 +117,17 @@ def test_an_order_loads_no_database_and_no_http(tmp_path: Path) -> None:
     assert modules & HEAVY == {"confluent_kafka", "fastavro", "pydantic"}
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "library"),
+    [("--phone", "+43 664 1234567", "phonenumbers"), ("--email", "ada@example.com", "email_validator")],
+)
+def test_what_knows_a_fields_rules_is_loaded_where_the_field_is_given(
+    tmp_path: Path, flag: str, value: str, library: str
+) -> None:
+    modules = loaded(tmp_path, "order", "place", "--address", "1 Streetford Road", flag, value, before=PLACE)
+    assert modules & HEAVY == {"confluent_kafka", "fastavro", "pydantic", library}
+
+
 def test_a_consumer_loads_no_migrations_and_no_channel_that_it_does_not_use(tmp_path: Path) -> None:
     modules = loaded(tmp_path, "consume", "notification", before=CONSUME, code=4)
     assert modules >= {"sqlalchemy", "confluent_kafka", "consumers.channels.maildir"}
