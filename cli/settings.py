@@ -61,7 +61,9 @@ class Settings(BaseModel):
     text_url: SecretStr | None = Field(
         None, description="HTTP gateway for text messages; unset: a JSON-lines file"
     )
-    mail_from: str = Field("shop@command-event.invalid", description="sender of the mails")
+    mail_from: str = Field(
+        "shop@command-event.invalid", description="sender of the mails; a name with a comma in quotes"
+    )
     health_port: int | None = Field(
         None, ge=0, le=65535, description="port of /health/live and /health/ready; unset: none"
     )

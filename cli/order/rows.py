@@ -48,29 +48,26 @@ def place_rows(
         typer.Exit: 1 if any row was not placed.
     """
     chosen = Format(form) if form is not None else _format_of(source)
-    name = "standard input" if source == "-" else source
-    with (
-        _open(source) as stream,
-        OrderPlacer(app.cluster, app.codec, currency=app.settings.currency) as placer,
-    ):
 
-        def show(placed: Placed) -> None:
-            if as_json:
-                emit(document(placed))
-                # The reader of a pipe sees an order when it is placed, not when a buffer is full.
-                sys.stdout.flush()
+    def show(placed: Placed) -> None:
+        if as_json:
+            emit(document(placed))
+            # The reader of a pipe sees an order when it is placed, not when a buffer is full.
+            sys.stdout.flush()
 
-        bulk = OrderImport(placer, on_placed=show, on_error=_show_fault)
-        text = recognise(stream, name, encoding)
+    with _open(source) as stream:
+        text = recognise(stream, "standard input" if source == "-" else source, encoding)
         if chosen is None:
             chosen = Format.JSONL if text.begins in ("", "{", "[") else Format.CSV
         rows = read_rows(text.stream, chosen, text.encoding)
-        lost: CommandEventError | None = None
-        with progress("checking" if dry_run else "placing", None, lambda: bulk.seen):
-            if dry_run:
-                bulk.dry_run(rows)
-            else:
-                lost = bulk.run(rows)
+        with OrderPlacer(app.cluster, app.codec, currency=app.settings.currency) as placer:
+            bulk = OrderImport(placer, on_placed=show, on_error=_show_fault)
+            lost: CommandEventError | None = None
+            with progress("checking" if dry_run else "placing", None, lambda: bulk.seen):
+                if dry_run:
+                    bulk.dry_run(rows)
+                else:
+                    lost = bulk.run(rows)
     _sum_up(bulk, dry_run=dry_run, as_json=as_json)
     if lost is not None:
         raise lost
@@ -79,9 +76,16 @@ def place_rows(
 
 
 def _sum_up(bulk: OrderImport, *, dry_run: bool, as_json: bool) -> None:
+    if bulk.repeated:
+        rows = "1 row has" if bulk.repeated == 1 else f"{bulk.repeated:,} rows have"
+        log.print(
+            f"[yellow]{rows} the order_id of an earlier row:[/yellow] an id is one order", soft_wrap=True
+        )
     if as_json:
         errors = [{"row": fault.row, "message": fault.message} for fault in bulk.errors]
-        extra = {"dry_run": True} if dry_run else {}
+        extra: dict[str, object] = {"dry_run": True} if dry_run else {}
+        if bulk.repeated:
+            extra["repeated"] = bulk.repeated
         emit({"placed": bulk.placed, "failed": bulk.failed, "errors": errors, **extra})
         return
     failed = f", [red]{bulk.failed:,} failed[/red]" if bulk.failed else ""

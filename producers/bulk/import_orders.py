@@ -46,6 +46,8 @@ class OrderImport:
 
     Attributes:
         placed: how many orders are stored; in a dry run, how many are valid.
+        repeated: valid rows with the `order_id` of a row before them. An id is one order: such a row causes
+            nothing, or a dead letter if its content is another.
         errors: the first `MAX_ERRORS` errors.
     """
 
@@ -62,7 +64,9 @@ class OrderImport:
         self._ids = ContentIds()
         self._invalid = 0
         self._not_stored = 0
+        self._named: set[int] = set()
         self.placed = 0
+        self.repeated = 0
         self.errors: list[RowError] = []
 
     @property
@@ -114,8 +118,16 @@ class OrderImport:
             except InvalidOrder as error:
                 self._report_error(row, str(error))
             else:
-                return request, self._ids.id_of(request) if request.order_id is None else None
+                return request, self._content_id(request)
         self._invalid += 1
+        return None
+
+    def _content_id(self, request: OrderRequest) -> int | None:
+        """The id of a request that has none."""
+        if request.order_id is None:
+            return self._ids.id_of(request)
+        self.repeated += request.order_id in self._named
+        self._named.add(request.order_id)
         return None
 
     def _on_outcome(self, row: Row, outcome: Outcome) -> None:

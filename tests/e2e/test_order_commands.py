@@ -175,6 +175,10 @@ def test_standard_input_is_csv_if_it_does_not_begin_like_json(cev: Cev) -> None:
     assert order["order_id"] == "12042"
     order, _ = cev.json("order", "place", "--from", "-", stdin='[{"address": "x", "order_id": 12043}]')
     assert order["order_id"] == "12043"
+    ended = cev.run(
+        "order", "place", "--from", "-", "--dry-run", stdin="address,order_id\nx,12044\ny,12044\n"
+    )
+    assert ended.stderr == b"1 row has the order_id of an earlier row: an id is one order\n"
 
 
 def test_rows_from_a_slow_pipe_are_placed_as_they_come(cev: Cev) -> None:

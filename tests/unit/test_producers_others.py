@@ -139,6 +139,16 @@ def test_good_rows_are_placed_and_bad_ones_named() -> None:
     assert [error.row for error in bulk.errors] == [2, 3]
 
 
+def test_rows_that_name_the_order_of_an_earlier_row_are_counted() -> None:
+    rows = [
+        Row(n, n, {"address": "x", **({} if id_ is None else {"order_id": id_})})
+        for n, id_ in enumerate([7, "7", None, 8, None, 7], 1)
+    ]
+    bulk = OrderImport(Placer(), on_placed=lambda _: None, on_error=lambda *_: None)
+    bulk.run(rows)
+    assert (bulk.placed, bulk.repeated) == (6, 2)
+
+
 def test_a_rehearsal_says_the_same_and_opens_no_pipeline() -> None:
     bulk, placed, faults, _ = run_bulk(Placer(), rehearse=True)
     _, really, same_faults, _ = run_bulk(Placer())
