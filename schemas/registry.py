@@ -22,7 +22,8 @@ T = TypeVar("T")
 # Confluent's API reference: 40401 subject, 40402 version, 40403 schema not found. A bare 404 is a proxy's
 # or a wrong address, and says nothing about a schema.
 _NOT_FOUND = (40401, 40402, 40403)
-# What a registry that knows of no GUIDs says to the question; of an id it would be a wrong address.
+# What a registry that knows of no GUIDs, such as Apicurio, says to the question; of an id it would be a wrong
+# address.
 _NO_SUCH_PATH = 404
 _INCOMPATIBLE, _INVALID = 409, 422
 _MAX_ID = 2**31 - 1
@@ -81,7 +82,7 @@ class Registry:
         """
         name = f"schema GUID {guid}"
         ask = partial(self._client.get_schema_by_guid, guid)
-        return self._text(name, self._ask(name, ask, missing=(*_NOT_FOUND, _NO_SUCH_PATH)))
+        return self._text(name, self._ask(name, ask, any_404=True))
 
     def _text(self, name: str, schema: "Schema | None") -> str | None:
         if schema is not None and not schema.schema_str:
@@ -168,14 +169,20 @@ class Registry:
             # there.
             self._ask(name, ask)
 
-    def _ask(self, name: str, call: Callable[[], T], missing: tuple[int, ...] = _NOT_FOUND) -> T | None:
-        """The registry's answer; None where it says that there is no such thing, by one of these codes."""
+    def _ask(self, name: str, call: Callable[[], T], *, any_404: bool = False) -> T | None:
+        """The registry's answer; None where it says that there is no such thing.
+
+        Args:
+            name: what is asked for, for the error.
+            call: asks.
+            any_404: whether a bare 404 says so too.
+        """
         from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - loaded by now
 
         try:
             return call()
         except SchemaRegistryError as error:
-            if error.error_code in missing:
+            if error.error_code in _NOT_FOUND or (any_404 and error.http_status_code == _NO_SUCH_PATH):
                 return None
             if error.http_status_code in (_INCOMPATIBLE, _INVALID):
                 raise SchemaRefused(

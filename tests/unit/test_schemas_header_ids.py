@@ -161,7 +161,7 @@ def test_a_guid_is_asked_for_by_its_text() -> None:
     assert answers.asked == [f"schemas/guids/{GUID}"]
 
 
-@pytest.mark.parametrize("code", [404, 40403])
+@pytest.mark.parametrize("code", [404, 40403, -1])
 def test_a_registry_that_has_no_such_guid_or_knows_of_none_says_that_it_is_unknown(code: int) -> None:
     from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - only here
 
