@@ -45,7 +45,7 @@ The invariants, each with the files that hold it. A comment beside a deciding br
     -> batch_processor, kafka/consumer
 14. A group has one store, and a store one group and one cluster. Where a partition begins is announced in the
     store and committed before its first record is read, so that a missing offset is a lost one.
-    -> assignment, stores/store
+    -> assignment, starting_offset, stores/store
 15. A slot, and the transactional id made of it, belongs to one living member.
     -> stores/sqlite, stores/postgres, member
 """
