@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from clients.closing import Closing
-from clients.config import Cluster
+from clients.config import LASTING_RECONNECT_MS, Cluster
 from clients.errors import AUTO_OFFSET_RESET, PARTITION_EOF, headers_of, partitions_of, unreachable
 from clients.log import Log
 from schemas.codec import Codec
@@ -39,7 +39,7 @@ class ModeLog(Closing):
         cluster: the Kafka cluster.
         codec: decodes the values.
         timeout_s: how long the first answer of a broker may take.
-        live: whether it is read on for long, so that fetches should be few.
+        live: whether it is read on for long, so that fetches and reconnections should be few.
 
     Attributes:
         at_end: whether the broker last reported the end of the log.
@@ -50,14 +50,14 @@ class ModeLog(Closing):
     """
 
     def __init__(self, cluster: Cluster, codec: Codec, *, timeout_s: float, live: bool = False) -> None:
-        wait_ms = _FETCH_WAIT_LIVE_MS if live else _FETCH_WAIT_MS
-        wait = {} if "fetch.wait.max.ms" in cluster.kafka else {"fetch.wait.max.ms": wait_ms}
+        lasting = {"fetch_wait_max_ms": _FETCH_WAIT_LIVE_MS, "reconnect_backoff_ms": LASTING_RECONNECT_MS}
+        settings = cluster.unless_set(**(lasting if live else {"fetch_wait_max_ms": _FETCH_WAIT_MS}))
         self._bootstrap = cluster.bootstrap
         self._codec = codec
         self._log = Log(topic=ORDER_MODE)
         self._undecoded: Message | None = None
         self.at_end = False
-        self._consumer = Consumer(cluster.reader(**wait))
+        self._consumer = Consumer(cluster.reader(**settings))
         try:
             partitions_of(self._consumer, (ORDER_MODE,), bootstrap=cluster.bootstrap, timeout_s=timeout_s)
             self._rewind()

@@ -112,6 +112,13 @@ def test_a_transactional_producer_keeps_idle_connections_and_the_brokers_that_it
     assert config["metadata.recovery.strategy"] == "none"
 
 
+def test_a_group_member_does_not_storm_a_broker_that_is_gone_unless_the_user_says_so() -> None:
+    assert CLUSTER.consumer("g")["reconnect.backoff.ms"] == 100
+    assert CLUSTER.reader()["reconnect.backoff.ms"] == 20
+    own = Cluster(bootstrap="localhost:1", kafka={"reconnect.backoff.ms": "7"})
+    assert own.consumer("g")["reconnect.backoff.ms"] == "7"
+
+
 @pytest.mark.parametrize("wish", ["10", "5000"])
 def test_a_transactional_producer_takes_any_first_delay_of_a_reconnection(wish: str) -> None:
     cluster = Cluster(bootstrap="127.0.0.1:1", kafka={"reconnect.backoff.ms": wish})
