@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 ROOMS := broker cli clients consumers databases operations producers schemas
 READY := $(VENV)/.ready
-# Of the tests.
-WORKERS ?= 2
+# Of the tests: most of their time they wait for brokers and processes, so two cores are enough for three.
+WORKERS ?= 3
 # Nothing would ever be compiled where PYTHONDONTWRITEBYTECODE is set, and the tests start hundreds of processes.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --durations=20
 # Byte code makes a command start in half the time; it is written here wherever PYTHONDONTWRITEBYTECODE is set.
