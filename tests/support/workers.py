@@ -1,4 +1,4 @@
-"""How `pytest -n 2` shares the tests between its workers.
+"""How `pytest -n 3` shares the tests between its workers.
 
 Promise: every test of a file runs on one worker, in the file's order, so that what a file starts is started
 once. Each worker has a broker and a database server of its own (fixtures of the session), and looks for free
