@@ -39,8 +39,13 @@ if not TYPE_CHECKING:
 
 
 def emit(document: Mapping[str, Any]) -> None:
-    """Print one JSON document as one line on stdout; what a terminal would obey is escaped as JSON has it."""
-    line = json.dumps(document, ensure_ascii=False, separators=(", ", ": "))
+    """Print one JSON document as one line on stdout.
+
+    What a terminal would obey is escaped as JSON has it; all that is not ASCII too where stdout is not UTF-8.
+    """
+    # A stream of text alone (`io.StringIO`) names no encoding, and takes every character.
+    is_utf8 = (sys.stdout.encoding or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
+    line = json.dumps(document, ensure_ascii=not is_utf8, separators=(", ", ": "))
     if not line.isprintable():
         line = "".join(
             char if unicodedata.category(char) not in _HIDDEN else json.dumps(char)[1:-1] for char in line

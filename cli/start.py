@@ -7,6 +7,7 @@ I/O: stdout, stderr, the end of the process.
 """
 
 import atexit
+import io
 import os
 import sys
 import threading
@@ -20,6 +21,7 @@ def main() -> None:
     """Run the command line; the process ends with an exit code of design §9."""
     # Looking for plugins of pydantic's reads the metadata of every installed package; there are none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    _escape_what_stdout_cannot_encode()
     try:
         import_module("cli.main").main()
     except KeyboardInterrupt:
@@ -28,6 +30,12 @@ def main() -> None:
         if isinstance(end.code, int):
             _exit(end.code)
         raise
+
+
+def _escape_what_stdout_cannot_encode() -> None:
+    r"""An address in a locale without its letters is printed as `\u03a9`, as Python does on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _exit(code: int) -> None:
