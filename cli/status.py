@@ -135,12 +135,12 @@ def _print_topics(status: Status, now: int) -> None:
     table = tables.new_table(
         "topic",
         "kind",
-        "records",
+        "offsets",
         "group",
         "lag",
         "oldest",
         "members",
-        right=("records", "lag", "members"),
+        right=("offsets", "lag", "members"),
     )
     quiet = 0
     for description in status.topics:

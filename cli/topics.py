@@ -61,14 +61,17 @@ def create(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
 
 @command(commands, "list", example="cev topics list")
 def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
-    """List every topic with its kind and owner."""
+    """List every topic with its kind and owner.
+
+    The column offsets counts transaction markers too, which take offsets as records do.
+    """
     descriptions = provision.describe(app_context(ctx).cluster, all_topics())
     if as_json:
         for description in descriptions:
             output.emit(_fields(description))
         return
     table = tables.new_table(
-        "topic", "kind", "owner", "partitions", "records", "", right=("partitions", "records")
+        "topic", "kind", "owner", "partitions", "offsets", "", right=("partitions", "offsets")
     )
     for description in descriptions:
         table.add_row(
