@@ -156,11 +156,11 @@ class AppContext:
     @cached_property
     def registry(self) -> "Registry | None":
         """The schema registry, or None where none is configured."""
-        from schemas.registry import Registry  # noqa: PLC0415 - the same
-
         cluster = self.cluster
         if cluster.registry is None:
             return None
+        from schemas.registry import Registry  # noqa: PLC0415 - the same, and only with a registry
+
         return Registry(cluster.registry, cluster.registry_user, cluster.registry_password)
 
     def store(self, group: str) -> "StoreAddress":

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol, Self
 from sqlalchemy import text
 
 from clients.closing import Closing
-from clients.config import Cluster, check_kafka
+from producers.connection import cluster_and_codec
 from producers.mode.follower import ModeFollower
 from producers.outbox.record_codec import pack
 from producers.placing.pending_order import OrderRenderer
@@ -33,8 +33,6 @@ from producers.placing.render import correlation_id
 from producers.placing.request import OrderRequest
 from schemas.codec import Codec
 from schemas.control import Mode, ModeChanged
-from schemas.errors import InvalidSetting
-from schemas.registry import Registry
 from schemas.times import now_ms
 
 _COLUMNS = ("order_id", "mode", "epoch", "accepted_at", "records")
@@ -104,10 +102,7 @@ class Outbox(Closing):
         Raises:
             BrokerUnreachable, TopicMissing, RegistryUnreachable: the mode in force cannot be read.
         """
-        if faults := check_kafka(kafka or {}):
-            raise InvalidSetting("; ".join(faults))
-        cluster = Cluster(bootstrap=bootstrap, registry=registry, kafka=kafka or {})
-        codec = Codec(Registry(registry) if registry else None)
+        cluster, codec = cluster_and_codec(bootstrap, registry=registry, kafka=kafka)
         return cls(ModeFollower(cluster, codec), codec, currency=currency)
 
     def close(self) -> None:

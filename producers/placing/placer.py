@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self, TypeVar
 
 from clients.closing import Closing
-from clients.config import Cluster, check_kafka
+from clients.config import Cluster
 from clients.deadline import Deadline
 from clients.errors import broker_responds, partitions_of, unconfirmed
+from producers.connection import cluster_and_codec
 from producers.mode.follower import ModeFollower
 from producers.placing.pending_order import OrderRenderer, PendingOrder, Placed
 from producers.placing.pipeline import Outcome, Pipeline
@@ -27,8 +28,7 @@ from producers.placing.request import OrderRequest
 from producers.placing.transactional_publisher import TransactionalPublisher
 from schemas.codec import Codec
 from schemas.control import Mode, ModeChanged
-from schemas.errors import BrokerUnreachable, CommandEventError, InvalidSetting, NotAcknowledged
-from schemas.registry import Registry
+from schemas.errors import BrokerUnreachable, CommandEventError, NotAcknowledged
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 
 T = TypeVar("T")
@@ -99,10 +99,7 @@ class OrderPlacer(Closing):
             InvalidSetting: a setting in `kafka` is the program's own.
             BrokerUnreachable, TopicMissing, RegistryUnreachable: as the class.
         """
-        if faults := check_kafka(kafka or {}):
-            raise InvalidSetting("; ".join(faults))
-        cluster = Cluster(bootstrap=bootstrap, registry=registry, kafka=kafka or {})
-        codec = Codec(Registry(registry) if registry else None)
+        cluster, codec = cluster_and_codec(bootstrap, registry=registry, kafka=kafka)
         return cls(cluster, codec, currency=currency, deadline_s=deadline_s)
 
     def close(self) -> None:
