@@ -12,20 +12,25 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from clients.config import GroupProtocol, check_kafka
 from databases.address import postgres
+from schemas.addresses import MASK, names_user, shown
 from schemas.errors import InvalidSetting
 from schemas.money import decimals
 
 PREFIX = "CEV_"
 _NESTED = f"{PREFIX}KAFKA__"
-_MASK = "********"
-_SECRET_WORDS = ("password", "passphrase", "secret", "token", "key.pem", "oauthbearer.config")
-# The last @ ends the user's part: a password that should have been escaped may hold anything else.
-_URL = re.compile(
-    r"(?P<scheme>[^:/]+://)(?:(?P<user>[^:@/]*)(?P<password>:.*)?@)?(?P<host>[^/?#@]*)(?P<rest>.*)", re.DOTALL
+_SECRET_WORDS = ("pass", "secret", "token", "credential", "jaas", "user.info", "key.pem", "keystore.key")
+_SECURITY = ("sasl.", "ssl.")
+# A name that is not here may be a spelling of a password (`sasl.pasword`, Java's `sasl.jaas.config`).
+_NO_SECRETS = re.compile(
+    r"sasl\.(mechanisms?|username|kerberos\.(service\.name|principal|keytab|min\.time\.before\.relogin))"
+    r"|sasl\.oauthbearer\.(method|scope|client\.id)"
+    r"|ssl\.(ca|certificate|key|keystore|crl|truststore)\.location"
+    r"|ssl\.(cipher\.suites|curves\.list|sigalgs\.list|providers|ca\.certificate\.stores)"
+    r"|ssl\.(endpoint\.identification\.algorithm|protocol|enabled\.protocols)"
 )
 
 
@@ -41,7 +46,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     bootstrap_servers: str | None = Field(None, description="Kafka brokers, host:port, comma-separated")
-    schema_registry_url: str | None = Field(None, description="Confluent-compatible schema registry")
+    schema_registry_url: str | None = Field(
+        None, repr=False, description="Confluent-compatible schema registry"
+    )
     schema_registry_user: str | None = Field(None, description="user for the registry")
     schema_registry_password: SecretStr | None = Field(None, description="password for the registry")
     data_dir: Path = Field(
@@ -86,6 +93,7 @@ class Settings(BaseModel):
     )
     kafka: dict[str, str] = Field(
         default_factory=dict,
+        repr=False,
         description="librdkafka settings passed through; CEV_KAFKA__SECURITY_PROTOCOL is security.protocol",
     )
 
@@ -104,6 +112,13 @@ class Settings(BaseModel):
             return value.expanduser().absolute()
         except RuntimeError as error:
             raise ValueError(f"there is no home directory for {value}") from error
+
+    @field_validator("schema_registry_user")
+    @classmethod
+    def _one_user(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and names_user(info.data.get("schema_registry_url") or ""):
+            raise ValueError("schema_registry_url names a user, too: give the user in one of the two")
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -193,28 +208,22 @@ def masked(name: str, value: Any) -> str | None:
         return None
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
-        return _masked_url(secret, whole=False) if "://" in secret else _MASK
+        return shown(secret) if "://" in secret else MASK
     if isinstance(value, dict):
-        shown = {key: _MASK if _is_secret(key) else text for key, text in value.items()}
-        return " ".join(f"{key}={text}" for key, text in sorted(shown.items())) or None
-    return _masked_url(str(value), whole=True) if name.endswith("_url") else str(value)
+        return " ".join(f"{key}={_kafka_value(key, text)}" for key, text in sorted(value.items())) or None
+    return shown(str(value), with_path=True) if name.endswith("_url") else str(value)
+
+
+def _kafka_value(key: str, value: str) -> str:
+    if _is_secret(key):
+        return MASK
+    return shown(value, with_path=True) if "://" in value else value
 
 
 def _is_secret(key: str) -> bool:
+    if key.startswith(_SECURITY) and not _NO_SECRETS.fullmatch(key):
+        return True
     return any(word in key.lower() for word in _SECRET_WORDS)
-
-
-def _masked_url(url: str, *, whole: bool) -> str:
-    parts = _URL.fullmatch(url)
-    if parts is None:
-        return _MASK
-    user = ""
-    if parts["user"] is not None:
-        # A lone user part may be a token.
-        user = f"{parts['user']}:{_MASK}@" if parts["password"] else f"{_MASK}@"
-    # A gateway's path or query may carry a token.
-    rest = parts["rest"] if whole or not parts["rest"].strip("/") else f"/{_MASK}"
-    return f"{parts['scheme']}{user}{parts['host']}{rest}"
 
 
 _Layer = dict[str, tuple[Any, str]]

@@ -14,6 +14,7 @@ from operations.status.collect import Status
 from operations.status.outbox import OutboxStatus
 from operations.status.stores import Reader
 from operations.topics.provision import TopicDescription
+from schemas.addresses import shown
 from schemas.times import now_ms, rfc3339
 from schemas.topics import Kind
 
@@ -54,7 +55,7 @@ def show(
 def _document(app: AppContext, status: Status, now: int) -> dict[str, Any]:
     return {
         "bootstrap": app.cluster.bootstrap,
-        "registry": app.cluster.registry,
+        "registry": _registry(app),
         "cluster_id": status.cluster_id,
         "brokers": status.brokers,
         "mode": status.mode.mode if status.mode else None,
@@ -102,10 +103,15 @@ def _outbox(outbox_status: OutboxStatus | None, now: int) -> dict[str, Any] | No
     return {"rows": rows, "oldest_age_s": age, "refused": refused}
 
 
+def _registry(app: AppContext) -> str | None:
+    return shown(app.cluster.registry, with_path=True) if app.cluster.registry else None
+
+
 def _print(app: AppContext, status: Status, now: int, outbox_status: dict[str, Any] | None) -> None:
     count = f"{status.brokers} {'broker' if status.brokers == 1 else 'brokers'}"
     _line("broker", f"{cell(app.cluster.bootstrap)}  [dim]{count}, cluster {cell(status.cluster_id)}[/dim]")
-    _line("registry", cell(app.cluster.registry) if app.cluster.registry else "[dim]none[/dim]")
+    registry = _registry(app)
+    _line("registry", cell(registry) if registry else "[dim]none[/dim]")
     if status.mode is not None:
         _line("mode", f"[bold]{cell(status.mode.mode)}[/bold]  [dim]epoch {status.mode.epoch}[/dim]")
     output.console.print()

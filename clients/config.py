@@ -87,7 +87,7 @@ class Cluster:
     """
 
     bootstrap: str
-    registry: str | None = None
+    registry: str | None = field(default=None, repr=False)
     registry_user: str | None = None
     registry_password: str | None = field(default=None, repr=False)
     kafka: Mapping[str, str] = field(default_factory=dict, repr=False)

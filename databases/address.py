@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from schemas.addresses import without_secrets
 
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 _FILE = "sqlite:///"
 _LONGEST = 63
 """Bytes of a PostgreSQL name. It truncates a longer one without an error, and groups could share a schema."""
-
-_MASK = "********"
-_SECRETS = ("password", "sslpassword")
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class StoreAddress:
 
     def masked(self, text: object) -> str:
         """A database's message on one line, without the address's passwords."""
-        return masked(self.url, text)
+        return without_secrets(self.url, text)
 
     def __str__(self) -> str:
         """The file's path, or the schema's address without a password."""
@@ -75,17 +74,6 @@ class StoreAddress:
         user, _, host = parts.netloc.rpartition("@")
         login = f"{user.partition(':')[0]}@" if user else ""
         return f"{parts.scheme}://{login}{host}{parts.path} schema {self.schema}"
-
-
-def masked(url: str, text: object) -> str:
-    """A database's message on one line, without the passwords of the address `url`."""
-    line = " ".join(str(text).split())
-    parts = urlsplit(url)
-    raw = parts.netloc.rpartition("@")[0].partition(":")[2]
-    secrets = {raw, unquote(raw), *(value for key, value in parse_qsl(parts.query) if key in _SECRETS)}
-    for secret in sorted(secrets - {""}, key=len, reverse=True):
-        line = line.replace(secret, _MASK)
-    return line
 
 
 def postgres(url: str) -> str:

@@ -11,7 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from schemas import avro_schemas, references
-from schemas.errors import RegistryUnreachable, SchemaRefused, TopicMissing
+from schemas.addresses import shown, without_secrets
+from schemas.errors import InvalidSetting, RegistryUnreachable, SchemaRefused, TopicMissing
 from schemas.topics import Message
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ class Registry:
 
     Args:
         url: the API's base address.
-        user, password: basic authentication, or None.
+        user, password: basic authentication, or None if the address names the user.
+
+    Raises:
+        InvalidSetting: the client refuses the address, or a user is given twice.
     """
 
     def __init__(self, url: str, user: str | None = None, password: str | None = None) -> None:
@@ -48,7 +52,15 @@ class Registry:
         if user is not None:
             config["basic.auth.user.info"] = f"{user}:{password or ''}"
         self._url = url
-        self._client = SchemaRegistryClient(config)
+        self._shown_url = shown(url, with_path=True)
+        try:
+            self._client = SchemaRegistryClient(config)
+        except ValueError:
+            # The client's message repeats the address.
+            raise InvalidSetting(
+                f"schema_registry_url {self._shown_url} cannot be used: it is http://… or https://…, and the "
+                "user stands in it or in schema_registry_user"
+            ) from None
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +116,8 @@ class Registry:
         )
         if registered is None:
             raise TopicMissing(
-                f"the registry at {self._url} has no schema for {name}; `cev topics create` registers it"
+                f"the registry at {self._shown_url} has no schema for {name}; "
+                "`cev topics create` registers it"
             )
         if registered.schema_id is None:
             raise self._down(ValueError(f"it knows {name} and names no id"))
@@ -128,7 +141,7 @@ class Registry:
             if first:
                 self._keep_compatible(name)
         if schema_id is None:
-            raise RegistryUnreachable(f"the schema registry at {self._url} has no place for {name}")
+            raise RegistryUnreachable(f"the schema registry at {self._shown_url} has no place for {name}")
         return schema_id
 
     def _with_references(self, schema: "Schema") -> str:
@@ -186,7 +199,7 @@ class Registry:
                 return None
             if error.http_status_code in (_INCOMPATIBLE, _INVALID):
                 raise SchemaRefused(
-                    f"the schema registry at {self._url} refuses {name}: {_line(error)}"
+                    f"the schema registry at {self._shown_url} refuses {name}: {self._reason(error)}"
                 ) from error
             raise self._down(error) from error
         except Exception as error:
@@ -195,11 +208,13 @@ class Registry:
             raise self._down(error) from error
 
     def _down(self, error: Exception) -> RegistryUnreachable:
-        return RegistryUnreachable(f"the schema registry at {self._url} did not do it: {_line(error)}")
+        return RegistryUnreachable(
+            f"the schema registry at {self._shown_url} did not do it: {self._reason(error)}"
+        )
 
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    def _reason(self, error: Exception) -> str:
+        # The client's errors may name the address.
+        return without_secrets(self._url, error)[:300] or type(error).__name__
 
 
 def subject(topic: str, record: type[Message]) -> str:

@@ -6,6 +6,7 @@ I/O: HTTP.
 import httpx
 
 from consumers.runtime.reaction import Delivery
+from schemas.addresses import shown, without_secrets
 from schemas.contacts import dialled
 from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
 
@@ -38,7 +39,7 @@ class HttpText:
     @property
     def describe(self) -> str:
         """What a person reads in the start line."""
-        return f"gateway {self._url.copy_with(userinfo=b'')}"
+        return f"gateway {shown(str(self._url.copy_with(userinfo=b'')))}"
 
     def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
         """Post a text; see `Channel.deliver`."""
@@ -47,7 +48,8 @@ class HttpText:
             response = self._client.post(self._url, json=message, headers={"Idempotency-Key": key})
         except httpx.HTTPError as error:
             raise DependencyUnavailable(
-                f"the text gateway {self._url.host} does not answer: {error}"
+                f"the text gateway {self._url.host} does not answer: "
+                f"{without_secrets(str(self._url), error, with_path=False)}"
             ) from error
         if response.is_success:
             return

@@ -17,12 +17,12 @@ from uuid import uuid4
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from databases.address import masked
 from databases.connect import lock_file, read_transaction
 from producers.outbox import statements
 from producers.outbox.batch_publisher import Batch, Row
 from producers.outbox.record_codec import UnreadableRow, unpack
 from producers.outbox.tables import RELAY_TABLE, display_url, engine_of, sqlite_file
+from schemas.addresses import without_secrets
 from schemas.errors import DependencyUnavailable, Fenced, OperationFailed
 from schemas.times import now_ms
 
@@ -261,7 +261,7 @@ class OutboxQueue:
             self.close()
             cause = error.orig if isinstance(error, DBAPIError) else error
             raise DependencyUnavailable(
-                f"the outbox in {self.address} does not answer: {masked(self._url, cause)}"
+                f"the outbox in {self.address} does not answer: {without_secrets(self._url, cause)}"
             ) from error
 
 

@@ -35,6 +35,8 @@ def shown(loaded: Loaded, name: str) -> str | None:
         ("database_url", f"postgresql+psycopg://{SECRET}@db/shop", "postgresql://********@db/********"),
         ("schema_registry_password", SECRET, "********"),
         ("schema_registry_url", f"http://u:{SECRET}@r:8081/apis/v7", "http://u:********@r:8081/apis/v7"),
+        ("schema_registry_url", f"http://r/a,http://u:{SECRET}@r2", "http://r/********"),
+        ("schema_registry_url", f"http://r/v7?key={SECRET}", "http://r/v7?********"),
         ("schema_registry_url", "http://r:8081/apis/v7", "http://r:8081/apis/v7"),
     ],
 )
@@ -53,6 +55,11 @@ def test_a_secret_is_masked_and_the_rest_stays_legible(name: str, value: str, ma
         "sasl.oauthbearer.config",
         "sasl.oauthbearer.assertion.private.key.passphrase",
         "sasl.oauthbearer.assertion.private.key.pem",
+        "sasl.jaas.config",
+        "sasl.pasword",
+        "sasl.kerberos.kinit.cmd",
+        "ssl.keystore.key",
+        "basic.auth.user.info",
     ],
 )
 def test_librdkafkas_secrets_are_masked_among_its_other_settings(key: str) -> None:
@@ -63,8 +70,34 @@ def test_librdkafkas_secrets_are_masked_among_its_other_settings(key: str) -> No
     assert "client.id=shop" in value
 
 
+@pytest.mark.parametrize("key", ["sasl.mechanism", "sasl.username", "ssl.ca.location", "security.protocol"])
+def test_what_is_no_secret_of_librdkafkas_stays_legible(key: str) -> None:
+    loaded = load({}, {f"CEV_KAFKA__{key.upper().replace('.', '_')}": "legible"})
+    assert shown(loaded, "kafka") == f"{key}=legible"
+
+
+def test_an_address_among_librdkafkas_settings_is_masked() -> None:
+    loaded = load({}, {"CEV_KAFKA__HTTPS_PROXY": f"http://u:{SECRET}@proxy:3128"})
+    assert shown(loaded, "kafka") == "https.proxy=http://u:********@proxy:3128"
+
+
+def test_a_registry_user_in_the_address_and_in_a_setting_is_refused_and_both_are_named() -> None:
+    environment = {
+        "CEV_SCHEMA_REGISTRY_URL": f"http://shop:{SECRET}@registry:8081",
+        "CEV_SCHEMA_REGISTRY_USER": "shop",
+    }
+    with pytest.raises(InvalidSetting) as refused:
+        load({}, environment)
+    assert refused.value.exit_code == 2
+    assert "schema_registry_user (environment CEV_SCHEMA_REGISTRY_USER)" in str(refused.value)
+    assert "schema_registry_url" in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
 def test_no_secret_is_in_what_python_prints_of_the_settings() -> None:
     environment = {"CEV_SMTP_URL": SECRET, "CEV_TEXT_URL": SECRET, "CEV_SCHEMA_REGISTRY_PASSWORD": SECRET}
+    environment["CEV_SCHEMA_REGISTRY_URL"] = f"http://u:{SECRET}@registry"
+    environment["CEV_KAFKA__SASL_JAAS_CONFIG"] = SECRET
     loaded = load({}, environment)
     assert SECRET not in repr(loaded) + str(loaded.settings) + repr(loaded.shown())
 
