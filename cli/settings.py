@@ -113,9 +113,9 @@ class Settings(BaseModel):
         except RuntimeError as error:
             raise ValueError(f"there is no home directory for {value}") from error
 
-    @field_validator("schema_registry_user")
+    @field_validator("schema_registry_user", "schema_registry_password")
     @classmethod
-    def _one_user(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _one_user(cls, value: str | SecretStr | None, info: ValidationInfo) -> str | SecretStr | None:
         if value is not None and names_user(info.data.get("schema_registry_url") or ""):
             raise ValueError("schema_registry_url names a user, too: give the user in one of the two")
         return value

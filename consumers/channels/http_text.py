@@ -29,8 +29,9 @@ class HttpText:
     def __init__(self, url: str) -> None:
         try:
             parsed = httpx.URL(url)
-        except httpx.InvalidURL as error:
-            raise InvalidSetting("text_url must be an http:// or https:// address") from error
+        except httpx.InvalidURL:
+            # The error may repeat the password.
+            raise InvalidSetting("text_url must be an http:// or https:// address") from None
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise InvalidSetting("text_url must be an http:// or https:// address")
         self._url = parsed

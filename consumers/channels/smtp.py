@@ -34,8 +34,9 @@ class SmtpMail:
         try:
             parts = urlsplit(url)
             port = parts.port
-        except ValueError as error:
-            raise InvalidSetting(_URL_FORM) from error
+        except ValueError:
+            # The error may repeat the password.
+            raise InvalidSetting(_URL_FORM) from None
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
             raise InvalidSetting(_URL_FORM)
         self._tls = parts.scheme == "smtps"

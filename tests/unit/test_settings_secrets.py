@@ -81,22 +81,23 @@ def test_an_address_among_librdkafkas_settings_is_masked() -> None:
     assert shown(loaded, "kafka") == "https.proxy=http://u:********@proxy:3128"
 
 
-def test_a_registry_user_in_the_address_and_in_a_setting_is_refused_and_both_are_named() -> None:
+@pytest.mark.parametrize("name", ["schema_registry_user", "schema_registry_password"])
+def test_a_registry_user_in_the_address_and_in_a_setting_is_refused_and_both_are_named(name: str) -> None:
     environment = {
         "CEV_SCHEMA_REGISTRY_URL": f"http://shop:{SECRET}@registry:8081",
-        "CEV_SCHEMA_REGISTRY_USER": "shop",
+        f"CEV_{name.upper()}": SECRET,
     }
     with pytest.raises(InvalidSetting) as refused:
         load({}, environment)
     assert refused.value.exit_code == 2
-    assert "schema_registry_user (environment CEV_SCHEMA_REGISTRY_USER)" in str(refused.value)
+    assert f"{name} (environment CEV_{name.upper()})" in str(refused.value)
     assert "schema_registry_url" in str(refused.value)
     assert SECRET not in str(refused.value)
 
 
 def test_no_secret_is_in_what_python_prints_of_the_settings() -> None:
     environment = {"CEV_SMTP_URL": SECRET, "CEV_TEXT_URL": SECRET, "CEV_SCHEMA_REGISTRY_PASSWORD": SECRET}
-    environment["CEV_SCHEMA_REGISTRY_URL"] = f"http://u:{SECRET}@registry"
+    environment["CEV_SCHEMA_REGISTRY_URL"] = f"http://registry/?key={SECRET}"
     environment["CEV_KAFKA__SASL_JAAS_CONFIG"] = SECRET
     loaded = load({}, environment)
     assert SECRET not in repr(loaded) + str(loaded.settings) + repr(loaded.shown())
