@@ -17,6 +17,7 @@ _CONFIGURATION = (401, 402, 403, 404, 405, 407, 421, 426)
 # About this request at this moment: it took too long (408), came too early (425, RFC 8470), was one too many
 # (429, RFC 6585), or made the gateway itself fail (500).
 _DEFERRED = (408, 425, 429, 500)
+_CONNECTION_LOST = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class HttpText:
@@ -46,7 +47,7 @@ class HttpText:
         """Post a text; see `Channel.deliver`."""
         message = {"id": key, "to": dialled(delivery.recipient), "text": delivery.subject}
         try:
-            response = self._client.post(self._url, json=message, headers={"Idempotency-Key": key})
+            response = self._post(message, key)
         except httpx.HTTPError as error:
             raise DependencyUnavailable(
                 f"the text gateway {self._url.host} does not answer: "
@@ -65,6 +66,15 @@ class HttpText:
                 position,
             )
         raise DependencyUnavailable(f"the text gateway {self._url.host} answers HTTP {response.status_code}")
+
+    def _post(self, message: dict[str, str], key: str) -> httpx.Response:
+        headers = {"Idempotency-Key": key}
+        try:
+            return self._client.post(self._url, json=message, headers=headers)
+        except _CONNECTION_LOST:
+            # A gateway may close a kept connection just as it is used again (RFC 9112 §9.3.1). That says
+            # nothing about the gateway, and the key makes a repetition the same message.
+            return httpx.post(self._url, json=message, headers=headers, timeout=_TIMEOUT_S)
 
     def close(self) -> None:
         """Close the connections."""

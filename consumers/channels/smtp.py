@@ -6,6 +6,7 @@ I/O: SMTP.
 import smtplib
 import ssl
 import threading
+from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
 from consumers.channels.mail_message import mail_message, recipient_of, sender_address
@@ -56,11 +57,9 @@ class SmtpMail:
     def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
         """Send a mail; see `Channel.deliver`."""
         message = mail_message(delivery, key, self._sender, position)
-        connection = self._connection()
         try:
-            connection.send_message(message, self._sender.addr_spec, [recipient_of(message)])
+            self._send(message)
         except (OSError, smtplib.SMTPException) as error:
-            self._drop_connection()
             if _is_rejected(error):
                 raise DeliveryRejected(
                     f"the mail server refuses mail to {delivery.recipient}: {error}", position
@@ -71,6 +70,36 @@ class SmtpMail:
                 ) from error
             raise self._down(error) from error
 
+    def _send(self, message: EmailMessage) -> None:
+        """Send on the connection that this worker has kept, and on a new one where that one fails.
+
+        Servers close connections that are idle or have carried many mails (RFC 5321 §3.8 and §4.5.3.2.7),
+        and networks forget them. So what befalls a kept connection says nothing about the server.
+        """
+        if getattr(self._local, "connection", None) is not None:
+            try:
+                self._send_on_open_connection(message)
+            except (OSError, smtplib.SMTPException) as error:
+                if _is_rejected(error) or _is_deferred(error):
+                    raise
+            else:
+                return
+        try:
+            self._local.connection = connection = self._connect()
+        except (OSError, smtplib.SMTPException) as error:
+            # Also a login that is refused or not offered: the configuration is at fault, never the mail.
+            raise self._down(error) from error
+        self._connections.append(connection)
+        self._send_on_open_connection(message)
+
+    def _send_on_open_connection(self, message: EmailMessage) -> None:
+        connection: smtplib.SMTP = self._local.connection
+        try:
+            connection.send_message(message, self._sender.addr_spec, [recipient_of(message)])
+        except (OSError, smtplib.SMTPException):
+            self._drop_connection(connection)
+            raise
+
     def close(self) -> None:
         """Close the connections of all workers."""
         while self._connections:
@@ -80,18 +109,6 @@ class SmtpMail:
         return DependencyUnavailable(
             f"the mail server {self._host}:{self._port} does not take mail now: {error}"
         )
-
-    def _connection(self) -> smtplib.SMTP:
-        connection: smtplib.SMTP | None = getattr(self._local, "connection", None)
-        if connection is None:
-            try:
-                connection = self._connect()
-            except (OSError, smtplib.SMTPException) as error:
-                # Also a login that is refused or not offered: the configuration is at fault, never the mail.
-                raise self._down(error) from error
-            self._local.connection = connection
-            self._connections.append(connection)
-        return connection
 
     def _connect(self) -> smtplib.SMTP:
         secure = ssl.create_default_context()
@@ -112,13 +129,11 @@ class SmtpMail:
             raise
         return connection
 
-    def _drop_connection(self) -> None:
-        connection: smtplib.SMTP | None = getattr(self._local, "connection", None)
+    def _drop_connection(self, connection: smtplib.SMTP) -> None:
         self._local.connection = None
-        if connection is not None:
-            connection.close()
-            if connection in self._connections:
-                self._connections.remove(connection)
+        connection.close()
+        if connection in self._connections:
+            self._connections.remove(connection)
 
 
 def _is_rejected(error: Exception) -> bool:

@@ -19,13 +19,21 @@ from consumers.channels.http_text import HttpText
 from consumers.channels.json_lines import JsonLinesText
 from consumers.channels.maildir import Maildir
 from consumers.channels.smtp import SmtpMail
+from consumers.runtime.delivery.pool import DeliveryPool
+from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
 from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
+from tests.support.consumers.records import record
+from tests.support.kafka.log import until
 from tests.support.receivers import MailServer, TextGateway
 
 WHERE = Position("orders", 1, 2)
 FROM = "shop@command-event.invalid"
 LETTER = Delivery("any", "ada@customers.example", "Your order 7", "Hello\n")
+
+
+def _mail_task(order_id: int) -> DeliveryTask:
+    return DeliveryTask(order_id, "email", record(WHERE), LETTER._replace(channel="mail"))
 
 
 @pytest.fixture
@@ -115,6 +123,39 @@ def test_a_gateways_answer_about_us_or_the_weather(gateway: TextGateway, status:
     channel.deliver(LETTER, "k", WHERE)
     assert gateway.keys == ["k"]
     channel.close()
+
+
+def test_connections_that_a_mail_server_closed_for_being_idle_are_no_failure_of_any_worker() -> None:
+    server = MailServer(idle_s=0.2)
+    pool = DeliveryPool("notification", {"mail": SmtpMail(server.url, FROM)}, workers=4)
+    for order_ids in (range(4), range(4, 8)):
+        report = pool.run([_mail_task(order_id) for order_id in order_ids], lambda: None)
+        assert (report.remaining, report.outages) == ([], {})
+        until(lambda: server.connections == 0, "the server closed idle connections")
+    pool.close()
+    server.down()
+    assert sorted(server.ids()) == sorted(f"notification.{order_id}.email" for order_id in range(8))
+
+
+def test_a_mail_server_that_takes_so_many_mails_on_a_connection_gets_the_next_on_a_new_one(
+    server: MailServer,
+) -> None:
+    server.mails_per_connection = 2
+    channel = SmtpMail(server.url, FROM)
+    for key in "abcde":
+        channel.deliver(LETTER, key, WHERE)
+    channel.close()
+    assert server.ids() == [*"abcde"]
+
+
+def test_a_gateway_that_closes_a_kept_connection_as_it_is_used_again_is_asked_on_a_new_one() -> None:
+    gateway = TextGateway(drops_kept=True)
+    channel = HttpText(gateway.url)
+    for key in "abc":
+        channel.deliver(LETTER, key, WHERE)
+    channel.close()
+    gateway.down()
+    assert gateway.keys == [*"abc"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ the same port.
 """
 
 import json
+from asyncio import BaseTransport
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -34,13 +35,22 @@ class MailServer:
         senders, recipients: of the envelopes of these mails.
         refuse: status of the next recipients, e.g. 550; None accepts.
         refuse_sender: status of the next senders.
+        connections: how many are open.
+        mails_per_connection: after so many it says 421; None is any number.
+
+    Args:
+        utf8: whether it offers SMTPUTF8.
+        idle_s: closes a connection that is silent for so long.
     """
 
-    def __init__(self, *, utf8: bool = True) -> None:
+    def __init__(self, *, utf8: bool = True, idle_s: float = 300) -> None:
         self.mails: list[EmailMessage] = []
         self.senders: list[str] = []
         self.recipients: list[str] = []
         self._utf8 = utf8
+        self._idle_s = idle_s
+        self.connections = 0
+        self.mails_per_connection: int | None = None
         self.refuse: int | None = None
         self.refuse_sender: int | None = None
         self.port = free_port()
@@ -56,12 +66,13 @@ class MailServer:
         return [str(mail["Message-ID"]).strip("<>").split("@")[0] for mail in self.mails]
 
     def up(self) -> None:
-        self._controller = Controller(
+        self._controller = _CountingController(
             self,
             hostname="127.0.0.1",
             port=self.port,
             ready_timeout=60,
             enable_SMTPUTF8=self._utf8,
+            timeout=self._idle_s,
             server_hostname="mail.test",  # else the name of this host is looked up for each connection
         )
         self._controller.start()
@@ -72,10 +83,18 @@ class MailServer:
             self._controller = None
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+        self,
+        connection: "_CountedConnection",
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        options: list[str],
     ) -> str:
         if self.refuse_sender is not None:
             return f"{self.refuse_sender} not from you"
+        connection.mails += 1
+        if self.mails_per_connection is not None and connection.mails > self.mails_per_connection:
+            return "421 enough for one connection"
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 OK"
@@ -96,6 +115,23 @@ class MailServer:
         return "250 OK"
 
 
+class _CountingController(Controller):
+    def factory(self) -> SMTP:
+        return _CountedConnection(self.handler, **self.SMTP_kwargs)
+
+
+class _CountedConnection(SMTP):
+    mails = 0
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        self.event_handler.connections += 1
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.event_handler.connections -= 1
+
+
 class TextGateway:
     """An HTTP server that keeps what it accepts.
 
@@ -103,9 +139,13 @@ class TextGateway:
         texts: bodies that were accepted, in order.
         keys: the `Idempotency-Key` of each.
         refuse: status of the next answers; None accepts.
+
+    Args:
+        drops_kept: closes a connection, without an answer, when it is used a second time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, drops_kept: bool = False) -> None:
+        self._drops_kept = drops_kept
         self.texts: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.refuse: int | None = None
@@ -121,7 +161,14 @@ class TextGateway:
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1" if gateway._drops_kept else "HTTP/1.0"
+            used = False
+
             def do_POST(self) -> None:
+                if self.used and gateway._drops_kept:
+                    self.close_connection = True
+                    return
+                self.used = True
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if gateway.refuse is None:
                     gateway.texts.append(body)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from consumers.runtime.retry_policy import OUTAGE_BACKOFF
 
 FAILURES = 3
-"""Failures in a row until it opens. One failure is often a connection that was closed for being idle."""
+"""Failures in a row until it opens. A single one may be chance: a connection that broke in use."""
 
 
 @dataclass(slots=True)
