@@ -16,7 +16,7 @@ from pathlib import Path
 from broker import datadir, process, state
 from broker.download import default_cache
 from broker.errors import ImpossibleRequestError
-from broker.launch import GRACE_S, LaunchRequest, launch
+from broker.launch import GRACE_S, LaunchRequest, Prepare, launch
 from broker.progress import Report, silent
 from broker.properties import MAX_BROKERS
 from broker.running import Running, describe
@@ -28,12 +28,17 @@ DOWN_DEADLINE_S = 60.0
 _ERASING_GRACE_S = 2.0
 
 
+def _nothing_to_prepare(_running: Running, _seconds: float) -> None:
+    """The cluster is wanted as it is."""
+
+
 def up(
     data_dir: Path,
     *,
     brokers: int | None = None,
     registry: bool = False,
-    port: int = 9092,
+    port: int | None = None,
+    prepare: Prepare = _nothing_to_prepare,
     report: Report = silent,
     deadline_s: float = START_DEADLINE_S,
     cache: Path | None = None,
@@ -45,18 +50,22 @@ def up(
         brokers: 1 to 9; None is what the directory holds, or 1. It never changes while the data lives.
         registry: add a schema registry. A cluster that has had one keeps it, because its records carry that
             registry's ids.
-        port: the first broker's port, the others follow; 0 is any free ones. A running cluster keeps its own.
+        port: the first broker's port, the others follow. None is where the cluster was before, at first 9092;
+            0 too, and any free ones where those are taken. A running cluster keeps its own.
+        prepare: called with the cluster once it answers; what it raises is a failed start.
         report: called with every step.
         deadline_s: seconds for everything but downloads, which end when they stall.
         cache: where the Java side is kept, by default below the user's cache folder.
 
-    Raises: a BrokerError, after which nothing runs that did not run before.
+    Raises: a BrokerError or what `prepare` raises, after which nothing runs that did not run before.
     """
     if brokers is not None and not 1 <= brokers <= MAX_BROKERS:
         raise ImpossibleRequestError(f"{brokers} brokers are not possible: choose 1 to {MAX_BROKERS}")
     datadir.claim(data_dir)
     data_dir = data_dir.resolve()
-    request = LaunchRequest(data_dir, brokers, registry, port, report, cache or default_cache(), deadline_s)
+    request = LaunchRequest(
+        data_dir, brokers, registry, port, prepare, report, cache or default_cache(), deadline_s
+    )
     with datadir.readable_errors(data_dir), _locked(data_dir, deadline_s):
         return describe(data_dir, launch(request))
 

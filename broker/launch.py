@@ -11,7 +11,7 @@ Not here: locks, the description of a running cluster (embedded.py).
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,15 +19,20 @@ from broker import kafka, ready, registry, state
 from broker.artifacts import load
 from broker.download import provide
 from broker.errors import DifferentClusterError, VanishedError
-from broker.ports import any_free, choose, require_free
+from broker.ports import any_free, choose, is_free, require_free
 from broker.process import Process, stop
 from broker.progress import Report, Step
 from broker.properties import Ports
+from broker.running import Running, describe
 from broker.state import ClusterIdentity, State
 from broker.waiting import TimeLimit
 
 GRACE_S = 15.0
 _ATTEMPTS = 3
+
+
+Prepare = Callable[[Running, float], None]
+"""Makes a cluster that answers fit for use; is told how many seconds that may take."""
 
 
 class LaunchRequest(NamedTuple):
@@ -36,7 +41,8 @@ class LaunchRequest(NamedTuple):
     data_dir: Path
     brokers: int | None
     registry: bool
-    port: int
+    port: int | None
+    prepare: Prepare
     report: Report
     cache: Path
     deadline_s: float
@@ -61,7 +67,14 @@ def _launch(request: LaunchRequest) -> State:
     keep = recorded.alive() if recorded else {}
     if recorded is None or not recorded.ready or not state.brokers_in(keep):
         stop(keep.values(), deadline_s=GRACE_S)
-        keep, ports = {}, choose(request.port, identity.brokers, registry=identity.registry)
+        keep = {}
+        ports = choose(
+            request.port,
+            identity.brokers,
+            registry=identity.registry,
+            last=state.load_ports(request.data_dir),
+            report=request.report,
+        )
     else:
         ports = _ports_for_missing(request, recorded.ports, identity, keep)
     return _Launch(request, identity, ports, keep).run()
@@ -88,7 +101,7 @@ def _ports_for_missing(
 ) -> Ports:
     """The ports of a running cluster, of which those of the missing processes must be free."""
     if identity.registry and state.REGISTRY not in keep:
-        if request.port == 0:
+        if request.port == 0 and not is_free(ports.registry):
             ports = ports._replace(registry=any_free(1)[0])
         require_free([(ports.registry, "the registry")])
     require_free([(ports.brokers[node - 1], f"broker {node}") for node in _missing(identity, keep)])
@@ -113,16 +126,21 @@ class _Launch:
 
     def run(self) -> State:
         try:
-            self._await_ready(self._start_missing())
+            limit = self._start_missing()
+            self._await_ready(limit)
+            self._remember()
+            self._request.prepare(describe(self._request.data_dir, self._state(ready=True)), limit.left())
         except BaseException:
             stop(self._started.values(), deadline_s=GRACE_S)
             self._started.clear()
             state.save_state(self._request.data_dir, self._state(ready=True) if self._keep else None)
             raise
+        return self._state(ready=True)
+
+    def _remember(self) -> None:
         state.save_identity(self._request.data_dir, self._identity)
-        done = self._state(ready=True)
-        state.save_state(self._request.data_dir, done)
-        return done
+        state.save_ports(self._request.data_dir, self._ports)
+        state.save_state(self._request.data_dir, self._state(ready=True))
 
     def _start_missing(self) -> TimeLimit:
         """Fetch what the missing processes run from and start them all; the limit for their answers."""

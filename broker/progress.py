@@ -7,7 +7,7 @@ Not here: printing.
 
 from typing import Literal, NamedTuple, Protocol
 
-Stage = Literal["download", "unpack", "start", "ready"]
+Stage = Literal["download", "unpack", "ports", "start", "ready"]
 
 
 class Step(NamedTuple):

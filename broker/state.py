@@ -1,12 +1,13 @@
 """What is remembered of a cluster in its data directory.
 
-I/O: <data_dir>/broker/world.json and <data_dir>/broker/state.json.
+I/O: <data_dir>/broker/world.json, ports.json and state.json.
 
     world.json   what never changes while the data lives: cluster id, number of brokers, whether it has a
                  registry
+    ports.json   where the cluster was ready last, so that its clients find it again
     state.json   the processes of now: ports, pids with their start times, and whether they were seen ready
 
-Promise: both are replaced whole (write, then rename), so a reader never sees half of one; one that cannot be
+Promise: each is replaced whole (write, then rename), so a reader never sees half of one; one that cannot be
 read counts as absent.
 Not here: deciding what to start or stop (embedded.py).
 """
@@ -91,6 +92,20 @@ def save_identity(data_dir: Path, identity: ClusterIdentity) -> None:
     _write(folder(data_dir) / "world.json", identity._asdict())
 
 
+def load_ports(data_dir: Path) -> Ports | None:
+    """Where the cluster of this data directory was ready last; None if it never was."""
+    document = _read(folder(data_dir) / "ports.json")
+    try:
+        return None if document is None else _parse_ports(document)
+    except (KeyError, TypeError):
+        return None
+
+
+def save_ports(data_dir: Path, ports: Ports) -> None:
+    """Remember where the cluster is ready."""
+    _write(folder(data_dir) / "ports.json", ports._asdict())
+
+
 def load_state(data_dir: Path) -> State | None:
     """What was started last, alive or not; None if nothing was, or it was ended."""
     document = _read(folder(data_dir) / "state.json")
@@ -111,12 +126,15 @@ def save_state(data_dir: Path, state: State | None) -> None:
 
 
 def _parse(document: Any) -> State:
-    ports = document["ports"]
     return State(
-        Ports(tuple(ports["brokers"]), tuple(ports["controllers"]), ports["registry"]),
+        _parse_ports(document["ports"]),
         {name: Process(**fields) for name, fields in document["processes"].items()},
         document["ready"],
     )
+
+
+def _parse_ports(document: Any) -> Ports:
+    return Ports(tuple(document["brokers"]), tuple(document["controllers"]), document["registry"])
 
 
 def _read(path: Path) -> Any | None:

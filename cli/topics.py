@@ -21,9 +21,12 @@ _DAY_MS = 86_400_000
 commands = new_group("Create, inspect and clean the topics of the catalogue.")
 
 
-def create_all(app: AppContext) -> CreationResult:
-    """Create what is missing of the whole catalogue; differences are printed on stderr."""
-    result = provision.create(app.cluster, all_topics(), app.registry)
+def create_all(app: AppContext, *, starting_s: float = 0) -> CreationResult:
+    """Create what is missing of the whole catalogue; differences are printed on stderr.
+
+    `starting_s` is as `provision.create` has it.
+    """
+    result = provision.create(app.cluster, all_topics(), app.registry, starting_s=starting_s)
     for setting in result.mended:
         output.log.print(
             f"{setting.topic}: {setting.what} was {tables.cell(setting.actual)}, now {setting.wanted}",

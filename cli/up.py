@@ -4,7 +4,7 @@ I/O: stdin and stderr, for the question before data is deleted.
 """
 
 import sys
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, TextColumn
@@ -12,10 +12,17 @@ from rich.progress import Progress as Bar
 
 from broker import embedded
 from broker.progress import Step
+from broker.running import Running
 from cli import output, tables
 from cli.common import app_for, command, settings
 from cli.topics import create_all
 from schemas.errors import UsageError
+
+if TYPE_CHECKING:
+    from cli.settings import Settings
+
+_TOPICS_S = 30.0
+"""How long the topics may take, in seconds, where the broker took almost all the time of a start."""
 
 commands = typer.Typer(rich_markup_mode=None)
 
@@ -35,26 +42,22 @@ def up(
     ] = None,
     registry: Annotated[bool, typer.Option("--registry", help="Start a schema registry, too.")] = False,
     port: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="PORT", min=0, max=65535, help="Port of the first broker; 0 takes any free one."
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Port of the first broker; 0 takes any free one. Without it, and with 0, it is the one that "
+            "the cluster had before, if that is free; at first it is 9092.",
         ),
-    ] = 9092,
+    ] = None,
     as_json: output.JsonFlag = False,
 ) -> None:
     """Start an embedded Apache Kafka and create the topics.
 
     It runs in the background; the command returns once it answers.
     """
-    config = settings(ctx)
-    with _StartProgress() as report:
-        running = embedded.up(config.data_dir, brokers=brokers, registry=registry, port=port, report=report)
-    app = app_for(
-        config.model_copy(
-            update={"bootstrap_servers": running.bootstrap, "schema_registry_url": running.registry}
-        )
-    )
-    create_all(app)
+    running = _start(settings(ctx), brokers=brokers, registry=registry, port=port)
     document = {
         "bootstrap": running.bootstrap,
         "registry": running.registry,
@@ -67,6 +70,24 @@ def up(
         return
     for name, value in document.items():
         output.console.print(f"[dim]{name:<10}[/dim]{tables.cell(value or 'none')}", soft_wrap=True)
+
+
+def _start(config: "Settings", *, brokers: int | None, registry: bool, port: int | None) -> Running:
+    """Start the cluster with its topics; where these cannot be made, what was started is ended again."""
+
+    def create_topics(running: Running, seconds: float) -> None:
+        addresses = {"bootstrap_servers": running.bootstrap, "schema_registry_url": running.registry}
+        create_all(app_for(config.model_copy(update=addresses)), starting_s=max(seconds, _TOPICS_S))
+
+    with _StartProgress() as report:
+        return embedded.up(
+            config.data_dir,
+            brokers=brokers,
+            registry=registry,
+            port=port,
+            prepare=create_topics,
+            report=report,
+        )
 
 
 @command(commands, "down", example="cev down --delete-data --yes", cluster=False)

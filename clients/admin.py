@@ -1,8 +1,8 @@
 """Questions to the cluster as a whole, each with a deadline: which topics, where they begin and end.
 
-Promise: an unreachable broker is `BrokerUnreachable` at the first question, anything else that the broker
-refuses is `OperationFailed` with its words. Not here: changing topics (operations/topics), groups
-(operations/groups.py), records (log_reader.py).
+Promise: an unreachable broker is `BrokerUnreachable` at the first question, a leader that is not found in
+time `LeaderUnavailable`, anything else that the broker refuses `OperationFailed` with its words. Not here:
+changing topics (operations/topics), groups (operations/groups.py), records (log_reader.py).
 
 I/O: Kafka (admin client).
 """
@@ -22,7 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
 
 from clients.config import Cluster
 from clients.errors import is_no_answer, unreachable
-from schemas.errors import CommandEventError, OperationFailed
+from schemas.errors import CommandEventError, LeaderUnavailable, OperationFailed
 
 TIMEOUT_S = 10.0
 _RETRY_S = 0.1
@@ -37,6 +37,9 @@ _MOVING = frozenset(
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_CONTROLLER,
+        KafkaError.BROKER_NOT_AVAILABLE,
+        KafkaError.INVALID_REPLICATION_FACTOR,  # of a new topic, while brokers are still fenced
     }
 )
 
@@ -124,6 +127,11 @@ class Admin:
         kafka_error = error.args[0]
         if is_no_answer(kafka_error):
             return unreachable(self.cluster.bootstrap, self.timeout_s)
+        if moving(error):
+            return LeaderUnavailable(
+                f"the cluster at {self.cluster.bootstrap} is not ready ({kafka_error.str()}); are all its "
+                "brokers up?"
+            )
         return OperationFailed(f"the broker at {self.cluster.bootstrap} refused: {kafka_error.str()}")
 
     def brokers(self) -> Brokers:

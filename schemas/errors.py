@@ -18,7 +18,7 @@
     │       ├── ReactionFailed         the reaction itself broke at this record
     │       └── DeliveryDeferred       the receiver wants this message later
     ├── Unreachable            something does not answer: wait, retry   exit 3
-    │   ├── BrokerUnreachable
+    │   ├── BrokerUnreachable  LeaderUnavailable
     │   ├── RegistryUnreachable
     │   └── DependencyUnavailable
     ├── SafetyRefusal          a safety rule                            exit 4
@@ -195,6 +195,10 @@ class Unreachable(CommandEventError):
 
 class BrokerUnreachable(Unreachable):
     """No broker answers at the bootstrap addresses."""
+
+
+class LeaderUnavailable(Unreachable):
+    """Brokers answer, but a leader or coordinator is being found: a start, a failover, a busy machine."""
 
 
 class RegistryUnreachable(Unreachable):

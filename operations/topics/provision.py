@@ -22,8 +22,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
 
 from clients.admin import Admin, TopicState, Watermarks, partitions_of
 from clients.config import Cluster
+from clients.deadline import Deadline
 from operations.topics.plan import Difference, TopicPlan, plan
-from schemas.errors import DeadlinePassed, OperationFailed, UsageError
+from schemas.errors import CommandEventError, DeadlinePassed, OperationFailed, UsageError
 from schemas.registry import Registry
 from schemas.topics import Topic
 
@@ -72,7 +73,12 @@ class TopicDescription(NamedTuple):
 
 
 def create(
-    cluster: Cluster, wanted: Sequence[Topic], registry: Registry | None = None, *, ready_s: float = READY_S
+    cluster: Cluster,
+    wanted: Sequence[Topic],
+    registry: Registry | None = None,
+    *,
+    ready_s: float = READY_S,
+    starting_s: float = 0,
 ) -> CreationResult:
     """Make the cluster's topics match.
 
@@ -81,13 +87,27 @@ def create(
         wanted: what must be there.
         registry: where the schemas of every version are registered, oldest first, or None.
         ready_s: how long new topics may take to answer, seconds.
+        starting_s: how long a broker that has just been started may still be silent or without leaders, where
+            the machine is busy; meanwhile everything is asked again.
 
     Raises:
         BrokerUnreachable, RegistryUnreachable: nobody answered.
         OperationFailed: the broker refused a topic; the message names it.
         DeadlinePassed: a topic has no leader in time.
     """
-    admin = Admin(cluster)
+    deadline = Deadline(starting_s)
+    while True:
+        try:
+            return _create_missing(Admin(cluster), wanted, registry, max(ready_s, deadline.left))
+        except CommandEventError as error:
+            if not error.retriable or deadline.passed:
+                raise
+        time.sleep(_POLL_INTERVAL_S)
+
+
+def _create_missing(
+    admin: Admin, wanted: Sequence[Topic], registry: Registry | None, ready_s: float
+) -> CreationResult:
     comparison = examine(admin, wanted)
     created = _create(admin, comparison.missing)
     _fix(admin, comparison.fixable)
@@ -161,17 +181,21 @@ def _create(admin: Admin, missing: Sequence[Topic]) -> tuple[str, ...]:
         ],
         request_timeout=admin.timeout_s,
     )
-    created, refused = [], []
+    created: list[str] = []
+    refused: list[tuple[str, CommandEventError]] = []
     for name, future in futures.items():
         try:
             future.result(admin.timeout_s + 1)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                refused.append(f"{name} ({admin.fault(error)})")
+                refused.append((name, admin.fault(error)))
         else:
             created.append(name)
+    for _, fault in refused:
+        if fault.retriable:
+            raise fault
     if refused:
-        raise OperationFailed(f"not created: {'; '.join(refused)}")
+        raise OperationFailed(f"not created: {'; '.join(f'{name} ({fault})' for name, fault in refused)}")
     return tuple(created)
 
 

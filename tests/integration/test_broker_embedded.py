@@ -99,7 +99,7 @@ def test_records_and_schema_ids_survive_down_and_up(data_dir: Path) -> None:
     assert load_state(data_dir) is None
 
     second = up(data_dir, port=0)
-    assert second.registry is not None, "a world that has had a registry keeps it"
+    assert second == first, "a world keeps its registry, and the ports that its clients know"
     assert read(second.bootstrap, "orders") == [b"one", b"two"]
     assert [register(second, f"subject-{number}") for number in range(3)] == ids
     assert down(data_dir, delete_data=True) is True
@@ -129,11 +129,12 @@ def test_two_at_once_make_one_world_which_recovers_from_sigkill(data_dir: Path) 
     os.kill(before["broker-1"].pid, signal.SIGKILL)
     again = up(data_dir, port=0)
     assert state_of(data_dir).processes != before
+    assert again.bootstrap == found.bootstrap, "its clients find it where it was"
     assert read(again.bootstrap, "orders") == [b"kept"]
 
 
-def test_an_up_that_is_interrupted_leaves_nothing_running(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_up_that_is_interrupted_or_cannot_prepare_its_cluster_leaves_nothing_running(
+    data_dir: Path,
 ) -> None:
     seen: list[State] = []
 
@@ -141,9 +142,8 @@ def test_an_up_that_is_interrupted_leaves_nothing_running(
         seen.append(state_of(data_dir))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("broker.ready.await_brokers", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        up(data_dir, port=0)
+        up(data_dir, port=0, prepare=interrupt)
     assert list(seen[0].processes) == ["broker-1"]
     assert seen[0].alive() == {}
     assert load_state(data_dir) is None

@@ -2,10 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
-from broker.errors import ImpossibleRequestError
-from broker.ports import choose
 from broker.process import Process
 from broker.ready import Watched, excerpt, length_of
 
@@ -41,10 +37,3 @@ def test_without_a_log_the_words_of_the_java_machine_are_shown(tmp_path: Path) -
     assert excerpt(watched(tmp_path)) == "  (it wrote nothing)"
     (tmp_path / "broker-1.out").write_text("Unrecognized VM option\n")
     assert excerpt(watched(tmp_path)) == "  Unrecognized VM option"
-
-
-@pytest.mark.parametrize("port", [-1, 65534, 65536])
-def test_a_number_that_cannot_be_a_port_is_a_usage_error(port: int) -> None:
-    with pytest.raises(ImpossibleRequestError, match=f"port {port} is not possible") as caught:
-        choose(port, 1, registry=False)
-    assert caught.value.exit_code == 2

@@ -1,11 +1,16 @@
 """What may be mended about a topic, and what is only reported."""
 
-import pytest
+from collections.abc import Callable
 
-from clients.admin import TopicState
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from clients.admin import Admin, TopicState
+from clients.config import Cluster
+from operations.topics import provision
 from operations.topics.plan import Difference, keeps_more, plan
 from operations.topics.provision import find_topic
-from schemas.errors import UsageError
+from schemas.errors import CommandEventError, LeaderUnavailable, OperationFailed, UsageError
 from schemas.topics import CATALOGUE, ORDERS, Kind, Topic
 
 TOPIC = Topic(name="t", kind=Kind.FACT, records=(), owner="o", partitions=6)
@@ -62,3 +67,25 @@ def test_an_unknown_topic_name_is_answered_with_near_ones() -> None:
 
 def test_a_known_topic_name_is_found() -> None:
     assert find_topic(CATALOGUE, ORDERS).name == ORDERS
+
+
+def answers(*codes: int) -> Callable[[Admin], dict[str, TopicState]]:
+    """A broker that answers each question with the next of these errors."""
+    left = iter(codes)
+
+    def topics(admin: Admin) -> dict[str, TopicState]:
+        raise admin.fault(KafkaException(KafkaError(next(left))))
+
+    return topics
+
+
+@pytest.mark.parametrize(
+    ("starting_s", "error"), [(0, LeaderUnavailable), (60, OperationFailed)], ids=["running", "starting"]
+)
+def test_a_broker_that_is_starting_is_asked_until_leaders_are_found_or_it_refuses(
+    monkeypatch: pytest.MonkeyPatch, starting_s: float, error: type[CommandEventError]
+) -> None:
+    passing = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.REQUEST_TIMED_OUT, KafkaError.NOT_CONTROLLER)
+    monkeypatch.setattr(Admin, "topics", answers(*passing, KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    with pytest.raises(error):
+        provision.create(Cluster(bootstrap="127.0.0.1:1"), [TOPIC], starting_s=starting_s)
