@@ -1,7 +1,8 @@
 """The process `cev`, from its first moment to its last.
 
 Promise: an interrupt ends it with 130 and without a word, also while modules are being loaded; so nothing
-that takes time is imported here.
+that takes time is imported here. Files that it makes, and those of its child processes, are its user's alone:
+0600, folders 0700. The mode of what exists already stays.
 
 I/O: stdout, stderr, the end of the process.
 """
@@ -22,6 +23,7 @@ def main() -> None:
     # Looking for plugins of pydantic's reads the metadata of every installed package; there are none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     _escape_what_stdout_cannot_encode()
+    _keep_files_private()
     try:
         import_module("cli.main").main()
     except KeyboardInterrupt:
@@ -30,6 +32,15 @@ def main() -> None:
         if isinstance(end.code, int):
             _exit(end.code)
         raise
+
+
+def _keep_files_private() -> None:
+    """Take every right from group and others in the umask; what else it takes already stays taken.
+
+    Stores, their journals and locks, mails and logs hold names and addresses: SQLite, Java and the libraries
+    that make these files know no other way to keep them from the rest of the machine.
+    """
+    os.umask(os.umask(0o077) | 0o077)
 
 
 def _escape_what_stdout_cannot_encode() -> None:

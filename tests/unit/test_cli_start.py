@@ -4,11 +4,15 @@ I/O: child processes; nothing answers at the address that they are given.
 """
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from cli import start
 
 HEAVY = frozenset(
     {
@@ -152,3 +156,28 @@ def test_only_the_log_itself_loads_structlog() -> None:
         if "import structlog" in path.read_text("utf-8")
     }
     assert users == {"clients/log.py", "cli/logs.py"}
+
+
+def test_what_a_consumer_makes_is_its_owners_alone_also_in_a_folder_that_all_may_read(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    data_dir.chmod(0o755)
+    loaded(data_dir, "consume", "notification", before="import os\nos.umask(0o022)\n" + CONSUME, code=4)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in data_dir.rglob("*")}
+    assert {path.name for path in modes} >= {"maildir", "new", "stores", "notification.sqlite3"}
+    assert modes == {path: 0o700 if path.is_dir() else 0o600 for path in modes}
+    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize(
+    ("umask", "becomes"), [(0o000, 0o077), (0o022, 0o077), (0o027, 0o077), (0o177, 0o177)]
+)
+def test_the_umask_loses_the_rights_of_others_and_gains_none(
+    monkeypatch: pytest.MonkeyPatch, umask: int, becomes: int
+) -> None:
+    monkeypatch.setattr(start, "import_module", lambda _: SimpleNamespace(main=lambda: None))
+    before = os.umask(umask)
+    try:
+        start.main()
+    finally:
+        assert os.umask(before) == becomes
