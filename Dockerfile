@@ -45,11 +45,13 @@ RUN python3 -m compileall -q -j 0 -x '/(test|tests|idlelib|lib2to3|site-packages
         "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 # An empty volume takes over owner and mode from here.
 COPY --from=build --chown=10001:10001 /data /data
+# It answers probes on all addresses: an orchestrator's come from outside the container.
 ENV PATH=/opt/cev/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     CEV_DATA_DIR=/data \
+    CEV_HEALTH_HOST=0.0.0.0 \
     CEV_HEALTH_PORT=8081
 VOLUME /data
 EXPOSE 8081

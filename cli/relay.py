@@ -109,7 +109,7 @@ def answer(status: RelayStatus, path: str) -> tuple[int, dict[str, Any]]:
 def _serve(app: AppContext, status: RelayStatus) -> Callable[[], None] | None:
     if app.settings.health_port is None:
         return None
-    server = listen(app.settings.health_port, partial(answer, status))
+    server = listen(app.settings.health_port, partial(answer, status), app.settings.health_host)
     log.print(f"[dim]health on port {server.server_port}[/dim]")
     return server.shutdown
 

@@ -67,7 +67,7 @@ def run_consumers(
     statuses = [status for _, status in members]
     server = None
     if app.settings.health_port is not None:
-        server = serve(app.settings.health_port, statuses)
+        server = serve(app.settings.health_port, statuses, app.settings.health_host)
         log.print(f"[dim]health on port {server.server_port}[/dim]")
     runner = Runner(members, stopping)
     drained = runner.run(

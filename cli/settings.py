@@ -9,6 +9,7 @@ I/O: environment, and the settings file.
 import os
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -74,6 +75,9 @@ class Settings(BaseModel):
     health_port: int | None = Field(
         None, ge=0, le=65535, description="port of /health/live and /health/ready; unset: none"
     )
+    health_host: str = Field(
+        "127.0.0.1", description="IP address that the health port listens on; 0.0.0.0 is all of IPv4"
+    )
     group_protocol: GroupProtocol = Field(
         "consumer", description="consumer (KIP-848, needs Kafka 4) or classic"
     )
@@ -124,6 +128,11 @@ class Settings(BaseModel):
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else SecretStr(postgres(value.get_secret_value()))
+
+    @field_validator("health_host")
+    @classmethod
+    def _ip_address(cls, value: str) -> str:
+        return str(ip_address(value))
 
     @field_validator("currency")
     @classmethod

@@ -43,6 +43,7 @@ def test_without_any_source_the_defaults_are_the_designs() -> None:
     assert chosen.bootstrap_servers is None
     assert chosen.schema_registry_url is None
     assert chosen.health_port is None
+    assert chosen.health_host == "127.0.0.1"
     assert chosen.smtp_url is None
     assert chosen.text_url is None
     assert chosen.group_protocol == "consumer"
@@ -119,6 +120,7 @@ def test_every_setting_can_be_set_in_the_environment(name: str) -> None:
         "foreign_facts": "act",
         "currency": "USD",
         "database_url": "postgresql://h/d",
+        "health_host": "0.0.0.0",
     }
     loaded = load({}, {f"CEV_{name.upper()}": words.get(name, "7")})
     assert loaded.sources == {name: f"environment CEV_{name.upper()}"}
@@ -148,6 +150,8 @@ def test_all_faults_are_in_one_line_and_say_where_they_stand(tmp_path: Path) -> 
     [
         ("CEV_HEALTH_PORT", "http"),
         ("CEV_HEALTH_PORT", "-1"),
+        ("CEV_HEALTH_HOST", "all"),
+        ("CEV_HEALTH_HOST", "127.0.0.1:8081"),
         ("CEV_DRAIN_S", "0"),
         ("CEV_DRAIN_S", "nan"),
         ("CEV_DRAIN_S", "inf"),
