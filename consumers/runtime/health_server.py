@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Condition, Thread
 from typing import Any
 
 from consumers.runtime.health import health_response
@@ -22,10 +22,13 @@ from consumers.runtime.status import MemberStatus
 from schemas.errors import InvalidSetting
 
 MAX_CONNECTIONS = 16
-"""How many connections are served at once; one more is closed without an answer."""
+"""How many connections are served at once; for one more the oldest is ended."""
 
 CONNECTION_S = 3.0
 """Seconds from a connection's start to its end, whatever of the request has come by then."""
+
+# What an ended connection may take to leave its thread; after that a new one is closed instead.
+_ENDING_S = 0.5
 
 LOOPBACK = "127.0.0.1"
 
@@ -78,16 +81,25 @@ def listen(port: int, respond: Responder, host: str = LOOPBACK) -> ThreadingHTTP
 class _BoundedServer(ThreadingHTTPServer):
     """A server with few connections at once, each for a short time."""
 
+    # A probe that finds this full waits a second for the kernel to try again.
+    request_queue_size = 128
+
     def __init__(self, host: str, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._lock = Lock()
+        self._changed = Condition()
+        # In the order in which they began.
         self._ends_at: dict[socket.socket, float] = {}
         super().__init__((host, port), handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection on a thread of its own, or close it if there are too many."""
-        with self._lock:
-            accepted = len(self._ends_at) < MAX_CONNECTIONS
+        """Serve a connection on a thread of its own; if there are too many, the oldest ends for it.
+
+        The oldest is the one that most likely only holds its place: a probe is over within milliseconds.
+        """
+        with self._changed:
+            if not self._has_place():
+                _end(next(iter(self._ends_at)))
+            accepted = self._changed.wait_for(self._has_place, _ENDING_S)
             if accepted:
                 self._ends_at[request] = time.monotonic() + CONNECTION_S
         if accepted:
@@ -98,20 +110,29 @@ class _BoundedServer(ThreadingHTTPServer):
     def shutdown_request(self, request: Any) -> None:
         """Close a connection; each ends here, on the thread that served it."""
         super().shutdown_request(request)
-        with self._lock:
+        with self._changed:
             self._ends_at.pop(request, None)
+            self._changed.notify()
 
     def service_actions(self) -> None:
-        """End connections that have had their time; `serve_forever` calls this twice a second."""
+        """End connections that have had their time; `serve_forever` calls this at least twice a second."""
         # A timeout of the socket would not do: it begins anew with every byte.
         now = time.monotonic()
-        with self._lock:
+        with self._changed:
             overdue = [request for request, ends_at in self._ends_at.items() if ends_at <= now]
         for request in overdue:
-            with suppress(OSError):
-                request.shutdown(socket.SHUT_RDWR)
+            _end(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print a traceback, unless it is the connection that failed: clients may leave when they like."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
+
+    def _has_place(self) -> bool:
+        return len(self._ends_at) < MAX_CONNECTIONS
+
+
+def _end(connection: socket.socket) -> None:
+    # Its thread reads the end of the stream and closes it.
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

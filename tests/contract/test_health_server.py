@@ -93,17 +93,15 @@ def test_a_request_that_comes_byte_by_byte_ends_too(
     assert capfd.readouterr().err == ""
 
 
-def test_connections_above_the_limit_are_ended_at_once_and_those_below_are_served_again(
-    server: ThreadingHTTPServer,
+def test_the_oldest_of_too_many_connections_ends_and_a_probe_is_answered(
+    server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(health_server, "CONNECTION_S", 60)
     threads = threading.active_count()
     with ExitStack() as stack:
         held = [stack.enter_context(connected(server)) for _ in range(4 * MAX_CONNECTIONS)]
-        for connection in held[MAX_CONNECTIONS:]:
+        assert answers(server)
+        for connection in held[: 3 * MAX_CONNECTIONS + 1]:
             assert ended(connection)
         assert threading.active_count() <= threads + MAX_CONNECTIONS
-        for connection in held[:MAX_CONNECTIONS]:
-            assert ended(connection)
-        until = time.monotonic() + 5
-        while not answers(server):
-            assert time.monotonic() < until
+        assert answers(server)
