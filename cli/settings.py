@@ -3,36 +3,24 @@
 Settings come from flags, then the environment (`CEV_…`), then a TOML file (`CEV_CONFIG`); all faults are
 reported at once, and a name that nobody knows is a fault (design §8).
 
-I/O: environment, and the settings file.
+I/O: environment; the settings file, through `settings_sources`.
 """
 
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
-from clients.config import GroupProtocol, check_kafka
+from cli.settings_sources import PREFIX, SettingSources
+from clients.config import GroupProtocol
+from clients.config_secrets import shown_value
 from databases.address import postgres
 from schemas.addresses import MASK, names_user, shown
 from schemas.errors import InvalidSetting
 from schemas.money import decimals
-
-PREFIX = "CEV_"
-_NESTED = f"{PREFIX}KAFKA__"
-_SECRET_WORDS = ("pass", "secret", "token", "credential", "jaas", "user.info", "key.pem", "keystore.key")
-_SECURITY = ("sasl.", "ssl.")
-# A name that is not here may be a spelling of a password (`sasl.pasword`, Java's `sasl.jaas.config`).
-_NO_SECRETS = re.compile(
-    r"sasl\.(mechanisms?|username|kerberos\.(service\.name|principal|keytab|min\.time\.before\.relogin))"
-    r"|sasl\.oauthbearer\.(method|scope|client\.id)"
-    r"|ssl\.(ca|certificate|key|keystore|crl|truststore)\.location"
-    r"|ssl\.(cipher\.suites|curves\.list|sigalgs\.list|providers|ca\.certificate\.stores)"
-    r"|ssl\.(endpoint\.identification\.algorithm|protocol|enabled\.protocols)"
-)
 
 
 def _default_data_dir() -> Path:
@@ -141,13 +129,6 @@ class Settings(BaseModel):
             raise ValueError("no currency of ISO 4217 in force has this code")
         return value
 
-    @field_validator("kafka")
-    @classmethod
-    def _not_ours(cls, value: dict[str, str]) -> dict[str, str]:
-        if faults := check_kafka(value):
-            raise ValueError("; ".join(faults))
-        return value
-
 
 class Shown(NamedTuple):
     """One setting as `cev config show` prints it; secrets are masked."""
@@ -187,28 +168,43 @@ def load(flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
     Raises:
         InvalidSetting: one line that names every fault and where it stands.
     """
-    given = os.environ if environment is None else environment
+    variables = os.environ if environment is None else environment
     # Compose files and shells pass an unset variable on as an empty one.
-    environment = {key: value for key, value in given.items() if value}
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    faults: list[str] = []
-    for layer in (
-        _from_file(environment, faults),
-        _from_environment(environment, faults),
-        _from_flags(flags or {}),
-    ):
-        for name, (value, source) in layer.items():
-            values[name] = {**values.get("kafka", {}), **value} if name == "kafka" else value
-            sources[name] = source
+    environment = {key: value for key, value in variables.items() if value}
+    given = SettingSources(Settings.model_fields)
+    if path := environment.get(f"{PREFIX}CONFIG"):
+        given.add_file(path)
+    given.add_environment(environment)
+    given.add_flags(flags or {})
+    return _read(given)
+
+
+def _read(given: SettingSources) -> Loaded:
+    sources = {name: given.sources[name] for name in given.values}
+    if given.kafka:
+        sources["kafka"] = given.of_kafka()
+    faults = list(given.faults)
+    settings = None
     try:
-        settings = Settings(**values)
+        settings = Settings(**given.values, kafka=given.kafka)
     except ValidationError as error:
         faults += [_fault(dict(fault), sources) for fault in error.errors()]
-    else:
-        if not faults:
-            return Loaded(settings, sources)
-    raise InvalidSetting("; ".join(faults))
+    faults += _kafka_faults(given)
+    if faults or settings is None:
+        raise InvalidSetting("; ".join(faults))
+    return Loaded(settings, sources)
+
+
+def _kafka_faults(given: SettingSources) -> list[str]:
+    if not given.kafka:
+        return []
+    from clients.config_check import kafka_faults  # noqa: PLC0415 - the client, only where it has settings
+
+    protocol: GroupProtocol = "classic" if given.values.get("group_protocol") == "classic" else "consumer"
+    return [
+        f"{', '.join(given.sources[key] for key in keys) or given.of_kafka()}: {text}"
+        for keys, text in kafka_faults(given.kafka, protocol)
+    ]
 
 
 def masked(name: str, value: Any) -> str | None:
@@ -219,82 +215,8 @@ def masked(name: str, value: Any) -> str | None:
         secret = value.get_secret_value()
         return shown(secret) if "://" in secret else MASK
     if isinstance(value, dict):
-        return " ".join(f"{key}={_kafka_value(key, text)}" for key, text in sorted(value.items())) or None
+        return " ".join(f"{key}={shown_value(key, text)}" for key, text in sorted(value.items())) or None
     return shown(str(value), with_path=True) if name.endswith("_url") else str(value)
-
-
-def _kafka_value(key: str, value: str) -> str:
-    if _is_secret(key):
-        return MASK
-    return shown(value, with_path=True) if "://" in value else value
-
-
-def _is_secret(key: str) -> bool:
-    if key.startswith(_SECURITY) and not _NO_SECRETS.fullmatch(key):
-        return True
-    return any(word in key.lower() for word in _SECRET_WORDS)
-
-
-_Layer = dict[str, tuple[Any, str]]
-
-
-def _from_flags(flags: Mapping[str, Any]) -> _Layer:
-    return {name: (value, "flag") for name, value in flags.items() if value is not None}
-
-
-def _from_environment(environment: Mapping[str, str], faults: list[str]) -> _Layer:
-    layer: _Layer = {}
-    kafka: dict[str, str] = {}
-    for key, value in sorted(environment.items()):
-        name = key.removeprefix(PREFIX).lower()
-        if not key.startswith(PREFIX) or key == f"{PREFIX}CONFIG":
-            continue
-        if key.startswith(_NESTED):
-            kafka[key.removeprefix(_NESTED).lower().replace("_", ".")] = value
-        elif name in Settings.model_fields and name != "kafka":
-            layer[name] = (value, f"environment {key}")
-        else:
-            faults.append(f"environment {key}: there is no such setting; `cev config show` lists them")
-    if kafka:
-        layer["kafka"] = (kafka, f"environment {_NESTED}…")
-    return layer
-
-
-def _from_file(environment: Mapping[str, str], faults: list[str]) -> _Layer:
-    path = environment.get(f"{PREFIX}CONFIG")
-    if path is None:
-        return {}
-    import tomllib  # noqa: PLC0415 - only where there is a file
-
-    try:
-        values = tomllib.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        faults.append(f"settings file {path}: {error.strerror}")
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        faults.append(f"settings file {path}: {error}")
-        return {}
-    layer: _Layer = {}
-    for name, value in values.items():
-        if name == "kafka":
-            if isinstance(value, dict):
-                layer[name] = (dict(_flat(value)), f"file {path}")
-            else:
-                faults.append(f"settings file {path}: kafka is a table, [kafka]")
-        elif name in Settings.model_fields:
-            layer[name] = (value, f"file {path}")
-        else:
-            faults.append(f"settings file {path}: there is no setting {name}")
-    return layer
-
-
-def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    # TOML reads an unquoted security.protocol as a table in a table.
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _fault(error: dict[str, Any], sources: Mapping[str, str]) -> str:

@@ -1,11 +1,12 @@
 """From addresses to a cluster and a codec: how an order service, which has no settings of ours, connects.
 
-Pure: nothing is connected here; the registry's client asks nothing before the first schema.
+Nothing is connected here; the registry's client asks nothing before the first schema.
 """
 
 from collections.abc import Mapping
 
-from clients.config import Cluster, check_kafka
+from clients.config import Cluster
+from clients.config_check import kafka_faults
 from schemas.codec import Codec
 from schemas.errors import InvalidSetting
 from schemas.registry import Registry
@@ -22,9 +23,9 @@ def cluster_and_codec(
         kafka: further librdkafka settings, e.g. `security.protocol`.
 
     Raises:
-        InvalidSetting: a setting in `kafka` is the program's own.
+        InvalidSetting: a setting in `kafka` is the program's own, or librdkafka refuses it.
     """
-    if faults := check_kafka(kafka or {}):
-        raise InvalidSetting("; ".join(faults))
     cluster = Cluster(bootstrap=bootstrap, registry=registry, kafka=kafka or {})
+    if faults := kafka_faults(cluster.kafka, cluster.group_protocol):
+        raise InvalidSetting("; ".join(fault.text for fault in faults))
     return cluster, Codec(Registry(registry) if registry else None)

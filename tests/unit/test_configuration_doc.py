@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from cli.settings import PREFIX, Settings
+from cli.settings import Settings
+from cli.settings_sources import PREFIX
 from clients.config import OWNED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")

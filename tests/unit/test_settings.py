@@ -205,12 +205,24 @@ def test_a_settings_file_of_any_text_is_settings_or_a_fault(tmp_path: Path, text
         assert environment["CEV_CONFIG"] in str(error)  # noqa: PT017 - settings are as good
 
 
+@pytest.mark.parametrize(
+    ("variable", "end"),
+    [
+        ("CEV_BOOTSTRAP_SERVER", "; did you mean CEV_BOOTSTRAP_SERVERS?"),
+        ("CEV_CONFIGURATION", "; did you mean CEV_CONFIG?"),
+        ("CEV_BANANA", "; `cev help settings` lists them"),
+    ],
+)
+def test_a_variable_that_is_no_setting_names_the_one_that_was_meant(variable: str, end: str) -> None:
+    assert faults_of({variable: "x"}) == f"environment {variable}: there is no such setting{end}"
+
+
 # -- librdkafka's own settings -----------------------------------------------------------------------------
 
 
 def test_a_kafka_variable_becomes_librdkafkas_name() -> None:
-    loaded = load({}, {"CEV_KAFKA__SECURITY_PROTOCOL": "SSL", "CEV_KAFKA__SSL_CA_LOCATION": "/ca.pem"})
-    assert loaded.settings.kafka == {"security.protocol": "SSL", "ssl.ca.location": "/ca.pem"}
+    loaded = load({}, {"CEV_KAFKA__SECURITY_PROTOCOL": "SSL", "CEV_KAFKA__CLIENT_ID": "shop"})
+    assert loaded.settings.kafka == {"security.protocol": "SSL", "client.id": "shop"}
     assert loaded.sources["kafka"].startswith("environment CEV_KAFKA__")
 
 
@@ -246,6 +258,25 @@ def test_a_setting_that_the_program_owns_is_refused_from_every_source(tmp_path: 
     assert f"kafka setting {key} is the program's own" in faults_of(
         in_file(tmp_path, f'[kafka]\n"{key}" = "x"')
     )
+
+
+def test_a_fault_of_a_kafka_setting_names_the_variable_or_the_file(tmp_path: Path) -> None:
+    environment = in_file(tmp_path, '[kafka]\n"linger.ms" = "soon"')
+    environment["CEV_KAFKA__SECURTY_PROTOCOL"] = "SSL"
+    told = faults_of(environment)
+    assert f"file {environment['CEV_CONFIG']}: kafka setting linger.ms cannot be soon" in told
+    assert (
+        "environment CEV_KAFKA__SECURTY_PROTOCOL: librdkafka has no setting securty.protocol; "
+        "did you mean security.protocol?" in told
+    )
+
+
+def test_a_kafka_setting_of_the_other_group_protocol_is_refused_with_the_remedy() -> None:
+    environment = {"CEV_KAFKA__SESSION_TIMEOUT_MS": "6000"}
+    told = faults_of(environment)
+    assert told.startswith("environment CEV_KAFKA__SESSION_TIMEOUT_MS: ")
+    assert "CEV_GROUP_PROTOCOL=classic" in told
+    assert load({}, environment | {"CEV_GROUP_PROTOCOL": "classic"}).settings.kafka
 
 
 # -- the data directory ------------------------------------------------------------------------------------
