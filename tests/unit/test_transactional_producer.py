@@ -335,8 +335,16 @@ def test_each_client_error_means_one_of_ours(
     assert producer.claimed
 
 
-def test_no_other_module_calls_a_clients_transactions() -> None:
+def callers(*calls: str) -> set[str]:
     root = Path(__file__).parents[2]
-    calls = (".transactional_producer(", ".begin_transaction", ".commit_transaction", ".abort_transaction")
-    callers = {source.module for source in sources(root) for call in calls if call in source.text}
-    assert callers == {"clients.transactional"}
+    return {source.module for source in sources(root) if any(call in source.text for call in calls)}
+
+
+def test_no_other_module_calls_a_clients_transactions() -> None:
+    assert callers(".begin_transaction", ".commit_transaction", ".abort_transaction") == {
+        "clients.transactional"
+    }
+
+
+def test_no_other_module_asks_for_a_transactional_configuration_but_to_check_it() -> None:
+    assert callers(".transactional_producer(") == {"clients.transactional", "clients.config_check"}
