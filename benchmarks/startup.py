@@ -80,7 +80,7 @@ def _join(environment: Mapping[str, str]) -> float:
         lines = []
         for line in process.stderr or ():
             lines.append(line.decode())
-            if "joined with" in lines[-1]:
+            if "joined group=" in lines[-1]:
                 break
         else:
             raise SystemExit("".join(lines))

@@ -18,6 +18,7 @@ from cli import logs, output
 from cli.help import CLUSTER, CommandWithHelp, GroupWithHelp
 from cli.start import INTERRUPTED
 from cli.version import VersionFlag
+from clients.log import Log
 
 if TYPE_CHECKING:
     from cli.settings import Loaded, Settings
@@ -32,15 +33,17 @@ R = TypeVar("R")
 _UNREACHABLE = 3
 
 
-def _cluster_flags(*, hidden: bool) -> dict[str, Any]:
-    def flag(metavar: str, text: str) -> Any:
+def _common_flags(*, cluster: bool, logs_events: bool) -> dict[str, Any]:
+    def flag(metavar: str, text: str, panel: str | None, *, shown: bool) -> Any:
         return Annotated[
-            str | None, typer.Option(metavar=metavar, help=text, rich_help_panel=CLUSTER, hidden=hidden)
+            str | None, typer.Option(metavar=metavar, help=text, rich_help_panel=panel, hidden=not shown)
         ]
 
+    level = "Lowest level that is logged on stderr: debug, info, warning or error."
     return {
-        "bootstrap_servers": flag("HOST:PORT", "Kafka brokers, comma-separated."),
-        "schema_registry_url": flag("URL", "Confluent-compatible schema registry."),
+        "log_level": flag("LEVEL", level, None, shown=logs_events),
+        "bootstrap_servers": flag("HOST:PORT", "Kafka brokers, comma-separated.", CLUSTER, shown=cluster),
+        "schema_registry_url": flag("URL", "Confluent-compatible schema registry.", CLUSTER, shown=cluster),
     }
 
 
@@ -56,13 +59,14 @@ def new_group(text: str) -> typer.Typer:
 
 
 def command(
-    group: typer.Typer, name: str, *, example: str, cluster: bool = True
+    group: typer.Typer, name: str, *, example: str, cluster: bool = True, logs_events: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Register a command with what all commands have: cluster flags, an example, errors as one line.
 
-    The function's first parameter must be `ctx: typer.Context`. The flags `--bootstrap-servers` and
-    `--schema-registry-url` are added to its signature and kept in the context for `app_context`, and
-    `--version`. Any error with an `exit_code` ends the process with it, after one line on stderr.
+    The function's first parameter must be `ctx: typer.Context`. The flags `--bootstrap-servers`,
+    `--schema-registry-url` and `--log-level` are added to its signature and kept in the context for
+    `app_context`, and `--version`. Any error with an `exit_code` ends the process with it, after one line on
+    stderr.
 
     Args:
         group: the group that the command belongs to.
@@ -70,8 +74,9 @@ def command(
         example: a line that a reader can type; a test runs it.
         cluster: whether the command talks to the cluster; otherwise its help does not show the flags, which
             it takes all the same (design §9).
+        logs_events: whether the command runs long enough to log; the same goes for its flag.
     """
-    flags = _cluster_flags(hidden=not cluster)
+    flags = _common_flags(cluster=cluster, logs_events=logs_events)
 
     def register(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
@@ -79,7 +84,6 @@ def command(
             ctx: typer.Context = kwargs["ctx"]
             ctx.meta["cev.flags"] = {flag: kwargs.pop(flag) for flag in flags}
             kwargs.pop("version")
-            logs.to_stderr()
             return _exit_on_error(lambda: function(*args, **kwargs))
 
         run.__signature__ = _with_flags(function, flags)  # type: ignore[attr-defined]  # inspect's own hook
@@ -110,7 +114,7 @@ def _exit_on_error(call: Callable[[], R]) -> R:
         if ending is None:
             raise
         code, message = ending
-        _print_error(message)
+        print_error(message, code)
         raise typer.Exit(code) from error
 
 
@@ -128,10 +132,14 @@ def _ending_of(error: Exception) -> tuple[int, str] | None:
     return None
 
 
-def _print_error(message: str) -> None:
+def print_error(message: str, code: int) -> None:
+    """Say why the command ends with this exit code: one line on stderr."""
     sys.stdout.flush()
+    if logs.is_for_programs():
+        Log().error("failed", why=message, exit_code=code)
+        return
     text = message if "\n" in message else output.safe(message)
-    output.log.print(f"cev: {text}", markup=False, soft_wrap=True)
+    sys.stderr.write(f"cev: {text}\n")
 
 
 @dataclass(frozen=True)
@@ -176,7 +184,11 @@ def loaded(ctx: typer.Context) -> "Loaded":
     """
     from cli.settings import load  # noqa: PLC0415 - pydantic: help and completion need no settings
 
-    return load(ctx.meta.get("cev.flags", {}))
+    everything = load(ctx.meta.get("cev.flags", {}))
+    chosen = everything.settings
+    library = not {"debug", "log_level"}.isdisjoint(chosen.kafka)
+    logs.to_stderr(chosen.log_level, chosen.log_format, library=library)
+    return everything
 
 
 def settings(ctx: typer.Context) -> "Settings":

@@ -15,7 +15,7 @@ from consumers.runtime.reaction import Start
 commands = typer.Typer(rich_markup_mode=None)
 
 
-@command(commands, "consume", example="cev consume warehouse notification sales")
+@command(commands, "consume", example="cev consume warehouse notification sales", logs_events=True)
 def consume(
     ctx: typer.Context,
     reactions: Annotated[

@@ -1,29 +1,114 @@
-"""Where the program's own log goes: stderr, one line an event, as key and value pairs.
+"""The log of `cev`: one line an event on stderr, in one of three formats, librdkafka's own lines included.
+
+    console   13:07:18 warning dead letter group=sales topic=orders partition=3 offset=17 …   for people; UTC
+    logfmt    time=2026-11-25T13:07:18.402Z level=warning event="dead letter" group=sales …
+    json      {"time": "2026-11-25T13:07:18.402Z", "level": "warning", "event": "dead letter", …}
 
 I/O: stderr.
 """
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TextIO
 
-from clients.log import set_up_with
+from cli.output import json_line, safe, styled
+from clients.log import LIBRARY_LOG, PROGRAM_LOG, Event, pair
+from schemas.times import rfc3339
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["console", "json", "logfmt"]
+
+_WATCHED_S, _UNWATCHED_S = 5.0, 60.0
+_COLORS = {"warning": "yellow", "error": "red"}
+_TIME_OF_DAY = slice(len("2026-11-25T"), len("2026-11-25T13:07:18"))
+_WIDEST_LEVEL = 7
+
+Fields = Mapping[str, Any]
 
 
-def to_stderr() -> None:
-    """Send the log's events to stderr; stdout carries data only (design §9)."""
-    set_up_with(_configure)
+def to_stderr(level: LogLevel, form: LogFormat, *, library: bool) -> None:
+    """Write events to stderr; stdout carries data only (design §9).
+
+    Args:
+        level: the lowest level that is written.
+        form: how a line looks.
+        library: whether librdkafka's own lines are written too, all that it has.
+    """
+    root = logging.getLogger()
+    for earlier in [handler for handler in root.handlers if isinstance(handler, _Stderr)]:
+        root.removeHandler(earlier)
+    root.addHandler(_Stderr(_FORMATS[form]))
+    PROGRAM_LOG.setLevel(level.upper())
+    LIBRARY_LOG.setLevel(logging.DEBUG if library else logging.CRITICAL + 1)
+    # Libraries tell of every request at info.
+    root.setLevel(max(logging.WARNING, PROGRAM_LOG.level))
 
 
-def _configure() -> None:
-    import structlog  # noqa: PLC0415 - loaded with the first event
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event", "group"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        # Looked up at each use: a test, or a shell, may have put another stderr in place meanwhile.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+def is_for_programs() -> bool:
+    """Whether stderr is read by a program, so that every line must be an event."""
+    return any(
+        isinstance(handler, _Stderr) and handler.structured for handler in logging.getLogger().handlers
     )
+
+
+def counts_every_s() -> float:
+    """Seconds between two lines of counts, at least: the sign of life of work without an end."""
+    return _WATCHED_S if sys.stderr.isatty() else _UNWATCHED_S
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to whatever stderr is at the moment: a test, or a shell, may put another one in place."""
+
+    def __init__(self, line: Callable[[Fields], str]) -> None:
+        logging.Handler.__init__(self)
+        self._line = line
+        self.structured = line is not _console
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # an attribute there
+        """The process's stderr."""
+        return sys.stderr
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record."""
+        return self._line(_fields(record))
+
+
+def _fields(record: logging.LogRecord) -> Fields:
+    level = "error" if record.levelno > logging.ERROR else record.levelname.lower()
+    head = {"time": rfc3339(int(record.created * 1000)), "level": level}
+    if isinstance(record.msg, Event):
+        return {**head, "event": record.msg.name, **record.msg.fields}
+    fields = {**head, "event": record.name, "message": record.getMessage()}
+    if record.exc_info and record.exc_info[1] is not None:
+        fields["error"] = repr(record.exc_info[1])
+    return fields
+
+
+def _console(fields: Fields) -> str:
+    time, level, event, *rest = fields.items()
+    shown = [
+        styled(time[1][_TIME_OF_DAY], dim=True),
+        styled(f"{level[1]:<{_WIDEST_LEVEL}}", fg=_COLORS.get(level[1])),
+        styled(safe(event[1]), bold=True),
+        *(safe(pair(field)) for field in rest),
+    ]
+    return " ".join(shown)
+
+
+def _logfmt(fields: Fields) -> str:
+    return " ".join(map(pair, fields.items()))
+
+
+def _json(fields: Fields) -> str:
+    return json_line(
+        {key: value if _is_json(value) else str(value) for key, value in fields.items()}, sys.stderr
+    )
+
+
+def _is_json(value: object) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+_FORMATS: dict[LogFormat, Callable[[Fields], str]] = {"console": _console, "json": _json, "logfmt": _logfmt}

@@ -11,7 +11,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -39,18 +39,24 @@ if not TYPE_CHECKING:
 
 
 def emit(document: Mapping[str, Any]) -> None:
-    """Print one JSON document as one line on stdout.
+    """Print one JSON document as one line on stdout."""
+    sys.stdout.write(json_line(document, sys.stdout) + "\n")
 
-    What a terminal would obey is escaped as JSON has it; all that is not ASCII too where stdout is not UTF-8.
+
+def json_line(document: Mapping[str, Any], stream: TextIO) -> str:
+    """One JSON document as one line for a stream.
+
+    What a terminal would obey is escaped as JSON has it; all that is not ASCII too where the stream is not
+    UTF-8.
     """
     # A stream of text alone (`io.StringIO`) names no encoding, and takes every character.
-    is_utf8 = (sys.stdout.encoding or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
+    is_utf8 = (stream.encoding or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
     line = json.dumps(document, ensure_ascii=not is_utf8, separators=(", ", ": "))
-    if not line.isprintable():
-        line = "".join(
-            char if unicodedata.category(char) not in _HIDDEN else json.dumps(char)[1:-1] for char in line
-        )
-    sys.stdout.write(line + "\n")
+    if line.isprintable():
+        return line
+    return "".join(
+        char if unicodedata.category(char) not in _HIDDEN else json.dumps(char)[1:-1] for char in line
+    )
 
 
 def safe(text: object) -> str:

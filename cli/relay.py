@@ -2,7 +2,7 @@
 
 The first SIGTERM or SIGINT finishes the batch that is on its way; a second one ends at once.
 
-I/O: signals, stderr.
+I/O: signals, the log.
 """
 
 import time
@@ -14,11 +14,11 @@ from typing import Annotated, Any
 import typer
 
 from cli import output
-from cli.common import AppContext, app_context, command, settings
-from cli.output import log
+from cli.common import AppContext, app_context, command, print_error, settings
+from cli.logs import counts_every_s
 from cli.settings import Settings
 from cli.signals import stop_on_signals
-from cli.tables import cell
+from clients.log import Log
 from consumers.runtime.health_server import listen
 from producers.outbox.batch_publisher import BatchPublisher
 from producers.outbox.queue import OutboxQueue
@@ -26,14 +26,13 @@ from producers.outbox.relay import Relay, RelayStatus
 from schemas.errors import UsageError
 from schemas.times import now_ms
 
-_LINE_EVERY_S = 5.0
 _DAY_MS = 86_400_000
 
 
 commands = typer.Typer(rich_markup_mode=None)
 
 
-@command(commands, "relay", example="cev relay --until-idle 0")
+@command(commands, "relay", example="cev relay --until-idle 0", logs_events=True)
 def relay(
     ctx: typer.Context,
     *,
@@ -61,10 +60,10 @@ def relay(
     batches = BatchPublisher(app.cluster, outbox_id)
     batches.check()
     if retry_refused:
-        log.print(f"[dim]refused rows that wait again: {queue.retry_refused():,}[/dim]")
+        Log().info("refused rows wait again", rows=queue.retry_refused())
     stopping, status = Event(), RelayStatus()
     stop_on_signals(stopping)
-    log.print(f"[bold]relay[/bold]  {cell(queue.address)}", soft_wrap=True)
+    Log().info("starting", outbox=str(queue.address))
     began = time.monotonic()
     work = Relay(
         queue,
@@ -110,47 +109,46 @@ def _serve(app: AppContext, status: RelayStatus) -> Callable[[], None] | None:
     if app.settings.health_port is None:
         return None
     server = listen(app.settings.health_port, partial(answer, status), app.settings.health_host)
-    log.print(f"[dim]health on port {server.server_port}[/dim]")
+    Log().info("health server", port=server.server_port)
     return server.shutdown
 
 
 class Lines:
-    """What a relay says on stderr while it runs: every change at once, progress every five seconds."""
+    """What a relay logs while it runs: every change at once, and its counts now and then."""
 
     def __init__(self, status: RelayStatus, clock: Callable[[], float] = time.monotonic) -> None:
         self._status = status
         self._clock = clock
-        self._due = clock() + _LINE_EVERY_S
+        self._every_s = counts_every_s()
+        self._due = clock() + self._every_s
         self._role = status.role
-        self._down: str | None = None
-        self._last_line: tuple[int, int] = (0, 0)
+        self._outage: str | None = None
+        self._counts: tuple[int, int] = (0, 0)
         self._refused = 0
+        self._log = Log()
 
     def __call__(self) -> None:
-        """Say what is new."""
+        """Log what is new."""
         status = self._status
         if status.role != self._role:
             self._role = status.role
-            log.print(f"[bold]relay[/bold]  {status.role}")
-        if status.outage != self._down:
-            self._down = status.outage
-            state = (
-                f"[yellow]waits[/yellow]  {cell(status.outage)}"
-                if status.outage
-                else "[green]goes on[/green]"
-            )
-            log.print(f"[bold]relay[/bold]  {state}", soft_wrap=True)
+            self._log.info(status.role)
+        if status.outage is not None and status.outage != self._outage:
+            self._log.warning("waiting", why=status.outage)
+        elif status.outage is None and self._outage is not None:
+            self._log.info("going on", after=self._outage)
+        self._outage = status.outage
         if status.backlog.refused > self._refused:
-            log.print(
-                f"[bold]relay[/bold]  [red]rows refused for good: {status.backlog.refused:,}[/red]; "
-                "cev_outbox has their errors, later rows of their orders wait",
-                soft_wrap=True,
+            self._log.error(
+                "rows refused for good",
+                rows=status.backlog.refused,
+                why="cev_outbox has their errors; later rows of their orders wait",
             )
         self._refused = status.backlog.refused
-        now, what = self._clock(), (status.published, status.backlog.rows)
-        if now >= self._due and what != self._last_line:
-            self._last_line, self._due = what, now + _LINE_EVERY_S
-            log.print(f"[bold]relay[/bold]  {_sentence(status)}")
+        now, counts = self._clock(), (status.published, status.backlog.rows)
+        if now >= self._due and counts != self._counts:
+            self._counts, self._due = counts, now + self._every_s
+            self._log.info("running", published=status.published, **_lag(status))
 
 
 def _sentence(status: RelayStatus) -> str:
@@ -172,5 +170,5 @@ def _report(status: RelayStatus, outbox_id: str, *, seconds: float, as_json: boo
     else:
         output.console.print(_sentence(status))
     if status.backlog.refused:
-        log.print(f"cev: rows refused for good: {status.backlog.refused:,}; cev_outbox keeps them")
+        print_error(f"rows refused for good: {status.backlog.refused:,}; cev_outbox keeps them", 1)
         raise typer.Exit(1)

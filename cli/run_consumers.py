@@ -5,18 +5,17 @@ I/O: signals, stderr, logs.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from threading import Event
 
 import typer
 
 from broker.datadir import claim
-from cli.common import AppContext
-from cli.output import log, safe
+from cli.common import AppContext, print_error
+from cli.consumer_log import GroupLines, introduce
 from cli.settings import Settings
 from cli.signals import stop_on_signals
-from cli.tables import cell
+from clients.log import Log
 from consumers.registry import named
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import Channel
@@ -26,7 +25,6 @@ from consumers.runtime.reaction import Reaction, Start
 from consumers.runtime.runner import Runner
 from consumers.runtime.status import MemberStatus
 from schemas.errors import UsageError
-from schemas.topics import BY_NAME
 
 _KILLED = 1
 
@@ -68,14 +66,14 @@ def run_consumers(
     server = None
     if app.settings.health_port is not None:
         server = serve(app.settings.health_port, statuses, app.settings.health_host)
-        log.print(f"[dim]health on port {server.server_port}[/dim]")
+        Log().info("health server", port=server.server_port)
     runner = Runner(members, stopping)
-    drained = runner.run(
-        until_idle_s=until_idle_s, drain_s=app.settings.drain_s, watch=partial(_announce, statuses, set())
-    )
+    lines = GroupLines(statuses)
+    drained = runner.run(until_idle_s=until_idle_s, drain_s=app.settings.drain_s, watch=lines)
     if server is not None:
         server.shutdown()
-    _finish(runner, statuses, drained=drained, drain_s=app.settings.drain_s)
+    lines.log_ends()
+    _finish(runner, drained=drained, drain_s=app.settings.drain_s)
 
 
 def _member(
@@ -93,7 +91,7 @@ def _member(
         status=status,
         stopping=stopping,
     )
-    _introduce(reaction, app, channels)
+    introduce(reaction, app.store(reaction.name), channels)
     return member, status
 
 
@@ -126,46 +124,15 @@ def _text(settings: Settings) -> Channel:
     return JsonLinesText(settings.data_dir / "texts.jsonl")
 
 
-def _introduce(reaction: Reaction, app: AppContext, channels: Mapping[str, Channel]) -> None:
-    reads = ", ".join(
-        f"{name} ({BY_NAME[name].kind}, owner {BY_NAME[name].owner})" for name in reaction.reads
-    )
-    log.print(f"[bold]{reaction.name}[/bold]  reads {reads}", soft_wrap=True)
-    log.print(f"  store     {cell(app.store(reaction.name))}", style="dim", soft_wrap=True)
-    for name, channel in channels.items():
-        log.print(f"  {name:<9} {cell(channel.describe)}", style="dim", soft_wrap=True)
-
-
-def _announce(statuses: list[MemberStatus], announced: set[str]) -> None:
-    for status in statuses:
-        if status.joined and status.owned and status.group not in announced:
-            announced.add(status.group)
-            since = (
-                "for the first time"
-                if status.first_starts == len(status.start_offsets)
-                else "where it left off"
-            )
-            log.print(
-                f"[bold]{status.group}[/bold]  joined with {status.owned} partitions, {since}, "
-                f"at position {sum(status.start_offsets.values())} (sum of offsets)",
-                soft_wrap=True,
-            )
-
-
-def _finish(runner: Runner, statuses: list[MemberStatus], *, drained: bool, drain_s: float) -> None:
-    for status in statuses:
-        log.print(
-            f"[bold]{status.group}[/bold]  {status.effects} effects, {status.duplicates} duplicates, "
-            f"{status.dead} dead letters"
-            + (f", {status.unread_expiries} expiries not read" if status.unread_expiries else "")
-        )
+def _finish(runner: Runner, *, drained: bool, drain_s: float) -> None:
     code = 0
     for failure in runner.failures():
-        log.print(f"cev: {safe(failure)}", markup=False, soft_wrap=True)
-        code = max(code, getattr(failure, "exit_code", 1))
+        failed = getattr(failure, "exit_code", 1)
+        print_error(str(failure), failed)
+        code = max(code, failed)
     if not drained:
-        log.print(
-            f"cev: the drain deadline of {drain_s:g} s passed; what was in flight comes again next time"
+        print_error(
+            f"the drain deadline of {drain_s:g} s passed; what was in flight comes again next time", _KILLED
         )
         sys.stderr.flush()
         os._exit(max(code, _KILLED))

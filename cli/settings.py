@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from cli.logs import LogFormat, LogLevel
 from cli.settings_sources import PREFIX, SettingSources
 from clients.config import GroupProtocol
 from clients.config_secrets import shown_value
@@ -82,6 +83,12 @@ class Settings(BaseModel):
     )
     foreign_facts: Literal["dead-letter", "act"] = Field(
         "dead-letter", description="what the warehouse does with facts written outside any mode"
+    )
+    log_level: LogLevel = Field(
+        "info", description="lowest level that is logged: debug, info, warning or error"
+    )
+    log_format: LogFormat = Field(
+        "console", description="how a line of the log looks: console, json or logfmt"
     )
     kafka: dict[str, str] = Field(
         default_factory=dict,

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from clients.log import LIBRARY_LOG
+
 GroupProtocol = Literal["consumer", "classic"]
 
 OWNED = frozenset(
@@ -98,10 +100,12 @@ class Cluster:
         return {name: value for name, value in _dotted(wanted).items() if name not in self.kafka}
 
     def _base(self) -> dict[str, Any]:
-        # The log level silences librdkafka's own lines on stderr: errors reach us as values.
+        # Errors reach us as values: librdkafka's own lines are for who asks for them. They come when a client
+        # is polled, and an admin client seldom is.
         return {
             "bootstrap.servers": self.bootstrap,
             "log_level": 2,
+            "logger": LIBRARY_LOG,
             "reconnect.backoff.ms": _FIRST_RECONNECT_MS,
             **self.kafka,
         }

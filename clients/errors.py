@@ -3,7 +3,6 @@
 I/O: Kafka (metadata requests, each with a deadline; the transactional calls that it is given).
 """
 
-import logging
 from collections.abc import Callable
 from operator import methodcaller
 from typing import Any, Protocol
@@ -74,10 +73,6 @@ STALE_MEMBER = frozenset(
 
 _SHORTEST_STEP_S = 1.0
 _LONGEST_STEP_S = 10.0
-
-LIBRARY_LOG = logging.getLogger("librdkafka")
-"""For clients that are expected to fail now and then: the library's own lines are not for the terminal."""
-LIBRARY_LOG.addHandler(logging.NullHandler())
 
 CLIENT_ERRORS = (KafkaException, SystemError)
 """What a producer's calls raise.

@@ -1,20 +1,38 @@
-"""The program's log: events with fields. structlog writes them, and is loaded with the first one.
+"""The program's log: events with fields, through Python's own `logging`.
 
-structlog brings rich and asyncio along, 60 ms that a command with nothing to say does without. How events are
-printed is the composition root's choice: it hands its set-up to `set_up_with`.
+Nothing here decides where events go. `cev` writes them to stderr (`cli.logs`); a program that uses our
+producers configures the loggers `command_event` and `librdkafka` as those of any library.
 """
 
-from collections.abc import Callable
-from threading import Lock
-from typing import Any
+import json
+import logging
+from typing import Any, NamedTuple
 
-_pending: list[Callable[[], None]] = []
-_configuring = Lock()
+LIBRARY_LOG = logging.getLogger("librdkafka")
+"""Takes the lines that librdkafka would write to stderr by itself."""
+LIBRARY_LOG.addHandler(logging.NullHandler())
+
+PROGRAM_LOG = logging.getLogger("command_event")
+
+_QUOTED = frozenset(' "=')
 
 
-def set_up_with(configure: Callable[[], None]) -> None:
-    """Have structlog configured by this call, just before the next event is written."""
-    _pending[:] = [configure]
+class Event(NamedTuple):
+    """What happened, and its fields; as text it is one line of logfmt."""
+
+    name: str
+    fields: dict[str, Any]
+
+    def __str__(self) -> str:
+        return " ".join([self.name, *map(pair, self.fields.items())])
+
+
+def pair(field: tuple[str, Any]) -> str:
+    """A field as logfmt has it: `key=value`, the value in JSON's quotes where it needs them."""
+    name, value = field
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    plain = text and text.isprintable() and text.isascii() and not _QUOTED & set(text)
+    return f"{name}={text if plain else json.dumps(text, ensure_ascii=not text.isprintable())}"
 
 
 class Log:
@@ -25,21 +43,15 @@ class Log:
 
     def info(self, event: str, **fields: Any) -> None:
         """Write an event that an operator may want to know of."""
-        self._write("info", event, fields)
+        self._write(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         """Write an event that an operator should look at if it goes on."""
-        self._write("warning", event, fields)
+        self._write(logging.WARNING, event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
         """Write an event after which something has stopped."""
-        self._write("error", event, fields)
+        self._write(logging.ERROR, event, fields)
 
-    def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        import structlog  # noqa: PLC0415 - see the module's head
-
-        # Members log from threads of their own: the first one configures, the others wait for it.
-        with _configuring:
-            while _pending:
-                _pending.pop()()
-        getattr(structlog.get_logger(), level)(event, **self._fields, **fields)
+    def _write(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        PROGRAM_LOG.log(level, Event(event, self._fields | fields))

@@ -33,7 +33,6 @@ from clients.deadline import Deadline
 from clients.errors import (
     CLIENT_ERRORS,
     FATAL,
-    LIBRARY_LOG,
     STALE_MEMBER,
     STATE,
     TIMED_OUT,
@@ -184,7 +183,7 @@ class TransactionalProducer(Closing):
 
     def _connected(self) -> Producer:
         if self._client is None:
-            self._client = Producer(self._config, logger=LIBRARY_LOG)
+            self._client = Producer(self._config)
         return self._client
 
     def _drop(self) -> None:

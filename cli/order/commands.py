@@ -60,7 +60,12 @@ _Encoding = Annotated[
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")]
 
 
-@command(commands, "place", example='cev order place --address "1 Streetford Road" --item kettle:1:3499')
+@command(
+    commands,
+    "place",
+    example='cev order place --address "1 Streetford Road" --item kettle:1:3499',
+    logs_events=True,
+)
 def place(
     ctx: typer.Context,
     *,
@@ -125,7 +130,7 @@ def _refuse_single(names: list[str]) -> None:
         raise UsageError(f"--from takes its orders from rows: it does not go with {flags}")
 
 
-@command(commands, "load", example="cev order load --count 500 --rate 50 --seed 7")
+@command(commands, "load", example="cev order load --count 500 --rate 50 --seed 7", logs_events=True)
 def load(
     ctx: typer.Context,
     *,

@@ -86,27 +86,46 @@ class MemberEvents:
         """A record failed and is tried again."""
         self._log.warning(
             "failed attempt",
-            position=str(attempt.position),
+            **_place(attempt.position),
+            order_id=_text(attempt.order_id),
+            error=attempt.error,
             why=attempt.reason,
             attempts=attempt.attempts.times,
         )
 
     def dead_letter(self, dead: DeadRecord) -> None:
         """A record goes to the dead letters."""
-        self._log.warning("dead letter", why=str(dead.error), attempts=dead.attempts)
+        self._log.warning(
+            "dead letter",
+            **_place(dead.record.position),
+            order_id=_text(dead.order_id),
+            error=type(dead.error).__name__,
+            why=dead.error.what,
+            attempts=dead.attempts,
+        )
 
     def unread_expiries(self, expiries: Sequence[tuple[Position, str]]) -> None:
         """Commands were carried out whose expiry cannot be read; the log shows the first of them."""
         if expiries:
             self._status.unread_expiries += len(expiries)
             position, text = expiries[0]
-            self._log.warning("unread expiry", position=str(position), expiry=text, commands=len(expiries))
+            self._log.warning("unread expiry", **_place(position), expiry=text, commands=len(expiries))
 
     def paused(self, partition: Partition, offset: int, reason: str) -> None:
         """A partition is paused at a record of an unknown schema."""
         self._alarms.pause(partition, reason)
-        self._log.warning("unknown schema", partition=partition, offset=offset, why=reason)
+        self._log.warning("unknown schema", **_place(Position(*partition, offset)), why=reason)
 
     def resumed(self, partition: Partition) -> None:
         """A paused partition goes on."""
         self._alarms.resume(partition)
+
+
+def _text(order_id: int | None) -> str | None:
+    """An order id as design §9 has it: 63 bits do not survive JSON tools."""
+    return None if order_id is None else str(order_id)
+
+
+def _place(position: Position) -> dict[str, object]:
+    """Where a record lies, as fields of the log."""
+    return position._asdict()

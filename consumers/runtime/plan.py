@@ -10,19 +10,30 @@ from schemas.errors import Position, RecordError
 
 
 class DeadRecord(NamedTuple):
-    """A record that becomes a dead letter, why, and how often it was tried since it was written."""
+    """A record that becomes a dead letter, why, how often it was tried since it was written; its order."""
 
     record: ConsumerRecord
     error: RecordError
     attempts: int = 1
+    order_id: int | None = None
 
 
 class FailedAttempt(NamedTuple):
-    """A record failed and is tried again: what the store remembers of it."""
+    """A record failed and is tried again.
+
+    Attributes:
+        position: where it lies.
+        attempts: what the store remembers of it.
+        reason: why it failed, one line.
+        error: the same as a name, such as `DeliveryDeferred`.
+        order_id: its order, where the key can be read.
+    """
 
     position: Position
     attempts: Attempts
     reason: str
+    error: str = ""
+    order_id: int | None = None
 
 
 class DeliveryTask(NamedTuple):

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from clients.closing import Closing
 from clients.config import Cluster
 from clients.deadline import Deadline
-from clients.errors import LIBRARY_LOG, StaleBatch
+from clients.errors import StaleBatch
 from clients.records import ProducerRecord
 from clients.transactional import RecordsRefused, TransactionalProducer
 from producers.placing.publisher import QUEUE_KBYTES
@@ -103,7 +103,7 @@ class BatchPublisher(Closing):
             self._producer.claim(self._answer_s)
         except CommandEventError as error:
             raise self._failure(error) from error
-        self._consumer = Consumer(self._cluster.reader(group_id=self._group), logger=LIBRARY_LOG)
+        self._consumer = Consumer(self._cluster.reader(group_id=self._group))
         try:
             return self._last_batch(self._consumer)
         except KafkaException as error:

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from clients.config import Cluster
 from clients.deadline import Deadline
-from clients.errors import CLIENT_ERRORS, FATAL, LIBRARY_LOG, MSG_TIMED_OUT, delivery_error
+from clients.errors import CLIENT_ERRORS, FATAL, MSG_TIMED_OUT, delivery_error
 from clients.records import ProducerRecord
 from producers.placing.pending_order import PendingOrder
 
@@ -41,7 +41,7 @@ class Publisher:
                 queue_buffering_max_kbytes=QUEUE_KBYTES,
             )
         )
-        self._producer = Producer(self._config, logger=LIBRARY_LOG)
+        self._producer = Producer(self._config)
 
     @property
     def client(self) -> Producer:
@@ -71,7 +71,7 @@ class Publisher:
         self._producer.purge()
         with suppress(*CLIENT_ERRORS):
             self._producer.poll(0)
-        self._producer = Producer(self._config, logger=LIBRARY_LOG)
+        self._producer = Producer(self._config)
 
     def _produce(self, record: ProducerRecord, order: PendingOrder) -> None:
         try:

@@ -84,8 +84,8 @@ def dispatched(cev: Program, order_id: str) -> bool:
 
 def health(consuming: Started, path: str) -> tuple[int, dict[str, Any]]:
     """Status and document of a health endpoint of a process that said its port."""
-    consuming.says("health on port")
-    found = re.search(r"health on port (\d+)", consuming.said)
+    consuming.says("health server")
+    found = re.search(r"health server .*port=(\d+)", consuming.said)
     assert found is not None
     connection = HTTPConnection("127.0.0.1", int(found[1]), timeout=10)
     try:
@@ -100,12 +100,12 @@ def test_it_says_what_it_reads_where_it_starts_and_how_it_went(here: Here) -> No
     with here.cev.started("consume", "warehouse", "notification", "sales") as consuming:
         consuming.joined("warehouse", "notification", "sales")
         for line in (
-            "warehouse  reads dispatch_products (command, owner warehouse), orders (fact, ",
-            "sales  reads orders (fact, owner order-service)",
-            f"store     {here.cev.data_dir / 'stores' / 'warehouse.sqlite3'}",
-            f"email     maildir {here.cev.data_dir / 'maildir'}",
-            f"text      file {here.cev.data_dir / 'texts.jsonl'}",
-            "for the first time, at position 0",
+            'group=warehouse reads="dispatch_products (command, owner warehouse), orders (fact, ',
+            'group=sales reads="orders (fact, owner order-service)"',
+            f"store={here.cev.data_dir / 'stores' / 'warehouse.sqlite3'}",
+            f'email="maildir {here.cev.data_dir / "maildir"}"',
+            f'text="file {here.cev.data_dir / "texts.jsonl"}"',
+            'start="for the first time" offset_sum=0',
         ):
             assert line in consuming.said
         order = place(here.cev, *EVERYTHING, "--wait", "30")
@@ -114,7 +114,7 @@ def test_it_says_what_it_reads_where_it_starts_and_how_it_went(here: Here) -> No
         )
         assert consuming.end() == 0
         assert consuming.printed == ""
-        assert "warehouse  1 effects, 0 duplicates, 0 dead letters" in consuming.said
+        assert "ended group=warehouse effects=1 duplicates=0 dead_letters=0" in consuming.said
     with here.cev.started("consume", "warehouse") as again:
         again.joined("warehouse")
         assert "where it left off" in again.said
@@ -214,7 +214,7 @@ def test_a_foreign_store_stops_its_own_group_alone(here: Here, tmp_path: Path) -
     cev = here.cev.beside(CEV_HEALTH_PORT="0")
     with cev.started("consume", "warehouse", "loyalty", "sales") as consuming:
         consuming.joined("warehouse", "sales")
-        consuming.says("event='stopped' group='loyalty'")
+        consuming.says("stopped group=loyalty")
         status, ready = health(consuming, "/health/ready")
         assert (status, ready["ready"]) == (503, False)
         broken = {each["group"]: each["failure"] for each in ready["groups"]}

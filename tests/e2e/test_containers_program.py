@@ -229,7 +229,7 @@ def test_a_container_that_is_told_to_stop_drains_and_ends_with_0(
     loyalty = world.consume("loyalty")
     loyalty.it.stop(timeout=40)
     assert loyalty.it.attrs["State"]["ExitCode"] == 0, loyalty.says()
-    assert "0 dead letters" in loyalty.says()
+    assert "dead_letters=0" in loyalty.says()
     assert verified(groups["sales"])["ok"]
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from confluent_kafka import Producer
 from typer.testing import CliRunner, Result
 
@@ -40,14 +39,12 @@ def broker() -> Iterator[BrokerFixture]:
 
 
 @pytest.fixture
-def run(broker: BrokerFixture, tmp_path: Path) -> Iterator[Run]:
+def run(broker: BrokerFixture, tmp_path: Path) -> Run:
     def typed(*words: str) -> Result:
         env = {"CEV_BOOTSTRAP_SERVERS": broker.bootstrap, "CEV_DATA_DIR": str(tmp_path)}
         return CliRunner().invoke(app, list(words), env=env)
 
-    yield typed
-    # The command line sends logs to its stderr, which the runner closes; other tests log too.
-    structlog.reset_defaults()
+    return typed
 
 
 def lines(result: Result) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ class Started:
 
     def joined(self, *groups: str) -> None:
         """Wait until these groups have their partitions."""
-        self.says(*(f"{group}  joined" for group in groups))
+        self.says(*(f"joined group={group} " for group in groups))
 
     def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 60) -> int:
         """Send a signal and wait; the exit code."""

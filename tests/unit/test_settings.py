@@ -121,6 +121,8 @@ def test_every_setting_can_be_set_in_the_environment(name: str) -> None:
         "currency": "USD",
         "database_url": "postgresql://h/d",
         "health_host": "0.0.0.0",
+        "log_level": "warning",
+        "log_format": "json",
     }
     loaded = load({}, {f"CEV_{name.upper()}": words.get(name, "7")})
     assert loaded.sources == {name: f"environment CEV_{name.upper()}"}

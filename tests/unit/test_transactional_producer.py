@@ -47,7 +47,7 @@ class Client:
     deliveries: list[KafkaError | None]
     made: list["Client"]
 
-    def __init__(self, _config: dict[str, Any], logger: Any) -> None:  # noqa: ARG002 - the client's own argument
+    def __init__(self, _config: dict[str, Any]) -> None:
         self.calls: list[str] = []
         self.unreported: list[tuple[Any, int]] = []
         self.made.append(self)

@@ -61,7 +61,7 @@ def delivery_outcome(
         steps = [(retry_policy.next_step(error, before, now), error) for _, error in failures]
         fatal = next((error for step, error in steps if isinstance(step, GiveUp)), None)
         if fatal is not None:
-            outcome.plan.dead.append(DeadRecord(tasks[0].record, fatal, before + 1))
+            outcome.plan.dead.append(DeadRecord(tasks[0].record, fatal, before + 1, tasks[0].order_id))
             outcome.withdrawn += [(task.order_id, task.effect) for task in tasks]
             continue
         retries = [(step.at, error) for step, error in steps if isinstance(step, Retry)]
@@ -69,8 +69,10 @@ def delivery_outcome(
             # One attempt of the record, however many of its deliveries failed.
             at, error = retries[0]
             retry_at = max(retry_at, at)
-            attempt = FailedAttempt(position, Attempts(before + 1, retry_at), error.what)
-            outcome.plan.failed_attempts.append(attempt)
+            made, name = Attempts(before + 1, retry_at), type(error).__name__
+            outcome.plan.failed_attempts.append(
+                FailedAttempt(position, made, error.what, name, tasks[0].order_id)
+            )
         outcome.plan.blocked[tasks[0].order_id] = retry_at
         outcome.unsettled.add(position)
     return outcome

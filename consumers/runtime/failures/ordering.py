@@ -74,10 +74,11 @@ class OrderSequencer:
         earlier = self._attempts.get(position)
         step = self._retry_policy.next_step(error, earlier.times if earlier else 0, self._now)
         if isinstance(step, GiveUp):
-            self._plan.dead.append(DeadRecord(item.record, error, step.attempts))
+            self._plan.dead.append(DeadRecord(item.record, error, step.attempts, item.order_id))
             return
+        attempts = Attempts(step.attempts, step.at)
         self._plan.failed_attempts.append(
-            FailedAttempt(position, Attempts(step.attempts, step.at), error.what)
+            FailedAttempt(position, attempts, error.what, type(error).__name__, item.order_id)
         )
         self._plan.waiting.append(item)
         self._block(item, until=step.at)
