@@ -87,14 +87,18 @@ def _fields(record: logging.LogRecord) -> Fields:
 
 
 def _console(fields: Fields) -> str:
-    time, level, event, *rest = fields.items()
+    (_, time), (_, level), (_, event), *rest = fields.items()
     shown = [
-        styled(time[1][_TIME_OF_DAY], dim=True),
-        styled(f"{level[1]:<{_WIDEST_LEVEL}}", fg=_COLORS.get(level[1])),
-        styled(safe(event[1]), bold=True),
+        _styled(time[_TIME_OF_DAY], dim=True),
+        _styled(f"{level:<{_WIDEST_LEVEL}}", fg=_COLORS.get(level)),
+        _styled(safe(event), bold=True),
         *(safe(pair(field)) for field in rest),
     ]
     return " ".join(shown)
+
+
+def _styled(text: str, **style: Any) -> str:
+    return styled(text, **style) if sys.stderr.isatty() else text
 
 
 def _logfmt(fields: Fields) -> str:

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -61,11 +62,16 @@ def test_json_has_a_document_a_line_with_numbers_as_numbers_and_order_ids_as_tex
     }
 
 
-def test_the_console_has_the_time_of_day_the_level_and_the_event(stderr: Callable[[], str]) -> None:
+def test_the_console_has_the_time_of_day_the_level_and_the_event_and_colours_on_a_terminal_only(
+    stderr: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     to_stderr("info", "console", library=False)
     dead_letter()
-    line = re.sub(r"\x1b\[\d*m", "", stderr())
+    line = stderr()
     assert re.match(r"\d\d:\d\d:\d\d warning dead letter group=sales partition=3 ", line)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    dead_letter()
+    assert re.sub(r"\x1b\[\d*m", "", colored := stderr())[8:] == line[8:] != colored[8:]
 
 
 @pytest.mark.parametrize("form", ["console", "json", "logfmt"])
