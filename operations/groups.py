@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from clients.admin import Admin, Partition, moving
+from clients.groups import group_members
 from producers.outbox.batch_publisher import GROUP_PREFIX
-from schemas.errors import OperationFailed
 
 _RETRY_S = 0.1
 _PARALLEL_GROUPS = 8
@@ -72,7 +72,11 @@ def members(admin: Admin, groups: Iterable[str]) -> dict[str, Group]:
     Raises:
         BrokerUnreachable, OperationFailed.
     """
-    return {group: _members(admin, group) for group in groups}
+    described = {group: group_members(admin, group) for group in groups}
+    return {
+        group: Group(len(members), frozenset().union(*(member.topics for member in members)))
+        for group, members in described.items()
+    }
 
 
 def _committed(admin: Admin, group: str, wanted: list[Partition]) -> dict[Partition, CommittedOffset]:
@@ -103,22 +107,3 @@ def _committed_with_retries(
             if not moving(error) or time.monotonic() >= deadline:
                 raise admin.fault(error) from error
             time.sleep(_RETRY_S)
-
-
-def _members(admin: Admin, group: str) -> Group:
-    try:
-        described = admin.ask(
-            lambda: admin.client.describe_consumer_groups([group], request_timeout=admin.timeout_s)[group]
-        )
-    except OperationFailed as error:
-        cause = error.__cause__
-        if isinstance(cause, KafkaException) and cause.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return EMPTY
-        raise
-    topics = frozenset(
-        partition.topic
-        for member in described.members
-        if member.assignment is not None
-        for partition in member.assignment.topic_partitions
-    )
-    return Group(len(described.members), topics)

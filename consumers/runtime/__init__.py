@@ -43,9 +43,10 @@ The invariants, each with the files that hold it. A comment beside a deciding br
     -> reaction, decide
 13. A member stays in its group whatever takes long: it polls with its partitions paused.
     -> batch_processor, kafka/consumer
-14. A group has one store, and a store one group and one cluster. Where a partition begins is announced in the
-    store and committed before its first record is read, so that a missing offset is a lost one.
-    -> assignment, starting_offset, stores/store
+14. A group has one store, and a store one group and one cluster. No member works beside one that uses another
+    store, or a copy. Where a partition begins is announced in the store and committed before its first record
+    is read, so that a missing offset is a lost one.
+    -> assignment, starting_offset, stores/store, stores/member_table, copy_fence, store_copies
 15. A slot, and the transactional id made of it, belongs to one living member.
     -> stores/sqlite, stores/postgres, member
 """

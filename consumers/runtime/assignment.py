@@ -6,6 +6,8 @@ and announces first starts before anything is read.
 I/O: Kafka and the store, through the consumer and the store that it is given.
 """
 
+from collections.abc import Callable
+
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.reaction import Start
@@ -24,17 +26,26 @@ class PartitionAssigner:
         start: where the group begins at its very first start.
         status: is told where partitions begin.
         failures: loads what the store knows of failures in the partitions.
+        check_group: raises where another member of the group uses a copy of the store.
 
     Attributes:
         results_upto: per partition, the offset below which results are known to be in Kafka.
     """
 
-    def __init__(self, store: Store, start: Start, status: MemberStatus, failures: FailureTracker) -> None:
+    def __init__(
+        self,
+        store: Store,
+        start: Start,
+        status: MemberStatus,
+        failures: FailureTracker,
+        check_group: Callable[[], None],
+    ) -> None:
         self._store = store
         self._watermark = 1 if start == "now" else 0
         self.results_upto: dict[Partition, int] = {}
         self._status = status
         self._failures = failures
+        self._check_group = check_group
 
     def assign(self, consumer: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
         """Offsets at which newly assigned partitions begin.
@@ -43,6 +54,7 @@ class PartitionAssigner:
             LostOffset, ForeignStore: a partition must not be read.
             Unreachable: the store or the coordinator does not answer.
         """
+        self._check_group()
         committed = consumer.committed(partitions)
         progress = self._store.progress(partitions)
         offsets: dict[Partition, int] = {}

@@ -10,6 +10,7 @@ from consumers.runtime.failures.alarms import BROKER, SERVICES, Alarms, service_
 from consumers.runtime.plan import DeadRecord, FailedAttempt
 from consumers.runtime.records import Partition
 from consumers.runtime.status import MemberStatus
+from consumers.runtime.store_copies import StoreUser
 from schemas.errors import Position, Unreachable
 
 
@@ -77,6 +78,11 @@ class MemberEvents:
         self._status.outage = None
         self._alarms.up(BROKER)
         self._alarms.runs(self._status.group)
+
+    def member_without_process(self, user: StoreUser) -> None:
+        """The member waits, because another one in its group was killed or uses a copy of its store."""
+        self._status.outage = f"{user.name} was killed, or uses a copy of this store"
+        self._log.warning("waiting for the session of a member to end", why=self._status.outage)
 
     def stopped(self, error: Exception) -> None:
         """The group had to stop, and why. The log has it from whoever runs the member."""

@@ -10,6 +10,7 @@ from clients.cluster import caught_up, cluster_id
 from clients.config import Cluster
 from clients.log import Log
 from consumers.runtime.config import MemberConfig
+from consumers.runtime.copy_fence import CopyFence
 from consumers.runtime.delivery.pool import Channel, DeliveryPool
 from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.tracker import FailureTracker
@@ -84,9 +85,15 @@ class Member:
         try:
             identity = store.identity(cluster_id(self._cluster, self._topics()), now_ms())
             slot = store.claim_slot()
-            producer = ResultProducer(self._cluster, f"cev-{name}-{identity.id[:12]}-{slot}")
             self._status.opened(identity.id, slot)
             failures = FailureTracker(store, longest_wait_ms=self._config.retry_policy.max_backoff_ms)
+            events = MemberEvents(self._status, failures.alarms, self._log)
+            fence = CopyFence(self._cluster, store, identity, slot, now_ms())
+            # Before the producer, which would fence the one of a copy in the middle of its transaction.
+            fence.wait(self._stopping, events.member_without_process)
+            if self._stopping.is_set():
+                return True
+            producer = ResultProducer(self._cluster, f"cev-{name}-{identity.id[:12]}-{slot}")
             resources = Resources(
                 reaction=self._reaction,
                 codec=self._codec,
@@ -96,9 +103,9 @@ class Member:
                 producer=producer,
                 pool=self._pool,
                 failures=failures,
-                events=MemberEvents(self._status, failures.alarms, self._log),
+                events=events,
             )
-            self._session = Session(resources, self._cluster, self._sources(), self._status, self._stopping)
+            self._session = Session(resources, fence, self._sources(), self._status, self._stopping)
             try:
                 self._session.run()
             except SlotTaken:

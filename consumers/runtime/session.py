@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping
 from threading import Event
 
-from clients.config import Cluster
 from clients.errors import StaleBatch
 from clients.log import Log
 from consumers.runtime.assignment import PartitionAssigner
 from consumers.runtime.batch import Batch
 from consumers.runtime.batch_processor import BatchProcessor, Unsettled
+from consumers.runtime.copy_fence import CopyFence
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.resources import Resources
@@ -35,7 +35,7 @@ class Session:
 
     Args:
         resources: what the member works with, opened.
-        cluster: the Kafka cluster of the group.
+        fence: looks for members of the group that use a copy of the store.
         sources: subscribed topics, each with the catalogue topic whose records it carries.
         status: where the member reports its state.
         stopping: set by others to end the session after the batch at hand.
@@ -44,14 +44,14 @@ class Session:
     def __init__(
         self,
         resources: Resources,
-        cluster: Cluster,
+        fence: CopyFence,
         sources: Mapping[str, str],
         status: MemberStatus,
         stopping: Event,
     ) -> None:
         self._resources = resources
         self._config = resources.config
-        self._cluster = cluster
+        self._fence = fence
         self._sources = sources
         self._status = status
         self._stopping = stopping
@@ -85,9 +85,15 @@ class Session:
     def _join(self) -> tuple[GroupConsumer, BatchProcessor]:
         resources = self._resources
         start = self._config.start or resources.reaction.start
-        assigner = PartitionAssigner(resources.store, start, self._status, resources.failures)
+        assigner = PartitionAssigner(
+            resources.store, start, self._status, resources.failures, self._fence.check
+        )
         consumer = GroupConsumer(
-            self._cluster, resources.reaction.name, self._sources, assigner.assign, resources.identity.id
+            self._fence.cluster,
+            resources.reaction.name,
+            self._sources,
+            assigner.assign,
+            resources.identity.id,
         )
         processor = BatchProcessor(resources, consumer, assigner.results_upto)
         consumer.subscribe()

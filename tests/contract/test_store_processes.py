@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
-from consumers.runtime.stores import database, migrate, tables
+from consumers.runtime.stores import database, member_table, migrate, tables
 from consumers.runtime.stores import store as store_module
 from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
 from databases.address import StoreAddress
@@ -186,3 +186,26 @@ def test_four_members_with_the_same_orders_in_any_order_neither_deadlock_nor_dou
     assert len({order_id for order_id, _ in found}) == len(found)
     with opened(name) as store:
         assert {each.position for each in store.progress([(ORDERS, n) for n in range(12)]).values()} == {29}
+
+
+# -- members -----------------------------------------------------------------------------------------------
+
+
+def test_a_member_is_known_and_runs_until_its_process_ends(name: StoreAddress) -> None:
+    with opened(name) as store, child(children.register, name) as (process, token):
+        assert store.members.known([token]) == {token: True}
+        process.kill()
+        process.wait()
+        until(lambda: store.members.known([token]) == {token: False}, "its slot is free")
+        mine = store.members.register(store.claim_slot(), 7)
+        assert store.members.known([token, mine, "x"]) == {token: False, mine: True}
+
+
+def test_members_of_the_past_are_remembered_and_not_for_ever(
+    name: StoreAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member_table, "_KEPT", 3)
+    with opened(name) as store:
+        slot = store.claim_slot()
+        tokens = [store.members.register(slot, at) for at in range(6)]
+        assert store.members.known(tokens) == {tokens[5]: True} | dict.fromkeys(tokens[2:5], False)

@@ -53,5 +53,8 @@ class Database(Protocol):
     def claim_slot(self) -> int | None:
         """Claim the lowest free slot until `close` or the end of the process; None if all are taken."""
 
+    def is_held(self, slot: int) -> bool:
+        """Whether a living member, of this process or another one, has the slot."""
+
     def close(self) -> None:
         """Close the connection and give up the slot."""

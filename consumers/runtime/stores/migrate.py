@@ -23,7 +23,7 @@ from databases.address import StoreAddress
 from databases.connect import RawPostgres, connect_schema, lock_key, sqlite_engine
 from schemas.errors import CommandEventError, DependencyUnavailable, InvalidSetting, SafetyRefusal
 
-HEAD = "0003"
+HEAD = "0004"
 _DEADLINE_S = 60
 _LOCK_WAIT_S = 30
 

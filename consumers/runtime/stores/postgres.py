@@ -26,6 +26,11 @@ from databases.connect import RawPostgres, connect_schema, lock_key
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
 _LOCK = "SELECT pg_advisory_lock(%s)"
+_HOLDERS = """
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND (classid::bigint << 32) | objid::bigint = %s
+"""
 _NULL = "NULL"
 _KINDS: dict[type, str] = {BigInteger: "bigint", Integer: "int"}
 """Array types by column type; every other column is text. Binary columns are not inserted in bulk."""
@@ -87,6 +92,11 @@ class Postgres:
                     self._slot = slot
                     return slot
         return None
+
+    def is_held(self, slot: int) -> bool:
+        """See `Database`."""
+        with self.reading() as connection:
+            return bool(connection.exec_driver_sql(_HOLDERS, (self._key(slot),)).scalar())
 
     def close(self) -> None:
         """See `Database`."""

@@ -66,13 +66,23 @@ class Sqlite:
     def claim_slot(self) -> int | None:
         """See `Database`; the lock is the kernel's, so it ends with the process."""
         for slot in range(self._slots):
-            self._slot = lock_file(self._path.with_name(f"{self._path.name}.slot-{slot}"))
+            self._slot = self._lock(slot)
             if self._slot is not None:
                 return slot
         return None
+
+    def is_held(self, slot: int) -> bool:
+        """See `Database`; for a moment the slot is taken here, so a member that starts may take another."""
+        lock = self._lock(slot)
+        if lock is not None:
+            lock.close()
+        return lock is None
 
     def close(self) -> None:
         """See `Database`."""
         self.engine.dispose()
         if self._slot is not None:
             self._slot.close()
+
+    def _lock(self, slot: int) -> IO[str] | None:
+        return lock_file(self._path.with_name(f"{self._path.name}.slot-{slot}"))

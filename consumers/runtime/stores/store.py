@@ -22,6 +22,7 @@ from consumers.runtime.records import EffectRow, KnownEffect, Partition, Progres
 from consumers.runtime.stores import database, failure_tables, migrate, statements, tables
 from consumers.runtime.stores.database import Database
 from consumers.runtime.stores.failure_tables import FailureChanges, FailureTables
+from consumers.runtime.stores.member_table import MemberTable
 from consumers.runtime.stores.result_rows import ResultRow, pack, unpack
 from consumers.runtime.stores.sqlite import Sqlite
 from databases.address import StoreAddress
@@ -87,6 +88,7 @@ class Store:
         self.name = name
         self._database = _open(name)
         self.failures = FailureTables(self._reading, self._writing)
+        self.members = MemberTable(self._reading, self._writing, self._database.is_held)
 
     def close(self) -> None:
         """Give up the connection and the slot."""

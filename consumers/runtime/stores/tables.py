@@ -3,7 +3,8 @@
 `effects` is the guard: one row per effect key, never cleaned (invariant 1). `results` is bookkeeping:
 one row per batch and partition holds the result records as they were sent (see `result_rows`); rows below
 `progress.results_upto` are known to be committed in Kafka and are removed. `attempts` counts what failed and
-is tried again. `alarms` is what `cev status` shows of this group.
+is tried again. `alarms` is what `cev status` shows of this group. `members` holds who has used the store: the
+slot is empty once another member took it over. `topics` holds the ids of the topics that `progress` is of.
 
 I/O: none of its own; it names SQLAlchemy's types.
 """
@@ -104,5 +105,22 @@ alarms = Table(
     Column("subject", AnyText, primary_key=True),
     Column("since", BigInteger, nullable=False),
     Column("text", AnyText, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("slot", Integer),
+    Column("started_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("topic_id", Text, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -21,6 +21,13 @@ def claim_slot(url: str, group: str) -> None:
     sys.stdin.read()
 
 
+def register(url: str, group: str) -> None:
+    """Claim a slot, say the token that it got, and keep the slot."""
+    store = Store(StoreAddress(url, group))
+    print(store.members.register(store.claim_slot(), 1), flush=True)  # noqa: T201 - to the test
+    sys.stdin.read()
+
+
 def tell_identity(url: str, group: str) -> None:
     """Say the store's id."""
     print(Store(StoreAddress(url, group)).identity("c", 0).id, flush=True)  # noqa: T201 - to the test
