@@ -13,7 +13,7 @@ from consumers.runtime.kafka import membership
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.records import Partition
-from schemas.errors import BrokerUnreachable, Fenced, LostOffset, Position
+from schemas.errors import BrokerUnreachable, Fenced, InvalidSetting, LostOffset, Position
 from tests.support.consumers.records import record
 
 ORDERS = "orders"
@@ -366,6 +366,15 @@ def test_a_fatal_error_of_the_error_callback_is_raised_by_the_next_poll(bench: B
 def test_a_member_whose_instance_id_another_process_took_stops(bench: Bench) -> None:
     reason = f"Fatal error: {KafkaError(KafkaError.FENCED_INSTANCE_ID).str()}"
     with pytest.raises(Fenced, match=r"group\.instance\.id"):
+        bench.read(Message(NOBODY, -1, KafkaError._FATAL, reason))
+
+
+@pytest.mark.parametrize("code", [KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE])
+def test_a_member_at_brokers_that_know_the_classic_protocol_only_stops_and_says_what_helps(
+    bench: Bench, code: int
+) -> None:
+    reason = f"Fatal error: ConsumerGroupHeartbeat fatal error: {KafkaError(code).str()}"
+    with pytest.raises(InvalidSetting, match="CEV_GROUP_PROTOCOL=classic"):
         bench.read(Message(NOBODY, -1, KafkaError._FATAL, reason))
 
 

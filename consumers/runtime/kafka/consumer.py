@@ -87,7 +87,7 @@ class GroupConsumer:
             LostOffset, ForeignStore: a partition must not be read.
             TopicMissing: a topic was deleted meanwhile.
             BrokerUnreachable: an assignment could not begin, or the client gave up for good.
-            Fenced: another process took this member's place.
+            Fenced, InvalidSetting: another process took its place; the brokers do not know its protocol.
         """
         self.pauses.resume_due(self.owned, time.monotonic())
         metadata = self._consumer.consumer_group_metadata()

@@ -18,13 +18,18 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from clients.errors import ALL_BROKERS_DOWN, FATAL
 from consumers.runtime.records import Partition
-from schemas.errors import BrokerUnreachable, CommandEventError, Fenced
+from schemas.errors import BrokerUnreachable, CommandEventError, Fenced, InvalidSetting
 
 SILENCE_S = 5.0
 """After so long without a message a broker is asked whether it answers: a broken line is silent as well."""
 _PROBE_TIMEOUT_S = 2.0
 _NO_PARTITION: Partition = ("", 0)
 _FENCED_INSTANCE = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
+# What a broker answers that knows the classic protocol only; librdkafka has its own words for an older one.
+_OLD_BROKER = (
+    KafkaError(KafkaError.UNSUPPORTED_VERSION).str(),
+    KafkaError(KafkaError._UNSUPPORTED_FEATURE).str(),  # noqa: SLF001 - librdkafka's local code
+)
 
 
 class Membership:
@@ -101,5 +106,10 @@ class Membership:
             return Fenced(
                 f"another process is in group {self._group} under the same group.instance.id; "
                 "give each process its own"
+            )
+        if any(answer in reason for answer in _OLD_BROKER):
+            return InvalidSetting(
+                f"the brokers at {self._bootstrap} do not know the group protocol consumer (Kafka 4): "
+                "set CEV_GROUP_PROTOCOL=classic"
             )
         return BrokerUnreachable(f"the client of group {self._group} gave up: {reason}")
