@@ -39,7 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "verify": Entry("cli.verify", "Check that every accepted order was handled exactly once."),
     "dlq": Entry("cli.dlq.commands", "List, show, redrive and discard dead letters."),
     "relay": Entry("cli.relay", "Publish the rows of an order service's outbox until SIGTERM."),
-    "config": Entry("cli.config", "Show the settings in force."),
+    "config": Entry("cli.config", "Show the settings in force, or write a settings file."),
 }
 
 

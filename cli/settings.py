@@ -30,39 +30,66 @@ def _default_data_dir() -> Path:
     return user_data_path("command-event")
 
 
+_SASL = {
+    "security.protocol": "SASL_SSL",
+    "sasl.mechanism": "SCRAM-SHA-512",
+    "sasl.username": "shop",
+    "sasl.password": "secret",
+}
+
+
 class Settings(BaseModel):
     """All settings, validated; the field's description is what `docs/configuration.md` says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    bootstrap_servers: str | None = Field(None, description="Kafka brokers, host:port, comma-separated")
-    schema_registry_url: str | None = Field(
-        None, repr=False, description="Confluent-compatible schema registry"
+    bootstrap_servers: str | None = Field(
+        None, examples=["localhost:9092"], description="Kafka brokers, host:port, comma-separated"
     )
-    schema_registry_user: str | None = Field(None, description="user for the registry")
-    schema_registry_password: SecretStr | None = Field(None, description="password for the registry")
+    schema_registry_url: str | None = Field(
+        None,
+        examples=["http://localhost:8081"],
+        repr=False,
+        description="Confluent-compatible schema registry",
+    )
+    schema_registry_user: str | None = Field(None, examples=["shop"], description="user for the registry")
+    schema_registry_password: SecretStr | None = Field(
+        None, examples=["secret"], description="password for the registry"
+    )
     data_dir: Path = Field(
         default_factory=_default_data_dir,
+        examples=["/var/lib/cev"],
         description="everything local: embedded broker, stores, mails, logs",
     )
     database_url: SecretStr | None = Field(
         None,
+        examples=["postgresql://shop:secret@localhost/shop"],
         description="PostgreSQL for the groups' stores, postgresql://…; unset: SQLite in the data directory",
     )
     outbox_url: SecretStr | None = Field(
-        None, description="database with an order service's outbox, for cev relay"
+        None,
+        examples=["postgresql://shop:secret@localhost/orders"],
+        description="database with an order service's outbox, for cev relay",
     )
     smtp_url: SecretStr | None = Field(
-        None, description="mail server, smtp://[user:password@]host:port; unset: a maildir"
+        None,
+        examples=["smtp://localhost:25"],
+        description="mail server, smtp://[user:password@]host:port; unset: a maildir",
     )
     text_url: SecretStr | None = Field(
-        None, description="HTTP gateway for text messages; unset: a JSON-lines file"
+        None,
+        examples=["https://gateway.example/texts"],
+        description="HTTP gateway for text messages; unset: a JSON-lines file",
     )
     mail_from: str = Field(
         "shop@command-event.invalid", description="sender of the mails; a name with a comma in quotes"
     )
     health_port: int | None = Field(
-        None, ge=0, le=65535, description="port of /health/live and /health/ready; unset: none"
+        None,
+        examples=[8080],
+        ge=0,
+        le=65535,
+        description="port of /health/live and /health/ready; unset: none",
     )
     health_host: str = Field(
         "127.0.0.1", description="IP address that the health port listens on; 0.0.0.0 is all of IPv4"
@@ -92,6 +119,7 @@ class Settings(BaseModel):
     )
     kafka: dict[str, str] = Field(
         default_factory=dict,
+        examples=[_SASL],
         repr=False,
         description="librdkafka settings passed through; CEV_KAFKA__SECURITY_PROTOCOL is security.protocol",
     )

@@ -31,6 +31,7 @@ BETWEEN: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("topics list", (0,)),
     ("topics describe", (0,)),
     ("config show", (0,)),
+    ("config init", (0,)),
     ("mode show", (0,)),
     ("mode set", (0,)),
     ("mode history", (0,)),

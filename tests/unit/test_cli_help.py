@@ -11,7 +11,7 @@ from cli.main import COMMANDS, app
 from tests.support.command_line import every_command
 
 EXAMPLE = "Example: cev "
-WITHOUT_CLUSTER = {("demo",), ("up",), ("down",), ("effects",), ("config", "show")}
+WITHOUT_CLUSTER = {("demo",), ("up",), ("down",), ("effects",), ("config", "show"), ("config", "init")}
 TYPES = re.compile(r"<|list\[|\b(bool|int|float|str|text) range\b|INTEGER|FLOAT|\{[A-Z]+\}")
 
 ALL = every_command()
