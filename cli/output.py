@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
@@ -43,15 +43,35 @@ def emit(document: Mapping[str, Any]) -> None:
     sys.stdout.write(json_line(document, sys.stdout) + "\n")
 
 
-def json_line(document: Mapping[str, Any], stream: TextIO) -> str:
-    """One JSON document as one line for a stream.
+def emit_long(document: Mapping[str, Any]) -> None:
+    """As `emit`, piece by piece.
+
+    Args:
+        document: a value that is a collection, but no text, list, tuple or dictionary, is printed as a list,
+            however long it is.
+    """
+    out = sys.stdout
+    for number, (name, value) in enumerate(document.items()):
+        out.write(f"{', ' if number else '{'}{json_line(name, out)}: ")
+        if isinstance(value, Iterable) and not isinstance(value, str | list | tuple | dict):
+            out.write("[")
+            for index, item in enumerate(value):
+                out.write(f"{', ' if index else ''}{json_line(item, out)}")
+            out.write("]")
+        else:
+            out.write(json_line(value, out))
+    out.write("}\n")
+
+
+def json_line(value: object, stream: TextIO) -> str:
+    """A JSON document, or a part of one, as one line for a stream.
 
     What a terminal would obey is escaped as JSON has it; all that is not ASCII too where the stream is not
     UTF-8.
     """
     # A stream of text alone (`io.StringIO`) names no encoding, and takes every character.
     is_utf8 = (stream.encoding or "utf-8").lower().replace("_", "-") in ("utf-8", "utf8")
-    line = json.dumps(document, ensure_ascii=not is_utf8, separators=(", ", ": "))
+    line = json.dumps(value, ensure_ascii=not is_utf8, separators=(", ", ": "))
     if line.isprintable():
         return line
     return "".join(

@@ -26,3 +26,8 @@ def print_table(table: Table) -> None:
 def cell(text: object) -> str:
     """Foreign text for a table or a line: control characters escaped, and no markup of rich's own."""
     return escape(output.safe(text))
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number and its noun: `1 order`, `2 orders`; a plural that does not end in s is given."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

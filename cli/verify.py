@@ -1,24 +1,26 @@
 """`cev verify`: the reconciliation of the log with what was done."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Annotated
 
 import typer
 
 from cli import output, tables
 from cli.common import app_context, command
+from cli.tables import counted
 from operations.verify import reading
+from operations.verify.check import check_all
 from operations.verify.evidence import READS
-from operations.verify.reconcile import reconcile
 from operations.verify.reconciliation import Reconciliation
 
 _LISTED = 10
 _FAULTS = {
-    "lost": "the group has passed it, and nothing happened",
+    "lost": "the group has read the record, and nothing happened",
     "duplicated": "more than one result",
-    "phantom": "an effect without a record",
-    "different": "content, or a shadow decision",
+    "phantom": "something was done, and no record asked for it",
+    "different": "what was done is not what the record says",
     "removed": "offsets that were deleted from the log before the group had read them",
 }
 
@@ -51,17 +53,13 @@ def verify(
             report("")
             output.log.print(f"not every group came to the end within {wait:g} s", style="dim")
         stores = {group: app.store(group) for group in READS}
-        result = reconcile(reading.gather(app.cluster, app.codec, stores, report))
+        result = check_all(app.cluster, app.codec, stores, report)
     if as_json:
-        output.emit(result._asdict())
+        output.emit_long(result._asdict())
     else:
         _print(result)
-    if result.unreadable and app.registry is None:
-        output.log.print(
-            f"{result.unreadable} records cannot be read; if a schema registry wrote them, name it with "
-            "--schema-registry-url",
-            style="dim",
-        )
+    for hint in _hints(result):
+        output.log.print(hint, style="dim", soft_wrap=True)
     if not result.ok:
         raise typer.Exit(1)
 
@@ -75,50 +73,80 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
+def _hints(result: Reconciliation) -> Iterator[str]:
+    """What helps to read more records; nothing where nothing helps."""
+    errors = result.unreadable_by_error
+    if number := errors.get("NoRegistry", 0):
+        yield (
+            f"{counted(number, 'record')} of a schema registry cannot be read without it: name it with "
+            "--schema-registry-url"
+        )
+    if number := errors.get("UnknownSchemaId", 0):
+        yield (
+            f"{counted(number, 'record')} cannot be read because this schema registry does not know the "
+            "schema: is it the one that the writers use?"
+        )
+    if number := errors.get("UnknownFingerprint", 0):
+        yield (
+            f"{counted(number, 'record')} cannot be read because this version of the program does not know "
+            "the schema: did a newer one write them?"
+        )
+
+
 def _print(result: Reconciliation) -> None:
-    table = tables.new_table("what", "orders", "note", right=("orders",))
+    table = tables.new_table("what", "number", "note", right=("number",))
     table.show_header = False
     for label, count, note in _lines(result):
         table.add_row(label, f"{count:,}", f"[dim]{note}[/dim]")
     tables.print_table(table)
     for name, meaning in _FAULTS.items():
         _print_list(name, getattr(result, name), meaning, "red")
-    _print_list("unseen", result.unseen, "the group is not there yet; not an error", "yellow")
+    _print_list("unseen", result.unseen, "the group has not come to it yet; no error", "yellow")
     if result.ok:
-        waiting = f"; {len(result.unseen):,} still on their way" if result.unseen else ""
+        waiting = f"; {len(result.unseen):,} still on their way" if len(result.unseen) else ""
         output.console.print(f"\n[bold green]ok[/bold green]  no order lost, doubled or changed{waiting}")
     else:
         output.console.print("\n[bold red]not ok[/bold red]")
 
 
 def _lines(result: Reconciliation) -> Iterator[tuple[str, int, str]]:
-    yield "accepted", result.accepted, f"{result.commands:,} as commands, {result.facts:,} as facts"
+    yield (
+        "accepted",
+        result.accepted,
+        f"orders: {counted(result.commands, 'command')}, {counted(result.facts, 'fact')}",
+    )
     yield "dispatched", result.dispatched, "by the warehouse, each once"
     for name, note in (
         ("rejected", "refused by rule, and said so"),
         ("expired", "came too late, and said so"),
-        ("dead", "in a dead letter, for an operator to decide: `cev dlq list`"),
-        ("discarded", "an operator decided that nothing more is done about them: `cev dlq list --all`"),
+        ("dead", "orders that are not dispatched: somebody must decide about their dead letters"),
+        ("discarded", "orders that somebody decided to do nothing more about: `cev dlq list --all`"),
         ("aged", "only the store knows them any more: their records were cleaned"),
     ):
         if getattr(result, name):
             yield name, getattr(result, name), note
-    silent = f"; {result.no_contact:,} owe none" if result.no_contact else ""
-    yield "notified", result.notified, f"of {result.facts:,} facts{silent}"
-    yield "counted", result.counted, f"of {result.facts:,} facts, in sales"
+    silent = f"; {result.no_contact:,} without mail address and phone" if result.no_contact else ""
+    yield "notified", result.notified, f"of {counted(result.facts, 'fact')}{silent}"
+    yield "counted", result.counted, f"of {counted(result.facts, 'fact')}, in sales"
     for group in ("notification", "sales"):
         if result.dead_by_group[group]:
-            yield f"dead in {group}", result.dead_by_group[group], "in a dead letter of that group"
+            yield f"dead in {group}", result.dead_by_group[group], "orders in a dead letter of that group"
         if result.discarded_by_group[group]:
-            yield f"discarded in {group}", result.discarded_by_group[group], "by an operator"
+            yield f"discarded in {group}", result.discarded_by_group[group], "orders, by an operator"
     if result.unreadable:
-        yield "unreadable", result.unreadable, "records that are no orders"
+        errors = (f"{number:,} {error}" for error, number in result.unreadable_by_error.items())
+        yield "unreadable", result.unreadable, f"records that are no orders: {', '.join(errors)}"
+    if undecided := {group: number for group, number in result.dead_letters.items() if number}:
+        groups = (f"{number:,} of {group}" for group, number in undecided.items())
+        yield "dead letters", sum(undecided.values()), f"{', '.join(groups)}: `cev dlq list`"
 
 
-def _print_list(name: str, ids: tuple[str, ...], meaning: str, color: str) -> None:
+def _print_list(name: str, ids: Collection[str], meaning: str, color: str) -> None:
     if not ids:
         return
-    shown = ", ".join(ids[:_LISTED]) + (f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else "")
+    more = f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else ""
     output.console.print(
-        f"[{color}]{name}[/{color}]  {len(ids):,}  [dim]{meaning}[/dim]  {shown}", soft_wrap=True
+        f"[{color}]{name}[/{color}]  {len(ids):,}  [dim]{meaning}[/dim]  "
+        f"{', '.join(islice(ids, _LISTED))}{more}",
+        soft_wrap=True,
     )

@@ -3,75 +3,66 @@
 Read from the log alone: a decision is a record on the group's retry topic (schemas/decisions.py). A discard
 carries where its record first came from, so it is known after the dead letter itself was cleaned.
 
-I/O: Kafka (reads dead-letter and retry topics).
+I/O: Kafka (reads dead-letter and retry topics), SQLite (a temporary database).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
 
 from clients.log_reader import LogRecord
-from operations.verify.evidence import PackedPosition, pack
+from databases.scratch import scratch
+from operations.verify.workspace import Workspace
 from schemas import dead_letters, decisions, topics
+from schemas.errors import Position
 from schemas.topics import retry_topic
 
 ReadTopics = Callable[[tuple[str, ...]], Iterator[LogRecord]]
 """Reads topics to their ends as they are now."""
 
-
-class DeadLetterStates(NamedTuple):
-    """The dead letters of one group, by the first origin of each.
-
-    Attributes:
-        dead: somebody must decide about one of these.
-        discarded: one was discarded.
-        redriven: one was sent again; the last position on the retry topic where it lies.
-        retried: positions of everything on the retry topics, whoever wrote it.
-    """
-
-    dead: AbstractSet[PackedPosition]
-    discarded: AbstractSet[PackedPosition]
-    redriven: Mapping[PackedPosition, PackedPosition]
-    retried: AbstractSet[PackedPosition]
+_DECIDED = (
+    "CREATE TABLE decided (partition INTEGER, offset INTEGER, PRIMARY KEY (partition, offset)) WITHOUT ROWID"
+)
 
 
-def read(group: str, sources: Iterable[str], read_topics: ReadTopics) -> DeadLetterStates:
-    """Read a group's dead letters and what was decided about them.
+def read(workspace: Workspace, group: str, sources: Iterable[str], read_topics: ReadTopics) -> int:
+    """Write down a group's dead letters and what was decided about them; how many are undecided.
 
     The decisions first: a letter that is decided in between counts as undecided, as it was a moment ago. The
     other way round, a letter that came in between could be missing with its decision there.
 
     Args:
+        workspace: where.
         group: whose.
         sources: the topics that it reads.
         read_topics: see `ReadTopics`.
     """
-    dead: set[PackedPosition] = set()
-    discarded: set[PackedPosition] = set()
-    redriven: dict[PackedPosition, PackedPosition] = {}
-    retried: set[PackedPosition] = set()
-    for source in sources:
-        dead_letter_topic = topics.dead_letter_topic(group, source)
-        decided: set[tuple[int, int]] = set()
+    return sum(_read(workspace, group, source, read_topics) for source in sources)
+
+
+def _read(workspace: Workspace, group: str, source: str, read_topics: ReadTopics) -> int:
+    dead_letter_topic = topics.dead_letter_topic(group, source)
+    undecided = 0
+    with scratch([_DECIDED]) as known:
         for record in read_topics((retry_topic(group, source),)):
-            position = pack(*record.position)
-            retried.add(position)
+            workspace.add_retried(record.position)
             letter = decisions.decided_letter(record.headers, dead_letter_topic)
             if letter is None:
                 continue
-            decided.add(letter)
+            known.execute("INSERT OR IGNORE INTO decided VALUES (?, ?)", letter)
             origin = _origin(record)
             if origin is not None and decisions.is_discard(record.headers):
-                discarded.add(origin)
+                workspace.add_failure(group, origin, "discarded")
             elif origin is not None:
-                redriven[origin] = max(position, redriven.get(origin, position))
+                workspace.add_failure(group, origin, "redriven", record.position)
         for record in read_topics((dead_letter_topic,)):
+            place = (record.position.partition, record.position.offset)
+            if known.execute("SELECT 1 FROM decided WHERE (partition, offset) = (?, ?)", place).fetchone():
+                continue
+            undecided += 1
             origin = _origin(record)
-            if origin is not None and (record.position.partition, record.position.offset) not in decided:
-                dead.add(origin)
-    return DeadLetterStates(dead, discarded, redriven, retried)
+            if origin is not None:
+                workspace.add_failure(group, origin, "dead")
+    return undecided
 
 
-def _origin(record: LogRecord) -> PackedPosition | None:
-    origin = dead_letters.parse(record.headers).origin
-    return pack(*origin) if origin is not None else None
+def _origin(record: LogRecord) -> Position | None:
+    return dead_letters.parse(record.headers).origin

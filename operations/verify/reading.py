@@ -1,4 +1,4 @@
-"""Gathering the evidence, in an order that lets no running system look worse than it is.
+"""Gathering the evidence into a workspace, in an order that lets no running system look worse than it is.
 
     committed offsets -> results -> stores -> dead letters -> commands and facts -> where logs begin
     -> committed offsets once more
@@ -7,11 +7,14 @@ What a group has committed at the first step was durable before it, so every lat
 step shows (an effect) must have its cause in the step after it (its record): each step reads to log ends that
 it asks for after the step before.
 
-I/O: Kafka (reads topics and committed offsets), and stores through stores.py.
+I/O: Kafka (reads topics and committed offsets), stores through stores.py, a temporary database through
+workspace.py.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import NamedTuple
 
 from clients.admin import Admin, Partition, partitions_of
 from clients.config import Cluster
@@ -24,26 +27,23 @@ from operations.verify.evidence import (
     READS,
     RETRIES,
     SOURCES,
-    Evidence,
+    Offsets,
     OrderRecord,
-    OrderResults,
-    PackedPartition,
-    PackedPosition,
+    OrderResult,
     digest,
     digest_items,
-    pack,
-    partition_of,
 )
-from operations.verify.reconcile import OUTCOME_CODES
+from operations.verify.workspace import Workspace
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
-from schemas.errors import ForeignStore, OperationFailed, TopicMissing, UndecodableMessage
-from schemas.facts import DispatchRejected, OrderPlaced, ProductDispatched
-from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, Message, retry_topic
+from schemas.errors import ForeignStore, OperationFailed, Position, TopicMissing, UndecodableMessage
+from schemas.facts import DispatchExpired, DispatchRejected, OrderPlaced, ProductDispatched
+from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, Message, retry_topic
 
 Report = Callable[[str], None]
 _POLL_INTERVAL_S = 0.25
 _REPORT_EVERY = 10_000
+_BATCH = 2_000
 
 
 def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
@@ -80,10 +80,29 @@ def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
         time.sleep(_POLL_INTERVAL_S)
 
 
-def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress], report: Report) -> Evidence:
-    """Read everything.
+class Gathered(NamedTuple):
+    """What was read beside the workspace.
+
+    Attributes:
+        offsets: how far groups and logs are.
+        dead_letters: per group, how many dead letters nobody has decided about.
+    """
+
+    offsets: Offsets
+    dead_letters: Mapping[str, int]
+
+
+def gather(
+    workspace: Workspace,
+    cluster: Cluster,
+    codec: Codec,
+    stores_of: Mapping[str, StoreAddress],
+    report: Report,
+) -> Gathered:
+    """Read everything into a workspace.
 
     Args:
+        workspace: an empty one.
         cluster: where.
         codec: reads the values; without the registry that the writers used it cannot read theirs.
         stores_of: the store of each group in `READS`.
@@ -97,37 +116,34 @@ def gather(cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress]
     """
     admin = Admin(cluster)
     committed = groups.committed(admin, READS, _partitions(admin, (*SOURCES, *RETRIES)))
-    results = _results(_read_topics(admin, (DISPATCH_RESULTS,), report), codec)
+    _read_results(workspace, _read_topics(admin, (DISPATCH_RESULTS,), report), codec)
     report("reading the stores")
-    contents = {group: stores.read(stores_of[group]) for group in READS}
-    for group, store in contents.items():
-        _check_store(group, store, committed[group], stores_of[group])
-    dead_letter_states = {
-        group: dead_letters.read(group, topics, lambda names: _read_topics(admin, names, report))
+    for group in READS:
+        _read_store(workspace, group, stores_of[group], committed[group])
+    undecided = {
+        group: dead_letters.read(workspace, group, topics, lambda names: _read_topics(admin, names, report))
         for group, topics in READS.items()
     }
-    unreadable: set[PackedPosition] = set()
-    commands = _order_records(_read_topics(admin, (DISPATCH_PRODUCTS,), report), codec, unreadable)
-    facts = _order_records(_read_topics(admin, (ORDERS,), report), codec, unreadable)
-    warehouse = contents["warehouse"]
-    starts = admin.watermarks(_partitions(admin, (*SOURCES, *RETRIES)))
+    for topic in SOURCES:
+        _read_orders(workspace, _read_topics(admin, (topic,), report), codec)
+    watermarks = admin.watermarks(_partitions(admin, (*SOURCES, *RETRIES)))
     # Cleaning deletes below what is committed: asked afterwards, that is never below where a log begins.
-    latest = groups.committed(admin, READS, starts)
-    return Evidence(
-        commands=commands,
-        facts=facts,
-        unreadable=unreadable,
-        results=results,
-        dead={group: states.dead for group, states in dead_letter_states.items()},
-        discarded={group: states.discarded for group, states in dead_letter_states.items()},
-        redriven={group: states.redriven for group, states in dead_letter_states.items()},
-        retried=frozenset().union(*(states.retried for states in dead_letter_states.values())),
-        passed=_packed_offsets(committed),
-        starts=_packed({partition: marks.low for partition, marks in starts.items()}),
-        latest=_packed_offsets(latest),
-        effects={group: store.effects if store else {} for group, store in contents.items()},
-        shadows=warehouse.shadows if warehouse else {},
-    )
+    latest = groups.committed(admin, READS, watermarks)
+    starts = {partition: marks.low for partition, marks in watermarks.items()}
+    return Gathered(Offsets(_offsets(committed), starts, _offsets(latest)), undecided)
+
+
+def _read_store(
+    workspace: Workspace,
+    group: str,
+    name: StoreAddress,
+    committed: Mapping[Partition, CommittedOffset],
+) -> None:
+    with stores.opened(name) as store:
+        _check_store(group, store, committed, name)
+        if store is not None:
+            workspace.add_effects(group, store.effects())
+            workspace.add_effects(group, store.shadows(), shadow=True)
 
 
 def _check_store(
@@ -171,32 +187,41 @@ def _read_topics(admin: Admin, names: tuple[str, ...], report: Report) -> Iterat
         yield record
 
 
-def _decoded(record: LogRecord, codec: Codec) -> Message | None:
-    try:
-        return codec.decode(record.position.topic, record.key, record.value, record.position, record.headers)
-    except UndecodableMessage:
-        return None
+def _read_orders(workspace: Workspace, records: Iterator[LogRecord], codec: Codec) -> None:
+    for batch in _decoded(records, codec, workspace):
+        workspace.add_records(
+            (message.order_id, _order_record(message, position))
+            for position, message in batch
+            if isinstance(message, OrderPlaced | DispatchProduct)
+        )
 
 
-def _order_records(
-    records: Iterator[LogRecord], codec: Codec, unreadable: set[PackedPosition]
-) -> dict[int, tuple[OrderRecord, ...]]:
-    by_order: dict[int, tuple[OrderRecord, ...]] = {}
-    for record in records:
-        position = pack(*record.position)
-        message = _decoded(record, codec)
-        if isinstance(message, OrderPlaced):
-            order_record = _fact(message, position)
-        elif isinstance(message, DispatchProduct):
-            order_record = OrderRecord(position, digest(message.address))
-        else:
-            unreadable.add(position)
-            continue
-        by_order[message.order_id] = (*by_order.get(message.order_id, ()), order_record)
-    return by_order
+def _read_results(workspace: Workspace, records: Iterator[LogRecord], codec: Codec) -> None:
+    for batch in _decoded(records, codec, workspace):
+        workspace.add_results(result for _, message in batch if (result := _order_result(message)))
 
 
-def _fact(message: OrderPlaced, position: PackedPosition) -> OrderRecord:
+def _decoded(
+    records: Iterator[LogRecord], codec: Codec, workspace: Workspace
+) -> Iterator[list[tuple[Position, Message]]]:
+    """Batches of messages; what cannot be decoded is written down."""
+    while batch := list(islice(records, _BATCH)):
+        messages, unreadable = [], []
+        for record in batch:
+            position = record.position
+            try:
+                message = codec.decode(position.topic, record.key, record.value, position, record.headers)
+            except UndecodableMessage as error:
+                unreadable.append((position, type(error).__name__))
+            else:
+                messages.append((position, message))
+        workspace.add_unreadable(unreadable)
+        yield messages
+
+
+def _order_record(message: OrderPlaced | DispatchProduct, position: Position) -> OrderRecord:
+    if isinstance(message, DispatchProduct):
+        return OrderRecord(position, digest(message.address))
     return OrderRecord(
         position,
         digest(message.address),
@@ -207,31 +232,22 @@ def _fact(message: OrderPlaced, position: PackedPosition) -> OrderRecord:
     )
 
 
-def _results(records: Iterator[LogRecord], codec: Codec) -> dict[int, OrderResults]:
-    by_order: dict[int, OrderResults] = {}
-    for record in records:
-        message = _decoded(record, codec)
-        if message is None or isinstance(message, DispatchProduct | OrderPlaced):
-            continue
-        if isinstance(message, ProductDispatched):
-            code, address = OUTCOME_CODES["dispatched"], digest(message.address)
-        else:
-            outcome = "rejected" if isinstance(message, DispatchRejected) else "expired"
-            code, address = OUTCOME_CODES[outcome], 0
-        before = by_order.get(message.order_id)  # type: ignore[union-attr]  # this topic carries results only
-        by_order[message.order_id] = OrderResults((before.outcomes if before else "") + code, address)  # type: ignore[union-attr]  # the same
-    return by_order
+def _order_result(message: Message) -> tuple[int, OrderResult] | None:
+    match message:
+        case ProductDispatched(order_id=order_id, address=address):
+            return order_id, OrderResult("dispatched", digest(address))
+        case DispatchRejected(order_id=order_id):
+            return order_id, OrderResult("rejected")
+        case DispatchExpired(order_id=order_id):
+            return order_id, OrderResult("expired")
+    return None
 
 
-def _packed(offsets: Mapping[Partition, int]) -> dict[PackedPartition, int]:
-    return {partition_of(pack(topic, number, 0)): offset for (topic, number), offset in offsets.items()}
-
-
-def _packed_offsets(
+def _offsets(
     committed: Mapping[str, Mapping[Partition, CommittedOffset]],
-) -> dict[str, dict[PackedPartition, int]]:
+) -> dict[str, dict[Partition, int]]:
     return {
-        group: _packed({partition: offset.offset for partition, offset in offsets.items()})
+        group: {partition: offset.offset for partition, offset in offsets.items()}
         for group, offsets in committed.items()
     }
 

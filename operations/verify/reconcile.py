@@ -24,21 +24,17 @@ record that an operator discarded for a group is not compared in what concerns t
 fact alone, where the log of commands was cut, is `aged`: what decided it may be gone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 from operations.verify.evidence import (
     READS,
     RETRIES,
-    Evidence,
+    Failure,
+    Offsets,
+    OrderEvidence,
     OrderRecord,
-    PackedPartition,
-    PackedPosition,
     StoredEffect,
-    offset_of,
-    pack,
-    partition_of,
-    text_of,
-    topic_of,
 )
 from operations.verify.reconciliation import (
     DEAD,
@@ -47,212 +43,211 @@ from operations.verify.reconciliation import (
     SETTLED,
     UNSEEN,
     Findings,
+    OrderFindings,
     Reconciliation,
-    conclude,
 )
+from schemas.errors import Position
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-
-OUTCOME_CODES = {"dispatched": "d", "rejected": "r", "expired": "x"}
-"""One letter per terminal outcome, as `OrderResults.outcomes` has them."""
 
 _WAREHOUSE = "warehouse"
 _GROUP_OF_CONTENT = {"address": _WAREHOUSE, "email": "notification", "phone": "notification", "sale": "sales"}
 """The group that handles each content: what one group discarded is still compared for the others."""
 
 
-def reconcile(evidence: Evidence) -> Reconciliation:
-    """Compare what every order owes with what was done."""
-    findings = Findings()
-    for order_id in evidence.commands.keys() | evidence.facts.keys():
-        _check_dispatch(evidence, findings, order_id)
-    for order_id, records in evidence.facts.items():
-        _check_notifications(evidence, findings, order_id, records)
-        _check_sale(evidence, findings, order_id, records)
-    _check_results(evidence, findings)
-    _check_shadows(evidence, findings)
-    _check_origins(evidence, findings)
-    _check_unreadable(evidence, findings)
-    _check_removed(evidence, findings)
-    return conclude(evidence, findings)
+class Evidence(Protocol):
+    """What was read, as a workspace hands it out."""
+
+    def orders(self) -> Iterator[OrderEvidence]:
+        """Everything about each order, by order id."""
+
+    def unexplained(self, group: str) -> Iterator[tuple[Position, Failure]]:
+        """Where records lie that we cannot decode and that have no effect in a group, with their failure."""
+
+    def unreadable(self) -> dict[str, int]:
+        """How many records cannot be decoded, by the name of the error."""
 
 
-def _check_dispatch(evidence: Evidence, findings: Findings, order_id: int) -> None:
-    records = (*evidence.commands.get(order_id, ()), *evidence.facts.get(order_id, ()))
+def reconcile(evidence: Evidence, offsets: Offsets, dead_letters: Mapping[str, int]) -> Reconciliation:
+    """Compare what every order owes with what was done.
+
+    Args:
+        evidence: what was read; its orders are looked at one by one.
+        offsets: how far groups and logs are.
+        dead_letters: per group, how many nobody has decided about; only reported.
+    """
+    findings = Findings(unreadable=evidence.unreadable(), dead_letters=dict(dead_letters))
+    for order in evidence.orders():
+        findings.add(order, check_order(order, offsets))
+    for group, topics in READS.items():
+        for position, failure in evidence.unexplained(group):
+            if position.topic in topics and _is_lost(offsets, group, position, failure):
+                findings.vanished.add(position)
+    findings.removed.extend(_removed(offsets))
+    return findings.conclude()
+
+
+def check_order(order: OrderEvidence, offsets: Offsets) -> OrderFindings:
+    """What is to be said about one order."""
+    findings = OrderFindings()
+    if order.commands or order.facts:
+        _check_dispatch(order, offsets, findings)
+    if order.facts:
+        _check_notifications(order, offsets, findings)
+        _check_sale(order, offsets, findings)
+    _check_results(order, offsets, findings)
+    _check_shadow(order, findings)
+    for effects in order.effects.values():
+        for effect in effects:
+            _check_origin(order, offsets, findings, effect)
+    if order.shadow is not None:
+        _check_origin(order, offsets, findings, order.shadow)
+    return findings
+
+
+def _check_dispatch(order: OrderEvidence, offsets: Offsets, findings: OrderFindings) -> None:
+    records = (*order.commands, *order.facts)
     for content, group in _GROUP_OF_CONTENT.items():
-        kept = [record for record in records if record.position not in evidence.discarded[group]]
-        if _disagree(kept, content):
-            findings.different.add(order_id)
-    effect = _effect(evidence, _WAREHOUSE, order_id, "dispatch")
+        if _disagree((record for record in records if not _failure(record, group).discarded), content):
+            findings.faults.add("different")
+    effect = _effect(order, _WAREHOUSE, "dispatch")
     # A shadow fact alone: its command is missing, so nobody ever decides.
     deciding = [record for record in records if record.decides] or list(records)
     states = [
-        _state(evidence, _WAREHOUSE, record, settled=_settles(effect, record, record.address))
+        _state(offsets, _WAREHOUSE, record, settled=_settles(effect, record, record.address))
         for record in deciding
     ]
-    if effect is None and max(states) == LOST and _command_may_be_gone(evidence, deciding):
-        findings.aged.add(order_id)
+    if effect is None and max(states) == LOST and _command_may_be_gone(offsets, deciding):
+        findings.faults.add("aged")
     elif effect is None:
-        findings.note(order_id, _WAREHOUSE, max(states))
+        findings.note(_WAREHOUSE, max(states))
     elif LOST in states:
-        findings.lost.add(order_id)
-    decided_in_shadow = order_id in evidence.shadows
+        findings.faults.add("lost")
+    decided_in_shadow = order.shadow is not None
     shadow_records = [record for record in records if record not in deciding]
-    if LOST in [_state(evidence, _WAREHOUSE, record, settled=decided_in_shadow) for record in shadow_records]:
-        findings.lost.add(order_id)
+    if LOST in [_state(offsets, _WAREHOUSE, record, settled=decided_in_shadow) for record in shadow_records]:
+        findings.faults.add("lost")
 
 
-def _check_notifications(
-    evidence: Evidence, findings: Findings, order_id: int, records: tuple[OrderRecord, ...]
-) -> None:
+def _check_notifications(order: OrderEvidence, offsets: Offsets, findings: OrderFindings) -> None:
     states = []
-    for record in records:
+    for record in order.facts:
         for name, content in (("email", record.email), ("text", record.phone)):
             if content:
-                effect = _effect(evidence, "notification", order_id, name)
+                effect = _effect(order, "notification", name)
                 finished = effect is not None and effect.outcome in ("done", "skipped")
                 settled = finished and _settles(effect, record, content)
-                states.append(_state(evidence, "notification", record, settled=settled))
+                states.append(_state(offsets, "notification", record, settled=settled))
     if not states:
-        findings.no_contact += 1
+        findings.no_contact = True
         return
     worst = max(states)
-    findings.notified += worst == SETTLED
-    findings.note(order_id, "notification", worst)
+    findings.notified = worst == SETTLED
+    findings.note("notification", worst)
 
 
-def _check_sale(
-    evidence: Evidence, findings: Findings, order_id: int, records: tuple[OrderRecord, ...]
-) -> None:
-    effect = _effect(evidence, "sales", order_id, "sale")
-    worst = max(
-        _state(evidence, "sales", record, settled=_settles(effect, record, record.sale)) for record in records
+def _check_sale(order: OrderEvidence, offsets: Offsets, findings: OrderFindings) -> None:
+    effect = _effect(order, "sales", "sale")
+    findings.counted = effect is not None
+    findings.note(
+        "sales",
+        max(
+            _state(offsets, "sales", record, settled=_settles(effect, record, record.sale))
+            for record in order.facts
+        ),
     )
-    findings.counted += effect is not None
-    findings.note(order_id, "sales", worst)
 
 
-def _check_results(evidence: Evidence, findings: Findings) -> None:
-    for order_id, rows in evidence.effects[_WAREHOUSE].items():
-        effect, results = rows[0], evidence.results.get(order_id)
-        if results is None:
-            passed = _passed(evidence, _WAREHOUSE, effect.position)
-            (findings.lost if passed else findings.unseen).add(order_id)
-        elif results.outcomes[:1] != OUTCOME_CODES.get(effect.outcome) or (
-            effect.outcome == "dispatched" and results.address != effect.content
-        ):
-            findings.different.add(order_id)
-    for order_id, results in evidence.results.items():
-        if len(results.outcomes) > 1:
-            findings.duplicated.add(order_id)
-        if order_id not in evidence.effects[_WAREHOUSE] and order_id not in findings.lost:
-            known = order_id in evidence.commands or order_id in evidence.facts
-            (findings.different if known else findings.phantom).add(order_id)
+def _check_results(order: OrderEvidence, offsets: Offsets, findings: OrderFindings) -> None:
+    effects, results = order.effects.get(_WAREHOUSE, ()), order.results
+    if effects and not results:
+        passed = _passed(offsets, _WAREHOUSE, effects[0].position)
+        findings.faults.add("lost" if passed else "unseen")
+    elif effects and (
+        results[0].outcome != effects[0].outcome
+        or (effects[0].outcome == "dispatched" and results[0].address != effects[0].content)
+    ):
+        findings.faults.add("different")
+    if len(results) > 1:
+        findings.faults.add("duplicated")
+    if results and not effects and "lost" not in findings.faults:
+        findings.faults.add("different" if order.commands or order.facts else "phantom")
 
 
-def _check_shadows(evidence: Evidence, findings: Findings) -> None:
-    for order_id, shadow in evidence.shadows.items():
-        effect = _effect(evidence, _WAREHOUSE, order_id, "dispatch")
-        if effect is None:
-            continue
-        outcomes = {effect.outcome, shadow.outcome}
-        # The two decisions were made at two times, so one of them may have been too late.
-        if effect.content != shadow.content or (len(outcomes) > 1 and "expired" not in outcomes):
-            findings.different.add(order_id)
+def _check_shadow(order: OrderEvidence, findings: OrderFindings) -> None:
+    effect, shadow = _effect(order, _WAREHOUSE, "dispatch"), order.shadow
+    if effect is None or shadow is None:
+        return
+    outcomes = {effect.outcome, shadow.outcome}
+    # The two decisions were made at two times, so one of them may have been too late.
+    if effect.content != shadow.content or (len(outcomes) > 1 and "expired" not in outcomes):
+        findings.faults.add("different")
 
 
-def _check_origins(evidence: Evidence, findings: Findings) -> None:
-    for rows_by_order in evidence.effects.values():
-        for order_id, rows in rows_by_order.items():
-            for effect in rows:
-                _check_origin(evidence, findings, order_id, effect)
-    for order_id, effect in evidence.shadows.items():
-        _check_origin(evidence, findings, order_id, effect)
-
-
-def _check_origin(evidence: Evidence, findings: Findings, order_id: int, effect: StoredEffect) -> None:
-    commands, facts = evidence.commands.get(order_id, ()), evidence.facts.get(order_id, ())
-    topic = topic_of(effect.position)
-    if topic in RETRIES:
-        # A record that was sent again lies here; its first position may be below the log's start by now, so
-        # any record of the order may be meant.
-        if not _below_start(evidence, effect.position) and effect.position not in evidence.retried:
-            findings.phantom.add(order_id)
-            return
-        sources = (*commands, *facts)
-    else:
-        on_topic = {DISPATCH_PRODUCTS: commands, ORDERS: facts}.get(topic, ())
-        sources = tuple(record for record in on_topic if record.position == effect.position)
+def _check_origin(
+    order: OrderEvidence, offsets: Offsets, findings: OrderFindings, effect: StoredEffect
+) -> None:
+    retried = effect.position.topic in RETRIES
+    if retried and not _below_start(offsets, effect.position) and not effect.retried:
+        findings.faults.add("phantom")
+        return
+    # A record that was sent again lies on a retry topic; its first position may be below the log's start by
+    # now, so any record of the order may be meant.
+    sources = [
+        record for record in (*order.commands, *order.facts) if retried or record.position == effect.position
+    ]
     if sources:
         if all(_content(record, effect.name) != effect.content for record in sources):
-            findings.different.add(order_id)
-    elif effect.position in evidence.unreadable:
+            findings.faults.add("different")
+    elif effect.unreadable:
         return  # the consumer could read it: it had a schema registry, or a newer version of the schemas
-    elif topic in RETRIES or _below_start(evidence, effect.position):
-        if not commands and not facts:
-            findings.aged.add(order_id)
+    elif retried or _below_start(offsets, effect.position):
+        if not order.commands and not order.facts:
+            findings.faults.add("aged")
     else:
-        findings.phantom.add(order_id)
+        findings.faults.add("phantom")
 
 
-def _check_unreadable(evidence: Evidence, findings: Findings) -> None:
-    for group, topics in READS.items():
-        with_effect = {
-            effect.position
-            for rows in (evidence.effects[group].values() if evidence.unreadable else ())
-            for effect in rows
-            if effect.position in evidence.unreadable
-        }
-        findings.vanished.update(
-            position
-            for position in evidence.unreadable
-            if topic_of(position) in topics
-            and position not in with_effect
-            # Sent again and not dead again: its group could read it, and we cannot.
-            and position not in evidence.redriven[group]
-            and _state_without_effect(evidence, group, position) == LOST
-        )
+def _is_lost(offsets: Offsets, group: str, position: Position, failure: Failure) -> bool:
+    """Whether a record that cannot be read has vanished."""
+    # Sent again and not dead again: its group could read it, and we cannot.
+    return failure.redriven is None and _state_without_effect(offsets, group, position, failure) == LOST
 
 
-def _check_removed(evidence: Evidence, findings: Findings) -> None:
+def _removed(offsets: Offsets) -> Iterator[str]:
     """What a group had not read and nobody can read any more: nothing tells how many orders there were."""
-    findings.removed.extend(
-        f"{group}@{text_of(partition | offset << 24)}-{evidence.starts[partition] - 1}"
-        for group, offsets in evidence.latest.items()
-        for partition, offset in sorted(offsets.items())
-        if offset < evidence.starts.get(partition, 0)
-    )
+    for group, committed in offsets.latest.items():
+        for (topic, number), offset in sorted(committed.items()):
+            start = offsets.starts.get((topic, number), 0)
+            if offset < start:
+                yield f"{group}@{topic}:{number}:{offset}-{start - 1}"
 
 
-def _state(evidence: Evidence, group: str, record: OrderRecord, *, settled: bool) -> int:
+def _state(offsets: Offsets, group: str, record: OrderRecord, *, settled: bool) -> int:
     if settled:
         return SETTLED
-    return _state_without_effect(evidence, group, record.position)
+    return _state_without_effect(offsets, group, record.position, _failure(record, group))
 
 
-def _state_without_effect(evidence: Evidence, group: str, position: PackedPosition) -> int:
+def _state_without_effect(offsets: Offsets, group: str, position: Position, failure: Failure) -> int:
     """What became of a record that no effect shows."""
-    if position in evidence.dead[group]:
+    if failure.dead:
         return DEAD
-    latest = evidence.redriven[group].get(position)
-    if latest is not None and not _passed(evidence, group, latest):
+    if failure.redriven is not None and not _passed(offsets, group, failure.redriven):
         return UNSEEN
-    if position in evidence.discarded[group]:
+    if failure.discarded:
         return DISCARDED
-    return LOST if _passed(evidence, group, position) else UNSEEN
+    return LOST if _passed(offsets, group, position) else UNSEEN
 
 
-def _command_may_be_gone(evidence: Evidence, deciding: Iterable[OrderRecord]) -> bool:
+def _command_may_be_gone(offsets: Offsets, deciding: Iterable[OrderRecord]) -> bool:
     """Whether shadow facts are all that is left of an order because older commands were cleaned.
 
     An order's records have the same partition number on both topics (design §5).
     """
     return all(
-        not record.decides and evidence.starts.get(_as_command(record.position), 0) > 0 for record in deciding
+        not record.decides and offsets.starts.get((DISPATCH_PRODUCTS, record.position.partition), 0) > 0
+        for record in deciding
     )
-
-
-def _as_command(position: PackedPosition) -> PackedPartition:
-    return partition_of(pack(DISPATCH_PRODUCTS, position >> 8 & 0xFFFF, 0))
 
 
 def _settles(effect: StoredEffect | None, record: OrderRecord, content: int) -> bool:
@@ -263,19 +258,23 @@ def _settles(effect: StoredEffect | None, record: OrderRecord, content: int) -> 
     return effect is not None and (effect.position == record.position or effect.content == content)
 
 
-def _passed(evidence: Evidence, group: str, position: PackedPosition) -> bool:
-    return offset_of(position) < evidence.passed[group].get(partition_of(position), 0)
+def _passed(offsets: Offsets, group: str, position: Position) -> bool:
+    return position.offset < offsets.passed[group].get(position.topic_partition, 0)
 
 
-def _below_start(evidence: Evidence, position: PackedPosition) -> bool:
-    return offset_of(position) < evidence.starts.get(partition_of(position), 0)
+def _below_start(offsets: Offsets, position: Position) -> bool:
+    return position.offset < offsets.starts.get(position.topic_partition, 0)
 
 
-def _effect(evidence: Evidence, group: str, order_id: int, name: str) -> StoredEffect | None:
-    for effect in evidence.effects[group].get(order_id, ()):
-        if effect.name == name:
-            return effect
-    return None
+def _failure(record: OrderRecord, group: str) -> Failure:
+    return record.failures.get(group, _NO_FAILURE)
+
+
+_NO_FAILURE = Failure()
+
+
+def _effect(order: OrderEvidence, group: str, name: str) -> StoredEffect | None:
+    return next((effect for effect in order.effects.get(group, ()) if effect.name == name), None)
 
 
 def _content(record: OrderRecord, effect: str) -> int:
@@ -283,5 +282,5 @@ def _content(record: OrderRecord, effect: str) -> int:
 
 
 def _disagree(records: Iterable[OrderRecord], content: str) -> bool:
-    topics = [record for record in records if content == "address" or topic_of(record.position) == ORDERS]
+    topics = [record for record in records if content == "address" or record.position.topic == ORDERS]
     return len({getattr(record, content) for record in topics}) > 1

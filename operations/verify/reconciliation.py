@@ -1,13 +1,57 @@
 """The findings of the reconciliation, collected by `reconcile` and counted here. Pure."""
 
-from collections.abc import Iterable
+from array import array
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from operations.verify.evidence import READS, Evidence, PackedPosition, text_of
+from operations.verify.evidence import READS, OrderEvidence
+from schemas.errors import Position
 
 SETTLED, DISCARDED, DEAD, UNSEEN, LOST = range(5)
 """What became of one record at one group, the worst last."""
+
+_LISTED = ("lost", "duplicated", "phantom", "different", "unseen")
+
+
+class OrderIds(Collection[str]):
+    """Order ids as text, in their order: 8 bytes for each, however many there are.
+
+    Args:
+        order_ids: which.
+        more: what is listed behind them, as text.
+    """
+
+    def __init__(self, order_ids: Iterable[int] = (), more: Iterable[str] = ()) -> None:
+        self._order_ids = array("q", order_ids)
+        self._more = tuple(more)
+
+    def append(self, order_id: int) -> None:
+        """One more."""
+        self._order_ids.append(order_id)
+
+    def followed_by(self, more: Iterable[str]) -> "OrderIds":
+        """The same, with something behind them."""
+        return OrderIds(self._order_ids, more)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OrderIds | tuple) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it can change
+
+    def __len__(self) -> int:
+        return len(self._order_ids) + len(self._more)
+
+    def __contains__(self, text: object) -> bool:
+        return any(text == listed for listed in self)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from map(str, self._order_ids)
+        yield from self._more
+
+    def __repr__(self) -> str:
+        return f"OrderIds{tuple(self)}"
 
 
 class Reconciliation(NamedTuple):
@@ -15,10 +59,13 @@ class Reconciliation(NamedTuple):
 
     Attributes:
         no_contact: facts that name neither e-mail nor phone, so that no notification is owed.
-        unreadable: records on the source topics that cannot be decoded.
+        unreadable: records of orders and results that cannot be decoded.
+        unreadable_by_error: the same by the name of the error.
         dead: orders without their effect that an operator must decide about, at the warehouse.
         discarded: orders without their effect because an operator discarded them, at the warehouse.
         dead_by_group, discarded_by_group: the same per group.
+        dead_letters: per group, how many dead letters nobody has decided about; of one order there may be
+            several, and of a record that is no order one as well.
         aged: orders that only a store knows any more: the source lies below the log's start.
         lost: also holds positions of unreadable records that vanished.
         unseen: not an error.
@@ -39,82 +86,118 @@ class Reconciliation(NamedTuple):
     aged: int
     no_contact: int
     unreadable: int
+    unreadable_by_error: dict[str, int]
     dead_by_group: dict[str, int]
     discarded_by_group: dict[str, int]
-    lost: tuple[str, ...]
-    duplicated: tuple[str, ...]
-    phantom: tuple[str, ...]
-    different: tuple[str, ...]
-    unseen: tuple[str, ...]
+    dead_letters: dict[str, int]
+    lost: Collection[str]
+    duplicated: Collection[str]
+    phantom: Collection[str]
+    different: Collection[str]
+    unseen: Collection[str]
     removed: tuple[str, ...]
     ok: bool
 
 
 @dataclass(slots=True)
-class Findings:
-    """Order ids by what is wrong with them, filled while reconciling.
+class OrderFindings:
+    """What is to be said about one order.
 
     Attributes:
-        vanished: positions of unreadable records without a dead letter.
-        dead, discarded: per group.
-        removed, notified, counted, no_contact: as in `Reconciliation`.
+        faults: of lost, duplicated, phantom, different, unseen and aged.
+        dead, discarded: the groups that it is so for.
+        notified, counted, no_contact: as in `Reconciliation`.
     """
 
-    lost: set[int] = field(default_factory=set)
-    vanished: set[PackedPosition] = field(default_factory=set)
-    duplicated: set[int] = field(default_factory=set)
-    phantom: set[int] = field(default_factory=set)
-    different: set[int] = field(default_factory=set)
-    unseen: set[int] = field(default_factory=set)
-    aged: set[int] = field(default_factory=set)
-    dead: dict[str, set[int]] = field(default_factory=lambda: {group: set() for group in READS})
-    discarded: dict[str, set[int]] = field(default_factory=lambda: {group: set() for group in READS})
-    removed: list[str] = field(default_factory=list)
-    notified: int = 0
-    counted: int = 0
-    no_contact: int = 0
+    faults: set[str] = field(default_factory=set)
+    dead: set[str] = field(default_factory=set)
+    discarded: set[str] = field(default_factory=set)
+    notified: bool = False
+    counted: bool = False
+    no_contact: bool = False
 
-    def note(self, order_id: int, group: str, state: int) -> None:
-        """Put an unsettled order into its list."""
+    def note(self, group: str, state: int) -> None:
+        """Say what became of the order at a group, if it is not settled."""
         if state == LOST:
-            self.lost.add(order_id)
+            self.faults.add("lost")
         elif state == UNSEEN:
-            self.unseen.add(order_id)
+            self.faults.add("unseen")
         elif state == DEAD:
-            self.dead[group].add(order_id)
+            self.dead.add(group)
         elif state == DISCARDED:
-            self.discarded[group].add(order_id)
+            self.discarded.add(group)
 
 
-def conclude(evidence: Evidence, findings: Findings) -> Reconciliation:
-    """Count the findings."""
-    outcomes = [rows[0].outcome for rows in evidence.effects["warehouse"].values()]
-    lost = (*_texts(findings.lost), *(text_of(position) for position in sorted(findings.vanished)))
-    return Reconciliation(
-        accepted=len(evidence.commands.keys() | evidence.facts.keys()),
-        commands=len(evidence.commands),
-        facts=len(evidence.facts),
-        dispatched=outcomes.count("dispatched"),
-        rejected=outcomes.count("rejected"),
-        expired=outcomes.count("expired"),
-        dead=len(findings.dead["warehouse"]),
-        discarded=len(findings.discarded["warehouse"]),
-        notified=findings.notified,
-        counted=findings.counted,
-        aged=len(findings.aged),
-        no_contact=findings.no_contact,
-        unreadable=len(evidence.unreadable),
-        dead_by_group={group: len(orders) for group, orders in findings.dead.items()},
-        discarded_by_group={group: len(orders) for group, orders in findings.discarded.items()},
-        lost=lost,
-        duplicated=_texts(findings.duplicated),
-        phantom=_texts(findings.phantom),
-        different=_texts(findings.different),
-        unseen=_texts(findings.unseen - findings.lost),
-        removed=tuple(findings.removed),
-        ok=not (lost or findings.duplicated or findings.phantom or findings.different or findings.removed),
-    )
+@dataclass(slots=True, kw_only=True)
+class Findings:
+    """The findings about all orders, filled while reconciling.
 
+    Attributes:
+        unreadable: how many records cannot be decoded, by the name of the error.
+        dead_letters, removed: as in `Reconciliation`.
+        vanished: positions of unreadable records without a dead letter.
+        listed: order ids by what is wrong with them.
+        counts: how many orders, by the field of `Reconciliation`.
+        dead, discarded: how many orders, per group.
+    """
 
-def _texts(order_ids: Iterable[int]) -> tuple[str, ...]:
-    return tuple(str(order_id) for order_id in sorted(order_ids))
+    unreadable: dict[str, int]
+    dead_letters: dict[str, int]
+    vanished: set[Position] = field(default_factory=set)
+    removed: list[str] = field(default_factory=list)
+    listed: dict[str, OrderIds] = field(default_factory=lambda: {name: OrderIds() for name in _LISTED})
+    counts: Counter[str] = field(default_factory=Counter)
+    dead: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(READS, 0)))
+    discarded: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(READS, 0)))
+
+    def add(self, order: OrderEvidence, findings: OrderFindings) -> None:
+        """Count one order; they come by order id."""
+        self.counts["commands"] += bool(order.commands)
+        self.counts["facts"] += bool(order.facts)
+        self.counts["accepted"] += bool(order.commands or order.facts)
+        for effect in order.effects.get("warehouse", ())[:1]:
+            self.counts[effect.outcome] += 1
+        self.counts["notified"] += findings.notified
+        self.counts["counted"] += findings.counted
+        self.counts["no_contact"] += findings.no_contact
+        if findings.faults or findings.dead or findings.discarded:
+            self._add_faults(order.order_id, findings)
+
+    def _add_faults(self, order_id: int, findings: OrderFindings) -> None:
+        self.counts["aged"] += "aged" in findings.faults
+        self.dead.update(findings.dead)
+        self.discarded.update(findings.discarded)
+        for name in findings.faults - {"aged"}:
+            if name != "unseen" or "lost" not in findings.faults:
+                self.listed[name].append(order_id)
+
+    def conclude(self) -> Reconciliation:
+        """The outcome."""
+        lost = self.listed["lost"].followed_by(map(str, sorted(self.vanished)))
+        duplicated, phantom, different, unseen = (self.listed[name] for name in _LISTED[1:])
+        return Reconciliation(
+            accepted=self.counts["accepted"],
+            commands=self.counts["commands"],
+            facts=self.counts["facts"],
+            dispatched=self.counts["dispatched"],
+            rejected=self.counts["rejected"],
+            expired=self.counts["expired"],
+            dead=self.dead["warehouse"],
+            discarded=self.discarded["warehouse"],
+            notified=self.counts["notified"],
+            counted=self.counts["counted"],
+            aged=self.counts["aged"],
+            no_contact=self.counts["no_contact"],
+            unreadable=sum(self.unreadable.values()),
+            unreadable_by_error=self.unreadable,
+            dead_by_group=dict(self.dead),
+            discarded_by_group=dict(self.discarded),
+            dead_letters=self.dead_letters,
+            lost=lost,
+            duplicated=duplicated,
+            phantom=phantom,
+            different=different,
+            unseen=unseen,
+            removed=tuple(self.removed),
+            ok=not (lost or duplicated or phantom or different or self.removed),
+        )

@@ -4,13 +4,14 @@ I/O: stores, read-only.
 """
 
 import json
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from databases.address import StoreAddress
 from databases.snapshot import Snapshot, reading
 from databases.text import restored
-from operations.verify.evidence import StoredEffect, digest, digest_lines, pack
+from operations.verify.evidence import StoredEffect, digest, digest_lines
+from schemas.errors import Position
 
 _ROWS = (
     "SELECT order_id, effect, outcome, input, detail, source_topic, source_partition, source_offset "
@@ -18,47 +19,41 @@ _ROWS = (
 )
 
 
-class Contents(NamedTuple):
-    """One store.
+class Contents:
+    """One snapshot of a group's store.
 
     Attributes:
-        id: its identity, which travels with the group's committed offsets.
-        effects: rows by order id.
-        shadows: shadow decisions by order id.
+        id: its identity, which travels with the group's committed offsets; empty before a member opened it.
     """
 
-    id: str
-    effects: Mapping[int, tuple[StoredEffect, ...]]
-    shadows: Mapping[int, StoredEffect]
+    def __init__(self, store: Snapshot) -> None:
+        self._store = store
+        self.id = next((str(row[0]) for row in store.rows("SELECT id FROM store")), "")
+
+    def effects(self) -> Iterator[tuple[int, StoredEffect]]:
+        """Every effect with its order id, by order id."""
+        return _rows(self._store, "effects")
+
+    def shadows(self) -> Iterator[tuple[int, StoredEffect]]:
+        """Every shadow decision with its order id, by order id."""
+        return _rows(self._store, "shadow_decisions")
 
 
-def read(name: StoreAddress) -> Contents | None:
+@contextmanager
+def opened(name: StoreAddress) -> Iterator[Contents | None]:
     """A group's store; None if the group never ran with it.
 
     Raises:
         DependencyUnavailable: the store cannot be read.
     """
     with reading(name) as store:
-        if store is None:
-            return None
-        row = next(store.rows("SELECT id FROM store"), None)
-        shadows = {order: rows[0] for order, rows in _rows(store, "shadow_decisions").items()}
-        return Contents("" if row is None else str(row[0]), _rows(store, "effects"), shadows)
+        yield Contents(store) if store is not None else None
 
 
-def _rows(store: Snapshot, table: str) -> dict[int, tuple[StoredEffect, ...]]:
-    by_order: dict[int, tuple[StoredEffect, ...]] = {}
-    names: dict[str, str] = {}
-    for order_id, name, outcome, text, detail, topic, partition, offset in store.rows(_ROWS.format(table)):
-        effect = StoredEffect(
-            # One text object for all rows: there are only a few different ones.
-            names.setdefault(name, name),
-            names.setdefault(outcome, outcome),
-            _sale(detail) if name == "sale" else digest(None if text is None else restored(text)),
-            pack(topic, partition, offset),
-        )
-        by_order[order_id] = (*by_order.get(order_id, ()), effect)
-    return by_order
+def _rows(store: Snapshot, table: str) -> Iterator[tuple[int, StoredEffect]]:
+    for order_id, name, outcome, text, detail, *place in store.rows(_ROWS.format(table)):
+        content = _sale(detail) if name == "sale" else digest(None if text is None else restored(text))
+        yield order_id, StoredEffect(name, outcome, content, Position(*place))
 
 
 def _sale(detail: str | None) -> int:

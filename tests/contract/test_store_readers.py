@@ -55,7 +55,8 @@ def test_a_store_that_is_not_there_is_nothing(new: StoreAddress) -> None:
     assert read_stores([Reader("warehouse", (ORDERS,), None, new)]) == ([], [])
     assert not effects.exists(new)
     assert list(effects.read_effects(new)) == []
-    assert stores.read(new) is None
+    with stores.opened(new) as contents:
+        assert contents is None
 
 
 @pytest.mark.parametrize("odd", ["\x00", "\ud800 and a \\ after it", "\x10"])
@@ -70,12 +71,12 @@ def test_readers_see_text_as_it_was_whatever_a_database_makes_of_it(name: StoreA
     assert other.input == plain.input
     [same] = effects.read_effects(name, order_id=1, outcome="dispatched")
     assert same == made
-    seen = stores.read(name)
-    assert seen is not None
-    assert seen.id == identity.id
-    [found] = seen.effects[1]
-    assert found.content == digest(odd)
-    assert seen.shadows[1] == found
+    with stores.opened(name) as seen:
+        assert seen is not None
+        assert seen.id == identity.id
+        (order_id, found), _ = seen.effects()
+        assert (order_id, found.content) == (1, digest(odd))
+        assert list(seen.shadows()) == [(1, found)]
 
 
 def test_a_store_that_cannot_be_read_is_an_alarm_and_hides_nothing_else(name: StoreAddress) -> None:

@@ -10,9 +10,8 @@ from operations.cleaning import plan
 from operations.cleaning.clean import CleanedTopic, CleaningRun
 from operations.dead_letters.listing import Filter
 from operations.dead_letters.redrive import Redrive, RedriveRequest
-from operations.verify import reading
+from operations.verify.check import check_all
 from operations.verify.evidence import READS
-from operations.verify.reconcile import reconcile
 from operations.verify.reconciliation import Reconciliation
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
@@ -49,7 +48,7 @@ def command(shop: ConsumerHarness, order_id: int, *, age_ms: int) -> None:
 
 def verdict(shop: ConsumerHarness) -> Reconciliation:
     stores = {group: shop.name(group) for group in READS}
-    return reconcile(reading.gather(shop.cluster, Codec(), stores, lambda _text: None))
+    return check_all(shop.cluster, Codec(), stores, lambda _text: None)
 
 
 def test_handled_commands_go_up_to_the_first_young_one_and_the_group_goes_on(shop: ConsumerHarness) -> None:

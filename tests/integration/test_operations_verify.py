@@ -25,8 +25,8 @@ from databases.address import StoreAddress
 from operations import effects
 from operations.topics import provision
 from operations.verify import reading
+from operations.verify.check import check_all
 from operations.verify.evidence import READS
-from operations.verify.reconcile import reconcile
 from operations.verify.reconciliation import Reconciliation
 from producers import Item, Mode, OrderPlacer, OrderRequest
 from producers.mode.change import set_mode
@@ -52,7 +52,7 @@ class Shop(NamedTuple):
         return {group: StoreAddress.at(group, data_dir=folder or self.folder) for group in READS}
 
     def verdict(self, folder: Path | None = None) -> Reconciliation:
-        return reconcile(reading.gather(self.cluster, Codec(), self.stores(folder), lambda _text: None))
+        return check_all(self.cluster, Codec(), self.stores(folder), lambda _text: None)
 
     def consume(self, *names: str) -> None:
         stopping = Event()

@@ -22,9 +22,8 @@ from consumers.runtime.stores import store as store_module
 from operations.status import alarms as status_alarms
 from operations.status import collect, progress
 from operations.status.stores import Reader
-from operations.verify import reading
+from operations.verify.check import check_all
 from operations.verify.evidence import READS
-from operations.verify.reconcile import reconcile
 from operations.verify.reconciliation import Reconciliation
 from schemas.codec import Codec
 from schemas.errors import Fenced, LostOffset
@@ -159,7 +158,7 @@ def alarms(shop: ConsumerHarness) -> dict[tuple[str, str], str]:
 
 def verified(shop: ConsumerHarness) -> Reconciliation:
     stores = {group: shop.name(group) for group in READS}
-    return reconcile(reading.gather(shop.cluster, Codec(), stores, lambda _text: None))
+    return check_all(shop.cluster, Codec(), stores, lambda _text: None)
 
 
 def test_a_store_that_cannot_be_written_is_an_alarm_although_nothing_can_be_written_there(

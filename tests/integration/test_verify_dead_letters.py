@@ -7,8 +7,8 @@ from consumers.registry import all_topics
 from operations.dead_letters.listing import Filter
 from operations.dead_letters.redrive import Redrive, RedriveRequest
 from operations.verify import reading
+from operations.verify.check import check_all
 from operations.verify.evidence import READS
-from operations.verify.reconcile import reconcile
 from operations.verify.reconciliation import Reconciliation
 from schemas.codec import Codec
 from tests.support.consumers.dead_letters import put_aside
@@ -17,7 +17,7 @@ from tests.support.consumers.harness import ConsumerHarness
 
 def verdict(shop: ConsumerHarness) -> Reconciliation:
     stores = {group: shop.name(group) for group in READS}
-    found = reconcile(reading.gather(shop.cluster, Codec(), stores, lambda _text: None))
+    found = check_all(shop.cluster, Codec(), stores, lambda _text: None)
     assert found.ok, found
     return found
 

@@ -1,5 +1,7 @@
 """How every client behaves: what the guarantees need is there, and no wish is dropped in silence."""
 
+from dataclasses import replace
+
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
@@ -174,3 +176,10 @@ def test_librdkafka_takes_every_configuration() -> None:
     Producer(KINDS["transactional"])
     for name in ("consumer", "classic consumer", "reader"):
         Consumer(KINDS[name]).close()
+
+
+def test_a_reader_reads_ahead_little_unless_the_user_says_otherwise() -> None:
+    assert CLUSTER.reader()["queued.min.messages"] <= 10_000
+    assert CLUSTER.reader()["queued.max.messages.kbytes"] <= 16 * 1024
+    chosen = replace(CLUSTER, kafka={"queued.min.messages": "100000"})
+    assert chosen.reader()["queued.min.messages"] == "100000"

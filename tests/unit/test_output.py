@@ -9,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from cli.output import console, emit, log, safe
+from cli.output import console, emit, emit_long, log, safe
 from cli.tables import new_table
+from operations.verify.reconciliation import OrderIds
 
 
 def test_a_document_is_one_line_of_json_with_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,6 +22,21 @@ def test_a_document_is_one_line_of_json_with_text_as_it_is(capsys: pytest.Captur
         == '{"order_id": "12001", "address": "Zażółć\\n1", "records": [{"partition": 3}], "result": null}\n'
     )
     assert err == ""
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)), st.lists(st.text()))
+def test_a_document_with_long_lists_is_printed_as_any_other(order_ids: list[int], more: list[str]) -> None:
+    printed = []
+    for write, listed in (
+        (emit, [*map(str, order_ids), *more]),
+        (emit_long, OrderIds(order_ids, more)),
+    ):
+        out = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdout", out)
+            write({"ok": True, "lost": listed, "removed": ("a",), "dead": {"sales": 1}})
+        printed.append(out.getvalue())
+    assert printed[0] == printed[1]
 
 
 @given(st.text())

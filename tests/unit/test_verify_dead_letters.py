@@ -2,21 +2,22 @@
 
 from hypothesis import given
 
-from operations.verify.evidence import OrderRecord, StoredEffect, offset_of, pack, partition_of
+from operations.verify.evidence import OrderRecord, StoredEffect
+from schemas.errors import Position
 from schemas.topics import DISPATCH_PRODUCTS
-from tests.support.drafts import AHEAD, COMMAND, DEAD, EVENT, ONE, Draft, Order, draft, several
+from tests.support.drafts import AHEAD, COMMAND, DEAD, EVENT, ONE, Draft, Order, draft, following, several
 
-AGAIN = pack("warehouse.orders.retry", 2, 8)
+AGAIN = Position("warehouse.orders.retry", 2, 8)
 
 
-def put_aside() -> tuple[Draft, int]:
+def put_aside() -> tuple[Draft, Position]:
     """An order whose fact is a dead letter of the warehouse, and where the fact lies."""
     world = draft([EVENT._replace(warehouse=DEAD)])
     return world, world.facts[7][0].position
 
 
-def come_to(world: Draft, where: int) -> None:
-    world.passed["warehouse"][partition_of(where)] = offset_of(where) + 1
+def come_to(world: Draft, where: Position) -> None:
+    world.passed["warehouse"][where.topic_partition] = where.offset + 1
 
 
 def test_a_discarded_order_counts_as_discarded_and_not_as_dead_or_lost() -> None:
@@ -78,7 +79,7 @@ def test_what_one_group_discards_another_still_owes() -> None:
 def test_a_discarded_conflict_is_no_difference_any_more() -> None:
     world = draft([COMMAND])
     [command] = world.commands[7]
-    second = OrderRecord(command.position + (1 << 24), 99)
+    second = OrderRecord(following(command.position), 99)
     world.commands[7] = (command, second)
     world.reach("warehouse", DEAD, second.position)
     assert world.reconciled().different == ("7",)
@@ -90,7 +91,7 @@ def test_a_discarded_conflict_is_no_difference_any_more() -> None:
 def test_an_order_with_a_discarded_and_an_undecided_record_is_dead() -> None:
     world = draft([COMMAND._replace(warehouse=DEAD)])
     [command] = world.commands[7]
-    second = OrderRecord(command.position + (1 << 24), command.address)
+    second = OrderRecord(following(command.position), command.address)
     world.commands[7] = (command, second)
     world.reach("warehouse", DEAD, second.position)
     world.discard("warehouse", command.position)
@@ -99,7 +100,7 @@ def test_an_order_with_a_discarded_and_an_undecided_record_is_dead() -> None:
 
 
 def test_an_unreadable_record_that_was_decided_is_not_lost() -> None:
-    where = pack(DISPATCH_PRODUCTS, 3, 5)
+    where = Position(DISPATCH_PRODUCTS, 3, 5)
     world = draft([])
     world.unreadable.add(where)
     come_to(world, where)
@@ -107,7 +108,7 @@ def test_an_unreadable_record_that_was_decided_is_not_lost() -> None:
     world.discard("warehouse", where)
     assert world.reconciled().ok
     world.discarded["warehouse"].clear()
-    world.redrive("warehouse", where, pack("warehouse.dispatch_products.retry", 3, 0))
+    world.redrive("warehouse", where, Position("warehouse.dispatch_products.retry", 3, 0))
     assert world.reconciled().ok
 
 
@@ -118,7 +119,7 @@ def test_a_shadow_fact_whose_dead_command_was_cleaned_is_aged() -> None:
     world.results.clear()
     world.shadows.clear()
     assert world.reconciled().lost == ("7",)
-    world.starts[partition_of(command.position)] = offset_of(command.position) + 1
+    world.starts[command.position.topic_partition] = command.position.offset + 1
     verdict = world.reconciled()
     assert (verdict.aged, verdict.lost, verdict.ok) == (1, (), True)
     assert verdict.facts == 1

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 
-from operations.verify.evidence import OrderResults, StoredEffect, pack
+from operations.verify.evidence import OrderResult, StoredEffect
+from schemas.errors import Position
 from schemas.topics import ORDERS
 from tests.support.drafts import AHEAD, DEAD, ONE, PASSED, Draft, Order, draft, no_effect, no_result, several
 
@@ -54,23 +55,23 @@ def _no_shadow_decision(world: Draft) -> None:
 
 
 def _two_results(world: Draft) -> None:
-    world.results[7] = OrderResults("dd", world.results[7].address)
+    world.results[7] = (*world.results[7], *world.results[7])
 
 
 def _result_of_another_outcome_too(world: Draft) -> None:
-    world.results[7] = OrderResults("dx", world.results[7].address)
+    world.results[7] = (*world.results[7], OrderResult("expired"))
 
 
 def _effect_of_nobody(world: Draft) -> None:
-    world.effects["sales"][8] = (StoredEffect("sale", "counted", 14, pack(ORDERS, 9, 1)),)
+    world.effects["sales"][8] = (StoredEffect("sale", "counted", 14, Position(ORDERS, 9, 1)),)
 
 
 def _effect_from_an_unknown_topic(world: Draft) -> None:
-    world.effects["notification"][8] = (StoredEffect("email", "done", 14, pack("elsewhere", 0, 1)),)
+    world.effects["notification"][8] = (StoredEffect("email", "done", 14, Position("elsewhere", 0, 1)),)
 
 
 def _result_of_nobody(world: Draft) -> None:
-    world.results[8] = OrderResults("d", 1)
+    world.results[8] = (OrderResult("dispatched", 1),)
 
 
 def _effect_at_another_orders_record(world: Draft) -> None:
@@ -93,11 +94,11 @@ def _other_recipient(world: Draft) -> None:
 
 
 def _result_says_otherwise(world: Draft) -> None:
-    world.results[7] = OrderResults("r")
+    world.results[7] = (OrderResult("rejected"),)
 
 
 def _result_to_another_address(world: Draft) -> None:
-    world.results[7] = OrderResults("d", 99)
+    world.results[7] = (OrderResult("dispatched", 99),)
 
 
 def _shadow_decided_otherwise(world: Draft) -> None:

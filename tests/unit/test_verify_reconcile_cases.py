@@ -6,9 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.verify.evidence import OrderRecord, offset_of, pack, partition_of, text_of
+from operations.verify.evidence import OrderRecord
+from schemas.errors import Position
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.support.drafts import AHEAD, COMMAND, DEAD, EVENT, ONE, Draft, Order, draft, no_effect, no_result
+from tests.support.drafts import (
+    AHEAD,
+    COMMAND,
+    DEAD,
+    EVENT,
+    ONE,
+    Draft,
+    Order,
+    draft,
+    following,
+    no_effect,
+    no_result,
+)
 
 
 @pytest.mark.parametrize("order", [COMMAND, EVENT, ONE])
@@ -53,11 +66,11 @@ def test_a_shadow_fact_whose_command_is_missing_is_lost_once_it_was_passed() -> 
 
 
 def test_a_record_that_cannot_be_read_is_lost_by_its_position_unless_it_is_a_dead_letter() -> None:
-    where = pack(DISPATCH_PRODUCTS, 3, 5)
+    where = Position(DISPATCH_PRODUCTS, 3, 5)
     world = draft([])
     world.unreadable.add(where)
     assert world.reconciled().ok
-    world.passed["warehouse"][partition_of(where)] = 6
+    world.passed["warehouse"][where.topic_partition] = 6
     assert world.reconciled().lost == ("dispatch_products:3:5",)
     world.dead["warehouse"].add(where)
     verdict = world.reconciled()
@@ -65,11 +78,11 @@ def test_a_record_that_cannot_be_read_is_lost_by_its_position_unless_it_is_a_dea
 
 
 def test_an_unreadable_fact_owes_a_dead_letter_of_every_group() -> None:
-    where = pack(ORDERS, 0, 0)
+    where = Position(ORDERS, 0, 0)
     world = draft([])
     world.unreadable.add(where)
     for group in world.passed:
-        world.passed[group][partition_of(where)] = 1
+        world.passed[group][where.topic_partition] = 1
         world.dead[group].add(where)
     assert world.reconciled().ok
     world.dead["sales"].clear()
@@ -86,7 +99,7 @@ def test_an_effect_of_a_record_that_only_the_consumer_could_read_is_no_phantom()
 def test_an_effect_whose_record_was_cleaned_is_aged_and_not_a_phantom() -> None:
     world = draft([COMMAND])
     [command] = world.commands.pop(7)
-    world.starts[partition_of(command.position)] = offset_of(command.position) + 1
+    world.starts[command.position.topic_partition] = command.position.offset + 1
     verdict = world.reconciled()
     assert (verdict.ok, verdict.accepted, verdict.aged, verdict.dispatched) == (True, 0, 1, 1)
 
@@ -94,10 +107,10 @@ def test_an_effect_whose_record_was_cleaned_is_aged_and_not_a_phantom() -> None:
 def test_what_one_group_discarded_is_still_compared_for_the_others() -> None:
     world = draft([EVENT])
     (first,) = world.facts[7]
-    second = first._replace(position=first.position + (1 << 24), address=123)
+    second = first._replace(position=following(first.position), address=123)
     world.facts[7] = (first, second)
     for group in ("warehouse", "notification", "sales"):
-        world.passed[group][partition_of(second.position)] = offset_of(second.position) + 1
+        world.passed[group][second.position.topic_partition] = second.position.offset + 1
     world.dead["warehouse"].add(second.position)
     world.discarded["sales"].add(second.position)
     assert world.reconciled().different == ("7",)
@@ -109,7 +122,7 @@ def test_what_one_group_discarded_is_still_compared_for_the_others() -> None:
 def test_a_conflict_that_is_a_dead_letter_is_different_and_not_lost() -> None:
     world = draft([COMMAND])
     [command] = world.commands[7]
-    second = OrderRecord(command.position + (1 << 24), 99)
+    second = OrderRecord(following(command.position), 99)
     world.commands[7] = (command, second)
     world.reach("warehouse", DEAD, second.position)
     verdict = world.reconciled()
@@ -121,9 +134,9 @@ def test_a_conflict_that_is_a_dead_letter_is_different_and_not_lost() -> None:
 def test_the_same_order_told_again_is_a_known_duplicate() -> None:
     world = draft([COMMAND])
     [command] = world.commands[7]
-    again = command._replace(position=command.position + (1 << 24))
+    again = command._replace(position=following(command.position))
     world.commands[7] = (command, again)
-    world.passed["warehouse"][partition_of(again.position)] = offset_of(again.position) + 1
+    world.passed["warehouse"][again.position.topic_partition] = again.position.offset + 1
     verdict = world.reconciled()
     assert (verdict.ok, verdict.accepted, verdict.commands, verdict.dispatched) == (True, 1, 1, 1)
 
@@ -131,14 +144,14 @@ def test_the_same_order_told_again_is_a_known_duplicate() -> None:
 def test_a_record_that_was_sent_again_is_no_phantom() -> None:
     world = draft([EVENT])
     [effect] = world.effects["warehouse"][7]
-    again = pack("warehouse.orders.retry", 2, 4)
+    again = Position("warehouse.orders.retry", 2, 4)
     world.effects["warehouse"][7] = (effect._replace(position=again),)
     world.redrive("warehouse", effect.position, again)
-    world.passed["warehouse"][partition_of(again)] = 5
+    world.passed["warehouse"][again.topic_partition] = 5
     assert world.reconciled().ok
     world.retried.clear()
     assert world.reconciled().phantom == ("7",)
-    world.starts[partition_of(again)] = 5
+    world.starts[again.topic_partition] = 5
     assert world.reconciled().ok
 
 
@@ -148,7 +161,7 @@ def test_a_record_that_was_sent_again_is_no_phantom() -> None:
     st.integers(0, 2**48),
 )
 def test_a_place_keeps_topic_partition_and_offset(topic: str, partition: int, offset: int) -> None:
-    assert text_of(pack(topic, partition, offset)) == f"{topic}:{partition}:{offset}"
+    assert str(Position(topic, partition, offset)) == f"{topic}:{partition}:{offset}"
 
 
 def test_orders_are_listed_by_number() -> None:
@@ -160,7 +173,7 @@ def test_orders_are_listed_by_number() -> None:
 
 def test_records_that_were_deleted_before_a_group_read_them_are_never_ok() -> None:
     world = draft([EVENT])
-    partition = partition_of(pack(ORDERS, 3, 0))
+    partition = Position(ORDERS, 3, 0).topic_partition
     world.latest["sales"][partition] = 12
     world.starts[partition] = 12
     assert world.reconciled().removed == ()
