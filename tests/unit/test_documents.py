@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 OURS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
 COMMANDS = every_command()
 HERE = Path("page.md")
+WORDS_A_MINUTE = 200
 
 LINES = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n\r…"), max_size=5), max_size=6)
 
@@ -191,3 +192,18 @@ def test_every_command_that_prose_names_exists(document: Path) -> None:
                 break
             words = (*words, word)
             assert words in COMMANDS, f"{document.name}:{line}: `{text}` is no command"
+
+
+def test_the_reading_order_names_every_page_and_the_minutes_that_its_pages_take() -> None:
+    page = ROOT / "docs" / "README.md"
+    rows = [line for line in page.read_text("utf-8").splitlines() if line.startswith("| ") and ".md" in line]
+    read: set[Path] = set()
+    for row in rows:
+        targets = [target.partition("#")[0] for _, target in documents.links(row)]
+        pages = [(page.parent / target).resolve() for target in targets]
+        read.update(pages)
+        needed = sum(len(each.read_text("utf-8").split()) for each in pages) / WORDS_A_MINUTE
+        minutes = int(row.split("|")[-2])
+        assert needed / 2 <= minutes <= max(2 * needed, 10), f"{minutes} minutes for {needed:.0f}: {row}"
+    unread = {each.name for each in ROOT.glob("docs/*.md")} - {page.name} - {each.name for each in read}
+    assert not unread, f"docs/README.md names nobody who reads {unread}"
