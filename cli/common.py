@@ -202,6 +202,7 @@ def app_context(ctx: typer.Context) -> AppContext:
     Raises:
         InvalidSetting: a setting is wrong (exit 2).
         NoClusterError: none of them names a cluster; the message says how to start one (exit 3).
+        BrokerUnreachable: the name of no broker's host is known (exit 3).
     """
     return app_for(settings(ctx))
 
@@ -220,12 +221,15 @@ def app_for(settings: "Settings") -> AppContext:
     """The context that these settings lead to; raises as `app_context` does."""
     from broker.discovery import find  # noqa: PLC0415 - with the settings
     from clients.config import Cluster  # noqa: PLC0415 - the same
+    from clients.hosts import require_known_host  # noqa: PLC0415 - the same
 
     address = find(
         settings.data_dir,
         bootstrap_servers=settings.bootstrap_servers,
         registry_url=settings.schema_registry_url,
     )
+    if address.source == "settings":
+        require_known_host(address.bootstrap)
     password = settings.schema_registry_password
     return AppContext(
         settings,

@@ -25,6 +25,16 @@ class CommandWithHelp(TyperCommand):
         """Write the whole page."""
         _write(self, ctx, formatter)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the command's arguments."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except typer.BadParameter as error:
+            from cli.plain_errors import plain_message  # noqa: PLC0415 - only where something is wrong
+
+            error.message = plain_message(error)
+            raise
+
     def get_help_option(self, ctx: Any) -> Any:
         """The option `--help`."""
         return unset_flag(super().get_help_option(ctx))

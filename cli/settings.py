@@ -15,9 +15,11 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from cli.logs import LogFormat, LogLevel
+from cli.plain_errors import plain_fault
 from cli.settings_sources import PREFIX, SettingSources
 from clients.config import GroupProtocol
 from clients.config_secrets import shown_value
+from clients.hosts import hosts_of
 from databases.address import postgres
 from schemas.addresses import MASK, names_user, shown
 from schemas.errors import InvalidSetting
@@ -97,7 +99,7 @@ class Settings(BaseModel):
     group_protocol: GroupProtocol = Field(
         "consumer", description="consumer (KIP-848, needs Kafka 4) or classic"
     )
-    currency: str = Field("EUR", pattern=r"^[A-Z]{3}$", description="currency of orders that name none")
+    currency: str = Field("EUR", description="currency of orders that name none")
     notify_max_age_h: float = Field(
         24, ge=0, description="facts older than this at the first start are not mailed, hours"
     )
@@ -123,6 +125,12 @@ class Settings(BaseModel):
         repr=False,
         description="librdkafka settings passed through; CEV_KAFKA__SECURITY_PROTOCOL is security.protocol",
     )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _addresses(cls, value: str | None) -> str | None:
+        hosts_of(value or "")
+        return value
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -256,5 +264,4 @@ def masked(name: str, value: Any) -> str | None:
 
 def _fault(error: dict[str, Any], sources: Mapping[str, str]) -> str:
     name = str(error["loc"][0])
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{name} ({sources.get(name, 'default')}): {message[0].lower()}{message[1:]}"
+    return f"{name} ({sources.get(name, 'default')}): {plain_fault(error)}"

@@ -80,7 +80,7 @@ def _start(config: "Settings", *, brokers: int | None, registry: bool, port: int
         create_all(app_for(config.model_copy(update=addresses)), starting_s=max(seconds, _TOPICS_S))
 
     with _StartProgress() as report:
-        return embedded.up(
+        running = embedded.up(
             config.data_dir,
             brokers=brokers,
             registry=registry,
@@ -88,6 +88,9 @@ def _start(config: "Settings", *, brokers: int | None, registry: bool, port: int
             prepare=create_topics,
             report=report,
         )
+    if report.stage != "ready":
+        output.log.print("[dim]it runs already: nothing was started[/dim]")
+    return running
 
 
 @command(commands, "down", example="cev down --delete-data --yes", cluster=False)
@@ -114,7 +117,11 @@ def down(
 
 
 class _StartProgress:
-    """Progress of a start: a bar on a terminal, a line per step elsewhere."""
+    """Progress of a start: a bar on a terminal, a line per step elsewhere.
+
+    Attributes:
+        stage: the last one; `ready` where anything was started, empty where nothing had to be done.
+    """
 
     def __init__(self) -> None:
         self._bar = Bar(
@@ -125,7 +132,7 @@ class _StartProgress:
             transient=True,
         )
         self._task = self._bar.add_task("starting", total=None, visible=False)
-        self._last = ""
+        self.stage = ""
 
     def __enter__(self) -> Self:
         if output.log.is_terminal:
@@ -142,6 +149,6 @@ class _StartProgress:
             self._bar.update(
                 self._task, description=step.text, completed=step.done, total=step.total, visible=True
             )
-        elif step.stage != self._last:
-            self._last = step.stage
+        elif step.stage != self.stage:
+            self.stage = step.stage
             output.log.print(f"[dim]{tables.cell(step.text)}[/dim]", soft_wrap=True)

@@ -7,6 +7,7 @@ from consumers import loyalty, notification, sales, warehouse
 from consumers.runtime.reaction import Reaction
 from schemas import topics
 from schemas.errors import UsageError
+from schemas.suggestions import did_you_mean
 
 # fmt: off
 REACTIONS: tuple[Reaction, ...] = (
@@ -24,12 +25,14 @@ def named(name: str) -> Reaction:
     """The reaction of that name.
 
     Raises:
-        UsageError: there is none; the message lists them all.
+        UsageError: there is none; the message names the one that was meant, or all.
     """
     for reaction in REACTIONS:
         if reaction.name == name:
             return reaction
-    raise UsageError(f"there is no reaction {name!r}; there are {', '.join(r.name for r in REACTIONS)}")
+    names = [reaction.name for reaction in REACTIONS]
+    meant = did_you_mean(name, names) or f"; there are {', '.join(names)}"
+    raise UsageError(f"there is no reaction {name!r}{meant}")
 
 
 def all_topics() -> tuple[topics.Topic, ...]:

@@ -47,7 +47,6 @@ def place_rows(
             first.
         typer.Exit: 1 if any row was not placed.
     """
-    chosen = Format(form) if form is not None else _format_of(source)
 
     def show(placed: Placed) -> None:
         if as_json:
@@ -56,6 +55,7 @@ def place_rows(
             sys.stdout.flush()
 
     with _open(source) as stream:
+        chosen = Format(form) if form is not None else _format_of(source)
         text = recognise(stream, "standard input" if source == "-" else source, encoding)
         if chosen is None:
             chosen = Format.JSONL if text.begins in ("", "{", "[") else Format.CSV
@@ -113,5 +113,7 @@ def _open(source: str) -> AbstractContextManager[IO[bytes]]:
         return nullcontext(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
     try:
         return Path(source).open("rb", buffering=0)
+    except IsADirectoryError:
+        raise UsageError(f"{source} is a directory: name a file, or - for standard input") from None
     except OSError as error:
         raise UsageError(f"{source}: {error.strerror}") from error

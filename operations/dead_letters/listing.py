@@ -17,6 +17,7 @@ from schemas import dead_letters
 from schemas.dead_letters import Reason
 from schemas.decisions import Decision
 from schemas.errors import OperationFailed, Position, TopicMissing, UsageError
+from schemas.suggestions import did_you_mean
 from schemas.topics import Kind, Topic
 
 _PARTS = 3
@@ -127,14 +128,26 @@ def topics_and_watermarks(
     known = [topic for topic in catalogue if topic.kind is Kind.DEAD_LETTER]
     topics = {topic.name: topic for topic in known if wanted.wants_topic(topic)}
     if not topics:
-        raise UsageError(
-            "no dead-letter topic is of that group and topic; there are "
-            + ", ".join(topic.name for topic in known)
-        )
+        raise UsageError(_none_wanted(known, wanted))
     states = admin.topics()
     if missing := sorted(set(topics) - set(states)):
         raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
     return topics, admin.watermarks(partitions_of(states, topics))
+
+
+def _none_wanted(known: Sequence[Topic], wanted: Filter) -> str:
+    """Why no dead-letter topic can hold what is meant."""
+    groups = {topic.owner for topic in known}
+    if wanted.group is not None and wanted.group not in groups:
+        meant = did_you_mean(wanted.group, groups) or f"; there are {', '.join(sorted(groups))}"
+        return f"there is no group {wanted.group!r} with dead letters{meant}"
+    names = {topic.name for topic in known} | {topic.source for topic in known if topic.source}
+    if wanted.topic is not None and wanted.topic not in names:
+        meant = did_you_mean(wanted.topic, names) or f"; there are {', '.join(sorted(names))}"
+        return f"there are no dead letters of a topic {wanted.topic!r}{meant}"
+    return "no dead-letter topic is of that group and topic; there are " + ", ".join(
+        topic.name for topic in known
+    )
 
 
 def fetch(cluster: Cluster, catalogue: Sequence[Topic], text: str) -> DeadLetter:

@@ -8,7 +8,6 @@ I/O: Kafka (admin client), and the schema registry where there is one.
 
 import time
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -26,6 +25,7 @@ from clients.deadline import Deadline
 from operations.topics.plan import Difference, TopicPlan, plan
 from schemas.errors import CommandEventError, DeadlinePassed, OperationFailed, UsageError
 from schemas.registry import Registry
+from schemas.suggestions import did_you_mean
 from schemas.topics import Topic
 
 READY_S = 30.0
@@ -160,15 +160,13 @@ def find_topic(wanted: Sequence[Topic], name: str) -> Topic:
     """The topic of that name.
 
     Raises:
-        UsageError: there is none; the message names near ones.
+        UsageError: there is none; the message names the nearest.
     """
     for topic in wanted:
         if topic.name == name:
             return topic
-    names = [topic.name for topic in wanted]
-    near = get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`cev topics list` shows them all"
-    raise UsageError(f"there is no topic {name!r} in the catalogue; {hint}")
+    meant = did_you_mean(name, [topic.name for topic in wanted]) or "; `cev topics list` shows them all"
+    raise UsageError(f"there is no topic {name!r} in the catalogue{meant}")
 
 
 def _create(admin: Admin, missing: Sequence[Topic]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """`cev up`, `cev down` and what every command has in common, as a user types it."""
 
+import json
 import signal
 import socket
 import subprocess
@@ -53,7 +54,9 @@ def test_up_says_where_its_broker_and_its_log_are(here: Here) -> None:
 
 def test_up_again_says_the_same_and_starts_nothing(here: Here) -> None:
     size = Path(here.told["log"]).stat().st_size
-    assert here.cev.json("up", "--port", "0") == [here.told]
+    ended = here.cev.run("up", "--port", "0", "--json")
+    assert json.loads(ended.stdout) == here.told
+    assert ended.stderr == "it runs already: nothing was started\n"
     assert "starting" not in Path(here.told["log"]).read_text("utf-8")[size:]
     lines = here.cev.ok("up").splitlines()
     assert lines[0].split() == ["bootstrap", here.told["bootstrap"]]

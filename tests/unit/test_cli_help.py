@@ -70,6 +70,21 @@ def test_the_table_says_what_the_command_says_of_itself(name: str) -> None:
     assert COMMANDS[name].help == " ".join(command.help.partition("\n\n")[0].split())
 
 
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ("mode set evnt", "'MODE': 'evnt' is not one of command, shadow, event; did you mean event?"),
+        ("order load --rate 1 --count x", "'--count': 'x' is not a whole number"),
+        ("order load --count 1 --rate -1", "'--rate': -1 is less than 0"),
+        ("up --brokers 20", "'--brokers': 20 is more than 9"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_in_a_sentence_of_ours(words: str, fault: str) -> None:
+    ended = CliRunner().invoke(app, words.split(), prog_name="cev")
+    assert ended.exit_code == 2
+    assert ended.stderr.endswith(f"Error: Invalid value for {fault}\n")
+
+
 def test_a_command_that_does_not_exist_is_answered_with_those_that_sound_like_it() -> None:
     ended = CliRunner().invoke(app, ["ordr"], prog_name="cev")
     assert ended.exit_code == 2

@@ -76,9 +76,11 @@ def test_a_cluster_needs_the_catalogue_and_two_topics_a_group_and_source() -> No
     assert {"warehouse.orders.dlq", "warehouse.dispatch_products.retry", "loyalty.orders.dlq"} <= set(names)
 
 
-def test_an_unknown_reaction_is_answered_with_those_that_there_are() -> None:
+def test_an_unknown_reaction_is_answered_with_the_one_that_was_meant_or_all() -> None:
     with pytest.raises(UsageError, match="no reaction 'shipping'; there are warehouse, notification"):
         named("shipping")
+    with pytest.raises(UsageError, match=r"no reaction 'wharehouse'; did you mean warehouse\?$"):
+        named("wharehouse")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -208,6 +208,22 @@ def test_a_settings_file_of_any_text_is_settings_or_a_fault(tmp_path: Path, text
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "fault"),
+    [
+        ("CEV_HEALTH_PORT", "http", "'http' is not a whole number"),
+        ("CEV_HEALTH_PORT", "70000", "70000 is more than 65535"),
+        ("CEV_DRAIN_S", "0", "0 is not more than 0"),
+        ("CEV_CLOCK_SKEW_S", "inf", "'inf' is not a finite number"),
+        ("CEV_GROUP_PROTOCOL", "Classic", "'Classic' is not one of consumer, classic; did you mean classic?"),
+        ("CEV_BOOTSTRAP_SERVERS", "http://x", "is no broker's address: it looks like kafka-1.example:9092"),
+    ],
+)
+def test_a_fault_is_a_sentence_of_ours(variable: str, value: str, fault: str) -> None:
+    name = variable.removeprefix("CEV_").lower()
+    assert faults_of({variable: value}) == f"{name} (environment {variable}): {fault}"
+
+
+@pytest.mark.parametrize(
     ("variable", "end"),
     [
         ("CEV_BOOTSTRAP_SERVER", "; did you mean CEV_BOOTSTRAP_SERVERS?"),
