@@ -29,13 +29,13 @@ _BUSY_INTERVAL_S = 0.05
 _READING = "cev_reading"
 
 _STORE_SESSION = """
-SELECT set_config('search_path', %s, false),
-       set_config('default_transaction_isolation', 'read committed', false),
+SELECT set_config('default_transaction_isolation', 'read committed', false),
        set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), false)
 """
 _LIMITS = """
-SELECT set_config('lock_timeout', %s, false), set_config('idle_in_transaction_session_timeout', %s, false),
-       set_config('statement_timeout', %s, false)
+SELECT set_config('lock_timeout', %s, {local}),
+       set_config('idle_in_transaction_session_timeout', %s, {local}),
+       set_config('statement_timeout', %s, {local})
 """
 
 
@@ -98,10 +98,12 @@ def _make_write_ahead(raw: sqlite3.Connection, wait_s: float) -> None:
             return
 
 
-def connect_schema(
+def connect_store(
     address: StoreAddress, *, lock_wait_s: float, statement_s: float = _STATEMENT_S
 ) -> RawPostgres:
-    """A PostgreSQL connection that finds a store's tables in the store's schema; in autocommit.
+    """A PostgreSQL connection to the database of a store; in autocommit.
+
+    Its search path is the server's: statements name the store's schema.
 
     Args:
         address: the store.
@@ -113,25 +115,24 @@ def connect_schema(
         InvalidSetting: the address cannot be read.
         psycopg.OperationalError: nobody answers, or the server refuses the connection.
     """
-    settings: dict[str, Any] = liveness(address.parameters, idle_s=5, interval_s=2)
-    if "application_name" not in address.parameters:
-        settings["application_name"] = f"cev {address.group}"
-    raw = connect_postgres(address, autocommit=True, **settings)
+    raw = connect_postgres(address)
+    raw.autocommit = True
     try:
         limit_waits(raw, lock_wait_s=lock_wait_s, idle_s=2 * lock_wait_s, statement_s=statement_s)
-        raw.execute(_STORE_SESSION, (quoted_schema(address, raw),))
+        raw.execute(_STORE_SESSION)
     except BaseException:
         raw.close()
         raise
     return raw
 
 
-def connect_postgres(address: StoreAddress, **settings: Any) -> RawPostgres:
-    """A PostgreSQL connection with text in UTF-8.
+def connect_postgres(address: StoreAddress) -> RawPostgres:
+    """A PostgreSQL connection with text in UTF-8 that notices a server which is gone.
+
+    Nothing is set in its session: in a pool that would stay behind for others.
 
     Args:
         address: the store.
-        settings: arguments of `psycopg.connect`.
 
     Raises:
         InvalidSetting: the address cannot be read.
@@ -139,6 +140,9 @@ def connect_postgres(address: StoreAddress, **settings: Any) -> RawPostgres:
     """
     import psycopg  # noqa: PLC0415 - a driver that SQLite does without
 
+    settings: dict[str, Any] = liveness(address.parameters, idle_s=5, interval_s=2)
+    if "application_name" not in address.parameters:
+        settings["application_name"] = f"cev {address.group}"
     try:
         return psycopg.connect(address.url, client_encoding="UTF8", **settings)
     except psycopg.ProgrammingError as error:
@@ -181,7 +185,22 @@ def limit_waits(raw: RawPostgres, *, lock_wait_s: float, idle_s: float, statemen
         idle_s: how long a transaction may stand idle before the server undoes it and ends the session.
         statement_s: how long one statement may take before it fails.
     """
-    raw.execute(_LIMITS, [f"{int(1000 * seconds)}ms" for seconds in (lock_wait_s, idle_s, statement_s)])
+    raw.execute(_LIMITS.format(local=False).encode(), _milliseconds(lock_wait_s, idle_s, statement_s))
+
+
+def limit_transaction(
+    connection: Connection, *, lock_wait_s: float, idle_s: float, statement_s: float
+) -> None:
+    """Do the same to the transaction that has just begun, and to nothing after it.
+
+    For who may come through a pool that lends connections: there a session's setting stays behind for others.
+    """
+    limits = tuple(_milliseconds(lock_wait_s, idle_s, statement_s))
+    connection.exec_driver_sql(_LIMITS.format(local=True), limits)
+
+
+def _milliseconds(*seconds: float) -> list[str]:
+    return [f"{int(1000 * limit)}ms" for limit in seconds]
 
 
 def lock_key(name: str) -> int:

@@ -120,14 +120,13 @@ def _in_schema(address: StoreAddress) -> Iterator[Snapshot]:
 
     from databases.connect import connect_postgres, quoted_schema  # noqa: PLC0415 - it loads SQLAlchemy
 
-    settings: dict[str, Any] = (
-        {} if "connect_timeout" in address.parameters else {"connect_timeout": _LOCK_WAIT_S}
-    )
     try:
-        raw = connect_postgres(address, application_name="cev", **settings)
+        raw = connect_postgres(address)
     except psycopg.Error as error:
         raise _unreadable(address, error) from error
     try:
+        # One transaction, and nothing that outlives it: a pool may lend the connection to others afterwards.
+        raw.prepare_threshold = None
         raw.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         raw.read_only = True
         raw.execute(

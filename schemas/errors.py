@@ -22,7 +22,8 @@
     │   ├── RegistryUnreachable
     │   └── DependencyUnavailable
     ├── SafetyRefusal          a safety rule                            exit 4
-    │   ├── NotTheOwner  ForeignStore  LostOffset
+    │   ├── NotTheOwner  LostOffset
+    │   ├── ForeignStore  RevertedStore  ReplacedStore
     │   ├── Fenced  StaleEpoch
     └── OperationFailed        the operation failed                    exit 1
         ├── TopicMissing
@@ -221,6 +222,14 @@ class NotTheOwner(SafetyRefusal):
 
 class ForeignStore(SafetyRefusal):
     """The store is not the one that the committed offsets or the cluster belong to (design §7, point 5)."""
+
+
+class RevertedStore(SafetyRefusal):
+    """The store is in an older state than this process left it in."""
+
+
+class ReplacedStore(SafetyRefusal):
+    """The store, or the outbox, is not where this process opened it: removed, or another one now."""
 
 
 class LostOffset(SafetyRefusal):

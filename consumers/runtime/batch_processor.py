@@ -29,8 +29,9 @@ from consumers.runtime.reaction import Context
 from consumers.runtime.records import Item, Partition
 from consumers.runtime.resources import Resources
 from consumers.runtime.results import ResultRenderer
+from consumers.runtime.stores.batch_write import StoreWrite
 from consumers.runtime.stores.failure_tables import failure_changes
-from consumers.runtime.stores.store import EffectTaken, StoreWrite
+from consumers.runtime.stores.store import EffectTaken
 from schemas.errors import DependencyUnavailable, Position, Unreachable
 from schemas.times import now_ms, rfc3339
 

@@ -11,15 +11,16 @@ I/O: database; one lock file beside an SQLite database.
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from databases.connect import lock_file, read_transaction
+from databases.connect import read_transaction
 from producers.outbox import statements
 from producers.outbox.batch_publisher import Batch, Row
+from producers.outbox.leadership import LeaderLock
 from producers.outbox.record_codec import UnreadableRow, unpack
 from producers.outbox.tables import RELAY_TABLE, display_url, engine_of, sqlite_file
 from schemas.addresses import without_secrets
@@ -69,7 +70,7 @@ class OutboxQueue:
         self._engine = engine_of(url)
         self._url = url
         self._connection: Connection | None = None
-        self._lock: IO[str] | None = None
+        self._lock = LeaderLock(self._engine)
         self._leader = ""
         self.address = display_url(self._engine)
 
@@ -92,12 +93,14 @@ class OutboxQueue:
 
         Raises:
             DependencyUnavailable: the database does not answer.
+            ReplacedStore: it is not the outbox of the time before.
+            SafetyRefusal: connections to it are lent to others, so that no lock would hold.
         """
         if self._leader:
             return True
         with self._guarded():
             connection = self._connected()
-            if not self._locked(connection):
+            if not self._lock.acquire(connection):
                 return False
             leader = uuid4().hex
             with connection.begin():
@@ -189,9 +192,7 @@ class OutboxQueue:
             with suppress(SQLAlchemyError):
                 self._connection.close()
             self._connection = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.release()
 
     def _mark_published(self, connection: Connection, row_ids: Sequence[int]) -> None:
         if row_ids:
@@ -230,27 +231,18 @@ class OutboxQueue:
             self._connection = self._engine.connect()
         return self._connection
 
-    def _locked(self, connection: Connection) -> bool:
-        path = sqlite_file(self._engine)
-        if path is not None:
-            self._lock = lock_file(path.with_name(f"{path.name}.relay.lock"))
-            return self._lock is not None
-        with connection.begin():
-            outbox_id = str(connection.execute(statements.IDENTITY).scalar_one())
-            # Advisory locks have 64 bits, signed, for the whole database.
-            key = int(outbox_id[:16], 16) - 2**63
-            return bool(connection.execute(statements.LOCK, {"key": key}).scalar())
-
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with self._guarded():
             connection = self._connected()
             with connection.begin():
                 yield connection
+            self._lock.check()
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         with self._guarded(), read_transaction(self._connected()) as connection:
+            self._lock.check()
             yield connection
 
     @contextmanager

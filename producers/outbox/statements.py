@@ -34,3 +34,8 @@ CLEAN = text(
 BACKLOG = text("SELECT count(*), min(accepted_at), count(error) FROM cev_outbox WHERE published_at IS NULL")
 LOCK = text("SELECT pg_try_advisory_lock(:key)")
 """The lock is the session's: it ends with the connection."""
+KEEP_ALIVE = text(
+    "SELECT set_config('tcp_keepalives_idle', '10', false),"
+    " set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false)"
+)
+"""With these the server sees within half a minute that a leader's host is gone, and frees its lock."""

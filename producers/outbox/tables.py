@@ -14,15 +14,15 @@ I/O: database (creates tables).
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from databases.address import postgres
-from databases.connect import limit_waits, liveness, sqlite_engine
+from databases.connect import limit_transaction, liveness, sqlite_engine
 from schemas.errors import DependencyUnavailable, InvalidSetting
 
 TABLE: Final = "cev_outbox"
@@ -30,10 +30,6 @@ RELAY_TABLE: Final = "cev_outbox_relay"
 _SERVERS = ("postgresql", "postgres", "postgresql+psycopg")
 LOCK_WAIT_S: Final = 5
 """How long a statement may wait for another connection's lock."""
-_KEEP_ALIVES = """
-SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
-       set_config('tcp_keepalives_count', '3', false)
-"""
 
 _WAITING = "CREATE INDEX IF NOT EXISTS cev_outbox_waiting ON cev_outbox (id) WHERE published_at IS NULL"
 _REFUSED = """\
@@ -125,7 +121,7 @@ def engine_of(url: str) -> Engine:
         return sqlite_engine(address, lock_wait_s=LOCK_WAIT_S)
     alive = liveness(address.query, idle_s=10, interval_s=5)
     engine = create_engine(address, poolclass=NullPool, connect_args=alive)
-    event.listen(engine, "connect", _set_up_postgres)
+    event.listen(engine, "begin", _limit)
     return engine
 
 
@@ -165,8 +161,6 @@ def _address(url: str) -> URL:
     raise InvalidSetting("outbox_url names neither PostgreSQL (postgresql://…) nor a file (sqlite:///…)")
 
 
-def _set_up_postgres(raw: Any, _record: object) -> None:
-    limit_waits(raw, lock_wait_s=LOCK_WAIT_S, idle_s=60, statement_s=60)
-    # With these the server sees within half a minute that a relay's host is gone, and frees its lock.
-    raw.execute(_KEEP_ALIVES)
-    raw.commit()
+def _limit(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        limit_transaction(connection, lock_wait_s=LOCK_WAIT_S, idle_s=60, statement_s=60)

@@ -31,7 +31,8 @@ from consumers.runtime.records import Committed, ConsumerRecord, Partition
 from consumers.runtime.resources import Resources
 from consumers.runtime.retry_policy import RetryPolicy
 from consumers.runtime.status import MemberStatus
-from consumers.runtime.stores.store import Store, StoreWrite
+from consumers.runtime.stores.batch_write import StoreWrite
+from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from clients.records import ANY_PARTITION, ProducerRecord
 from consumers.runtime.records import EffectRow, KnownEffect, Progress
-from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
+from consumers.runtime.stores.batch_write import StoreWrite
+from consumers.runtime.stores.store import EffectTaken, Store
 from databases.address import StoreAddress
 from schemas.errors import ForeignStore, Position
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.support.stores.stores import opened, rows
+from tests.support.stores.stores import connected, opened, rows
 
 P0, P1 = (ORDERS, 0), (ORDERS, 1)
 
@@ -218,7 +219,7 @@ def test_a_store_that_was_filled_before_this_rule_about_text_still_means_what_it
     store: Store, name: StoreAddress
 ) -> None:
     store.write(StoreWrite(at=1, effects=[effect(1), effect(2)]))
-    with store._writing() as connection:
+    with connected(name) as connection:
         connection.exec_driver_sql("UPDATE effects SET input = '\x10 a \\u0041' WHERE order_id = 1")
     assert store.find_effects([1])[1, "dispatch"].input == "\x10 a \\u0041"
     assert rows(name, "SELECT input FROM effects WHERE order_id = 2") == [("1 Streetford Road",)]

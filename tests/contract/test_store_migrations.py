@@ -7,7 +7,7 @@ from consumers.runtime.stores import migrate
 from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from schemas.errors import SafetyRefusal
-from tests.support.stores.stores import opened, rows, upgrade_to
+from tests.support.stores.stores import connected, opened, rows, upgrade_to
 
 PARKED = "INSERT INTO parked VALUES ('orders', 0, 5, 7, 1, 'orders', 0, NULL, NULL, '[]', 1)"
 HELD = "INSERT INTO held VALUES (7, 'orders', 0, 4, 1)"
@@ -22,19 +22,14 @@ def with_parking(new: StoreAddress) -> StoreAddress:
 
 def execute(name: StoreAddress, *statements: str) -> None:
     """Run statements on a store that need not be at the newest version."""
-    engine = migrate._engine(name)
-    with engine.begin() as connection:
+    with connected(name) as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
-    engine.dispose()
 
 
 def tables(name: StoreAddress) -> set[str]:
-    engine = migrate._engine(name)
-    with engine.connect() as connection:
-        names = set(inspect(connection).get_table_names())
-    engine.dispose()
-    return names
+    with connected(name) as connection:
+        return set(inspect(connection).get_table_names())
 
 
 def version(name: StoreAddress) -> list[tuple[object, ...]]:

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import event
 
 from consumers.runtime.stores import store as store_module
+from consumers.runtime.stores.batch_write import StoreWrite
 from consumers.runtime.stores.database import SlotTaken
 from consumers.runtime.stores.postgres import Postgres
-from consumers.runtime.stores.store import Store, StoreWrite
+from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from databases.snapshot import reading
 from operations import effects

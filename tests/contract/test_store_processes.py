@@ -13,14 +13,15 @@ from sqlalchemy import inspect
 
 from consumers.runtime.stores import database, member_table, migrate, tables
 from consumers.runtime.stores import store as store_module
-from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
+from consumers.runtime.stores.batch_write import StoreWrite
+from consumers.runtime.stores.store import EffectTaken, Store
 from databases.address import StoreAddress
 from schemas.errors import DependencyUnavailable, Position
 from schemas.topics import ORDERS
 from tests.contract.test_store_contract import effect, result
 from tests.support.kafka.log import until
 from tests.support.stores import children
-from tests.support.stores.stores import begun, child, opened, rows
+from tests.support.stores.stores import begun, child, connected, opened, rows
 
 P0, P1 = (ORDERS, 0), (ORDERS, 1)
 
@@ -39,8 +40,7 @@ def written(store: Store, batch: StoreWrite) -> bool:
 
 def test_the_migrated_tables_are_the_tables_of_the_code(new: StoreAddress) -> None:
     migrate.ensure(new)
-    engine = migrate._engine(new)
-    with engine.connect() as connection:
+    with connected(new) as connection:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
         found = inspect(connection)
         for table in tables.metadata.sorted_tables:
@@ -48,7 +48,6 @@ def test_the_migrated_tables_are_the_tables_of_the_code(new: StoreAddress) -> No
             assert columns == [column.name for column in table.columns]
             keys = found.get_pk_constraint(table.name)["constrained_columns"]
             assert keys == [column.name for column in table.primary_key.columns]
-    engine.dispose()
 
 
 def test_the_newest_migration_is_the_one_that_the_code_asks_for(new: StoreAddress) -> None:
@@ -72,7 +71,7 @@ def test_members_that_start_together_migrate_once_and_find_one_identity(new: Sto
 
 
 def test_a_store_of_a_newer_program_is_left_alone(name: StoreAddress) -> None:
-    with opened(name) as store, store._writing() as connection:
+    with connected(name) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(DependencyUnavailable, match="9999"):
         Store(name)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from consumers.runtime.records import Alarm
-from consumers.runtime.stores.store import StoreWrite
+from consumers.runtime.stores.batch_write import StoreWrite
 from databases.address import StoreAddress
 from operations import effects
 from operations.status.stores import Reader, StoreState, read_stores
@@ -14,7 +14,7 @@ from operations.verify.evidence import digest
 from schemas.errors import DependencyUnavailable
 from schemas.topics import ORDERS
 from tests.contract.test_store_contract import effect, result
-from tests.support.stores.stores import opened
+from tests.support.stores.stores import connected, opened
 
 P0 = (ORDERS, 0)
 
@@ -46,7 +46,7 @@ def test_status_tells_size_effects_results_and_the_groups_alarms(name: StoreAddr
 
 
 def test_status_reads_a_store_that_no_newer_program_has_opened(name: StoreAddress) -> None:
-    with opened(name) as store, store._writing() as connection:
+    with connected(name) as connection:
         connection.exec_driver_sql("DROP TABLE alarms")
     assert state(name).alarms == ()
 

@@ -28,6 +28,13 @@ class SlotTaken(Fenced):
 class Database(Protocol):
     """One connection, which is replaced when it is lost. For one thread."""
 
+    def check_sessions(self) -> None:
+        """Before anything else: refuse an address at which a slot's lock would not stay with its member.
+
+        Raises:
+            SafetyRefusal: saying why, and what to name instead.
+        """
+
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction, committed at the end of the block and rolled back by any error in it."""
 
@@ -37,18 +44,23 @@ class Database(Protocol):
     def lock_identity(self, connection: Connection) -> None:
         """Until this transaction ends, let no other one read whether the store has an identity."""
 
-    def insert(self, connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert whole rows, in the order of the columns, as fast as the database can.
+    def sql(self, statement: str) -> str:
+        """A statement of `statements` without rows, in the words of this database."""
+
+    def execute_rows(self, connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Execute a statement of `statements` with rows, of which there is at least one.
+
+        Args:
+            connection: in a transaction.
+            statement: one with `{rows}`.
+            rows: a column holds whole numbers, or else text and nulls.
 
         Raises:
             sqlalchemy.exc.IntegrityError: a key is taken.
         """
 
-    def execute_for_rows(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Run a statement for every row, in order; question marks stand for its values."""
-
     def find_effects(self, connection: Connection, order_ids: Sequence[int]) -> Iterable[Sequence[Any]]:
-        """Rows of `statements.EFFECTS_IN` for these orders."""
+        """Rows of `statements.EFFECTS` for these orders."""
 
     def claim_slot(self) -> int | None:
         """Claim the lowest free slot until `close` or the end of the process; None if all are taken."""

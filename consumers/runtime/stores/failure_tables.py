@@ -9,14 +9,17 @@ I/O: database, on connections that the store hands out.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, case, delete, select
+from sqlalchemy import Connection, and_, delete, select
 
 from consumers.runtime.plan import FailedAttempt, Plan
 from consumers.runtime.records import Alarm, Attempts, Partition
+from consumers.runtime.stores import statements
+from consumers.runtime.stores.database import Database
 from consumers.runtime.stores.tables import alarms, attempts
 from consumers.runtime.stores.upsert import upsert
+from databases.text import kept
 from schemas.errors import Position
 
 _MAX_TEXT = 1_000
@@ -85,19 +88,14 @@ class FailureTables:
             connection.execute(delete(alarms).where(alarms.c.name == name, alarms.c.subject == subject))
 
 
-def write(connection: Connection, changes: FailureChanges) -> None:
+def write(database: Database, connection: Connection, changes: FailureChanges) -> None:
     """Write changes within a transaction; keys are sorted, so that no two members deadlock."""
     if changes.failed_attempts:
         rows = [
-            {
-                **failed.position._asdict(),
-                "count": failed.attempts.times,
-                "error": _plain(failed.reason),
-                "at": failed.attempts.at,
-            }
+            (*failed.position, failed.attempts.times, kept(_plain(failed.reason)), failed.attempts.at)
             for failed in sorted(changes.failed_attempts, key=attrgetter("position"))
         ]
-        connection.execute(_COUNT, rows)
+        database.execute_rows(connection, statements.COUNT_ATTEMPT, rows)
     for (topic, number), offset in sorted(changes.passed.items()):
         in_partition = and_(attempts.c.topic == topic, attempts.c.partition == number)
         connection.execute(delete(attempts).where(in_partition, attempts.c.offset < offset))
@@ -106,19 +104,3 @@ def write(connection: Connection, changes: FailureChanges) -> None:
 def _plain(text: str) -> str:
     """Text of a library or a receiver as a database takes it: bounded, and without lone surrogates."""
     return text[:_MAX_TEXT].encode("utf-8", "backslashreplace").decode()
-
-
-def _count_statement() -> Any:
-    statement = upsert(attempts)
-    new, old = statement.excluded, attempts.c
-    return statement.on_conflict_do_update(
-        index_elements=["topic", "partition", "offset"],
-        set_={
-            "count": case((new["count"] > old["count"], new["count"]), else_=old["count"]),
-            "error": new.error,
-            "at": new["at"],
-        },
-    )
-
-
-_COUNT = _count_statement()

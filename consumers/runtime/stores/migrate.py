@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Engine, column, create_engine, inspect, select, table
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from databases.address import StoreAddress
-from databases.connect import RawPostgres, connect_schema, lock_key, sqlite_engine
+from databases.connect import RawPostgres, connect_store, lock_key, sqlite_engine
 from schemas.errors import CommandEventError, DependencyUnavailable, InvalidSetting, SafetyRefusal
 
 HEAD = "0004"
@@ -77,9 +77,11 @@ def _version(name: StoreAddress) -> str | None:
     engine = _engine(name)
     try:
         with engine.connect() as connection:
-            if not inspect(connection).has_table("alembic_version"):
+            schema = None if name.path is not None else name.schema
+            if not inspect(connection).has_table("alembic_version", schema):
                 return None
-            version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            versions = table("alembic_version", column("version_num"), schema=schema)
+            version = connection.execute(select(versions)).scalar()
             return None if version is None else str(version)
     except OperationalError as error:
         if name.path is not None:
@@ -109,7 +111,7 @@ def _engine(name: StoreAddress) -> Engine:
 
     def connect() -> RawPostgres:
         # Changing a large table takes as long as it takes.
-        raw = connect_schema(name, lock_wait_s=_LOCK_WAIT_S, statement_s=0)
+        raw = connect_store(name, lock_wait_s=_LOCK_WAIT_S, statement_s=0)
         raw.autocommit = False
         return raw
 
@@ -132,6 +134,8 @@ def _in_schema(name: StoreAddress) -> Iterator[Connection]:
         # With IF NOT EXISTS a role that may not make schemas would be refused though the schema is there.
         if run("SELECT to_regnamespace(%s)", (schema,)).scalar() is None:
             run(f"CREATE SCHEMA {schema}")
+        # Until this transaction ends: Alembic and raw statements of migrations name no schema.
+        run("SELECT set_config('search_path', %s, true)", (schema,))
         yield connection
 
 

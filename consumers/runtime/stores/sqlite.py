@@ -15,6 +15,8 @@ from consumers.runtime.stores import statements
 from databases.connect import lock_file, sqlite_engine
 
 _LOOKUP = 500
+_SCHEMA = "main"
+"""SQLite's name for the file that a connection has open."""
 
 
 class Sqlite:
@@ -34,6 +36,9 @@ class Sqlite:
             f"sqlite:///{path}", lock_wait_s=lock_wait_s, poolclass=StaticPool, write_ahead=True
         )
 
+    def check_sessions(self) -> None:
+        """Does nothing: a slot's lock is the kernel's."""
+
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """See `Database`."""
@@ -49,19 +54,21 @@ class Sqlite:
     def lock_identity(self, connection: Connection) -> None:
         """Does nothing: `BEGIN IMMEDIATE` has the lock already."""
 
-    def insert(self, connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def sql(self, statement: str) -> str:
         """See `Database`."""
-        marks = ",".join("?" * len(rows[0]))
-        connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({marks})", list(rows))  # noqa: S608 - a name and question marks
+        return statement.format(schema=_SCHEMA)
 
-    def execute_for_rows(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    def execute_rows(self, connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """See `Database`."""
-        connection.exec_driver_sql(sql, list(rows))
+        values = f"VALUES ({_marks(rows[0])})"
+        connection.exec_driver_sql(statement.format(schema=_SCHEMA, rows=values), list(rows))
 
     def find_effects(self, connection: Connection, order_ids: Sequence[int]) -> Iterator[Sequence[Any]]:
         """See `Database`."""
         for start in range(0, len(order_ids), _LOOKUP):
-            yield from connection.execute(statements.EFFECTS_IN, {"ids": order_ids[start : start + _LOOKUP]})
+            ids = tuple(order_ids[start : start + _LOOKUP])
+            statement = self.sql(f"{statements.EFFECTS} IN ({_marks(ids)})")
+            yield from connection.exec_driver_sql(statement, ids)
 
     def claim_slot(self) -> int | None:
         """See `Database`; the lock is the kernel's, so it ends with the process."""
@@ -86,3 +93,7 @@ class Sqlite:
 
     def _lock(self, slot: int) -> IO[str] | None:
         return lock_file(self._path.with_name(f"{self._path.name}.slot-{slot}"))
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))

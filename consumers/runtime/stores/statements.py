@@ -1,60 +1,58 @@
-"""A store's SQL for both databases; statements with question marks go to the driver as they are.
+"""A store's SQL, the same for both databases; pure.
 
-I/O: none of its own; it names SQLAlchemy's constructs.
+Question marks stand for values, `{rows}` for rows of values, and `{schema}` for the schema of the tables: no
+session's search path says where a store is. `Database` puts all that into the words of its database.
 """
 
-from sqlalchemy import Insert, bindparam, case, text
-
-from consumers.runtime.stores import tables
-from consumers.runtime.stores.upsert import upsert
-
-SHADOW = "INSERT INTO shadow_decisions VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
-FINISH = "UPDATE effects SET outcome = 'done' WHERE order_id = ? AND effect = ? AND outcome = 'intended'"
-WITHDRAW = "DELETE FROM effects WHERE order_id = ? AND effect = ? AND outcome = 'intended'"
-DROP_SENT = "DELETE FROM results WHERE source_topic = ? AND source_partition = ? AND last_offset < ?"
-
-
-def _announce() -> Insert:
-    statement = upsert(tables.progress)
-    new, old = statement.excluded, tables.progress.c
-    # A start that died before its commit may begin elsewhere; one that came about stays as it is.
-    fresh = old.started == 0
-    return statement.on_conflict_do_update(
-        index_elements=["topic", "partition"],
-        set_={
-            "position": case((fresh, new.position), else_=old.position),
-            "results_upto": case((fresh, new.results_upto), else_=old.results_upto),
-            "started": case((fresh, new.started), else_=old.started),
-        },
-    )
-
-
-def _advance() -> Insert:
-    statement = upsert(tables.progress)
-    new, old = statement.excluded, tables.progress.c
-    return statement.on_conflict_do_update(
-        index_elements=["topic", "partition"],
-        set_={
-            # A member that was stopped and went on must not take back what the next one did.
-            "position": case((new.position > old.position, new.position), else_=old.position),
-            "results_upto": case(
-                (new.results_upto > old.results_upto, new.results_upto), else_=old.results_upto
-            ),
-            # Its announcement may have been cut short: a missing offset is lost from here on all the same.
-            "started": new.started,
-            "updated_at": new.updated_at,
-        },
-    )
-
-
-ANNOUNCE = _announce()
-ADVANCE = _advance()
-_EFFECTS = (
-    "SELECT order_id, effect, outcome, input, source_topic, source_partition, source_offset FROM effects "
+EFFECT = "INSERT INTO {schema}.effects {rows}"
+SHADOW = "INSERT INTO {schema}.shadow_decisions {rows} ON CONFLICT DO NOTHING"
+RESULT = "INSERT INTO {schema}.results {rows}"
+FINISH = (
+    "UPDATE {schema}.effects SET outcome = 'done' "
+    "WHERE (order_id, effect) IN ({rows}) AND outcome = 'intended'"
 )
-EFFECTS_IN = text(f"{_EFFECTS} WHERE order_id IN :ids").bindparams(bindparam("ids", expanding=True))
-EFFECTS_ANY = text(f"{_EFFECTS} WHERE order_id = ANY(CAST(:ids AS bigint[]))")
-RESULTS = text(
-    "SELECT * FROM results WHERE source_topic = :t AND source_partition = :p "
-    "AND first_offset <= :high AND last_offset >= :low ORDER BY first_offset"
+WITHDRAW = "DELETE FROM {schema}.effects WHERE (order_id, effect) IN ({rows}) AND outcome = 'intended'"
+DROP_SENT = """
+WITH sent (topic, number, upto) AS ({rows})
+DELETE FROM {schema}.results WHERE EXISTS (
+    SELECT 1 FROM sent WHERE topic = source_topic AND number = source_partition AND last_offset < upto
 )
+"""
+
+COUNT_ATTEMPT = """
+INSERT INTO {schema}.attempts AS old (topic, partition, "offset", count, error, at)
+{rows} ON CONFLICT (topic, partition, "offset") DO UPDATE SET
+    count = CASE WHEN excluded.count > old.count THEN excluded.count ELSE old.count END,
+    error = excluded.error,
+    at = excluded.at
+"""
+
+EFFECTS = (
+    "SELECT order_id, effect, outcome, input, source_topic, source_partition, source_offset "
+    "FROM {schema}.effects WHERE order_id "
+)
+"""To be continued with a condition on the order id."""
+RESULTS = (
+    "SELECT * FROM {schema}.results WHERE source_topic = ? AND source_partition = ? "
+    "AND first_offset <= ? AND last_offset >= ? ORDER BY first_offset"
+)
+
+_PROGRESS = """
+INSERT INTO {schema}.progress AS old (topic, partition, position, results_upto, started, updated_at)
+{rows} ON CONFLICT (topic, partition) DO UPDATE SET
+"""
+ANNOUNCE = f"""{_PROGRESS}
+    position = CASE WHEN old.started = 0 THEN excluded.position ELSE old.position END,
+    results_upto = CASE WHEN old.started = 0 THEN excluded.results_upto ELSE old.results_upto END,
+    started = CASE WHEN old.started = 0 THEN excluded.started ELSE old.started END
+"""
+"""A start that died before its commit may begin elsewhere; one that came about stays as it is."""
+ADVANCE = f"""{_PROGRESS}
+    position = CASE WHEN excluded.position > old.position THEN excluded.position ELSE old.position END,
+    results_upto = CASE WHEN excluded.results_upto > old.results_upto
+                        THEN excluded.results_upto ELSE old.results_upto END,
+    started = excluded.started,
+    updated_at = excluded.updated_at
+"""
+"""A member that was stopped and went on must not take back what the next one did. `started` is 1: the start's
+announcement may have been cut short, and a missing offset is lost from here on all the same."""

@@ -8,25 +8,25 @@ database needs is in `sqlite` and `postgres`.
 I/O: database.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from clients.records import ProducerRecord
-from consumers.runtime.records import EffectRow, KnownEffect, Partition, Progress
-from consumers.runtime.stores import database, failure_tables, migrate, statements, tables
+from consumers.runtime.records import KnownEffect, Partition, Progress
+from consumers.runtime.stores import batch_write, database, migrate, statements, tables
+from consumers.runtime.stores.batch_write import StoreWrite
 from consumers.runtime.stores.database import Database
-from consumers.runtime.stores.failure_tables import FailureChanges, FailureTables
+from consumers.runtime.stores.failure_tables import FailureTables
 from consumers.runtime.stores.member_table import MemberTable
-from consumers.runtime.stores.result_rows import ResultRow, pack, unpack
+from consumers.runtime.stores.result_rows import ResultRow, unpack
 from consumers.runtime.stores.sqlite import Sqlite
 from databases.address import StoreAddress
-from databases.text import kept, plain, restored
+from databases.text import restored
 from schemas.errors import DependencyUnavailable, ForeignStore, Position
 
 LOCK_WAIT_S = 5.0
@@ -45,32 +45,6 @@ class Identity(NamedTuple):
     created_at: int
 
 
-class StoreWrite(NamedTuple):
-    """What one transaction writes.
-
-    Attributes:
-        at: now, ms since the epoch.
-        effects: new effects; a key that is taken refuses the whole write.
-        shadows: shadow decisions; one that is there already stays.
-        results: result records to keep until Kafka has them, each with the position whose effect it reports.
-        positions: per partition, the next offset to handle.
-        results_upto: per partition, the offset below which Kafka is known to have the results.
-        finished: order id and effect of intentions that are done.
-        withdrawn: order id and effect of intentions that are taken back.
-        failures: failed attempts, or None.
-    """
-
-    at: int
-    effects: Sequence[EffectRow] = ()
-    shadows: Sequence[EffectRow] = ()
-    results: Sequence[tuple[Position, ProducerRecord]] = ()
-    positions: Mapping[Partition, int] = {}
-    results_upto: Mapping[Partition, int] = {}
-    finished: Sequence[tuple[int, str]] = ()
-    withdrawn: Sequence[tuple[int, str]] = ()
-    failures: FailureChanges | None = None
-
-
 class Store:
     """One group's store, used by one thread.
 
@@ -80,13 +54,15 @@ class Store:
     Raises:
         DependencyUnavailable: it cannot be opened or migrated.
         InvalidSetting: its address cannot be read.
-        SafetyRefusal: its migration would lose what it holds.
+        SafetyRefusal: its migration would lose what it holds, or a pool lends its connections to others.
     """
 
     def __init__(self, name: StoreAddress) -> None:
-        migrate.ensure(name)
         self.name = name
         self._database = _open(name)
+        with self._guarded():
+            self._database.check_sessions()
+        migrate.ensure(name)
         self.failures = FailureTables(self._reading, self._writing)
         self.members = MemberTable(self._reading, self._writing, self._database.is_held)
 
@@ -146,18 +122,11 @@ class Store:
     def announce_start(self, positions: Mapping[Partition, int], at: int, *, started: bool) -> None:
         """Write where partitions begin at their first start; `started` once Kafka has the offsets too."""
         rows = [
-            {
-                "topic": topic,
-                "partition": number,
-                "position": offset,
-                "results_upto": offset,
-                "started": int(started),
-                "updated_at": at,
-            }
+            (topic, number, offset, offset, int(started), at)
             for (topic, number), offset in sorted(positions.items())
         ]
         with self._writing() as connection:
-            connection.execute(statements.ANNOUNCE, rows)
+            self._database.execute_rows(connection, statements.ANNOUNCE, rows)
 
     def find_effects(self, order_ids: Iterable[int]) -> dict[tuple[int, str], KnownEffect]:
         """Effects that orders already have, by order id and effect."""
@@ -178,8 +147,8 @@ class Store:
                 offsets = [
                     position.offset for position in positions if position.topic_partition == (topic, number)
                 ]
-                span = {"t": topic, "p": number, "low": min(offsets), "high": max(offsets)}
-                for row in connection.execute(statements.RESULTS, span):
+                span = (topic, number, max(offsets), min(offsets))
+                for row in connection.exec_driver_sql(self._database.sql(statements.RESULTS), span):
                     stored = ResultRow(*row)
                     rows.append(stored._replace(records=restored(stored.records)))
         return unpack(rows, positions)
@@ -193,40 +162,9 @@ class Store:
         """
         try:
             with self._writing() as connection:
-                self._write(connection, batch)
+                batch_write.write(self._database, connection, batch)
         except IntegrityError as error:
             raise EffectTaken from error
-
-    def _write(self, connection: Connection, batch: StoreWrite) -> None:
-        store = self._database
-        # Sorted keys: neighbours in the tree are written together, and no two members deadlock.
-        if batch.effects:
-            store.insert(connection, "effects", _rows(batch.effects))
-        if batch.shadows:
-            store.execute_for_rows(connection, statements.SHADOW, _rows(batch.shadows))
-        if batch.results:
-            packed = [row._replace(records=kept(row.records)) for row in pack(batch.results)]
-            store.insert(connection, "results", sorted(packed))
-        if batch.finished:
-            store.execute_for_rows(connection, statements.FINISH, _keys(batch.finished))
-        if batch.withdrawn:
-            store.execute_for_rows(connection, statements.WITHDRAW, _keys(batch.withdrawn))
-        if batch.failures is not None:
-            failure_tables.write(connection, batch.failures)
-        for (topic, partition), position in sorted(batch.positions.items()):
-            upto = batch.results_upto.get((topic, partition), 0)
-            connection.execute(
-                statements.ADVANCE,
-                {
-                    "topic": topic,
-                    "partition": partition,
-                    "position": position,
-                    "results_upto": upto,
-                    "started": 1,
-                    "updated_at": batch.at,
-                },
-            )
-            store.execute_for_rows(connection, statements.DROP_SENT, [(topic, partition, upto)])
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -255,23 +193,3 @@ def _open(name: StoreAddress) -> Database:
     from consumers.runtime.stores.postgres import Postgres  # noqa: PLC0415 - a driver that SQLite does without
 
     return Postgres(name, lock_wait_s=LOCK_WAIT_S, slots=database.SLOTS)
-
-
-def _rows(effects: Sequence[EffectRow]) -> list[tuple[Any, ...]]:
-    # By key alone: of two rows with one key the first one given stays the first.
-    return sorted(map(_row, effects), key=itemgetter(0, 1))
-
-
-def _row(row: EffectRow) -> EffectRow:
-    if plain(f"{row.effect}{row.input}{row.detail}{row.message_id}"):
-        return row
-    return row._replace(
-        effect=kept(row.effect),
-        input=None if row.input is None else kept(row.input),
-        detail=None if row.detail is None else kept(row.detail),
-        message_id=kept(row.message_id),
-    )
-
-
-def _keys(keys: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
-    return sorted((order_id, kept(effect)) for order_id, effect in keys)

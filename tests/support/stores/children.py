@@ -8,7 +8,8 @@ import sys
 
 from consumers.runtime.records import EffectRow
 from consumers.runtime.stores import store as store_module
-from consumers.runtime.stores.store import EffectTaken, Store, StoreWrite
+from consumers.runtime.stores.batch_write import StoreWrite, write
+from consumers.runtime.stores.store import EffectTaken, Store
 from databases.address import StoreAddress
 from producers.outbox.queue import OutboxQueue
 
@@ -40,7 +41,7 @@ def stay_inside_a_write(url: str, group: str, lock_wait_s: int = int(store_modul
     row = EffectRow(2, "dispatch", "dispatched", "half", None, "fact", "id", "orders", 0, 1, 1)
     with store._writing() as connection:
         positions = {("orders", 0): 2, ("orders", 1): 2}
-        store._write(connection, StoreWrite(at=1, effects=[row], positions=positions))
+        write(store._database, connection, StoreWrite(at=1, effects=[row], positions=positions))
         print("inside", flush=True)  # noqa: T201 - to the test
         sys.stdin.read()
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from unittest import mock
 
 from alembic import command
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import NullPool
 
 from consumers.runtime.stores import migrate
 from consumers.runtime.stores.store import Store
@@ -59,6 +61,20 @@ def begun(function: Callable[..., None], name: StoreAddress, *given: int) -> "su
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@contextmanager
+def connected(name: StoreAddress) -> Iterator[Connection]:
+    """A transaction in a store, past the program, in which names without a schema are the store's tables."""
+    if name.path is not None:
+        engine = create_engine(name.url, poolclass=NullPool)
+    else:
+        url = name.url.replace("postgresql:", "postgresql+psycopg:")
+        options = {"options": f'-csearch_path="{name.schema}"'}
+        engine = create_engine(url, poolclass=NullPool, connect_args=options)
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
 
 
 def rows(name: StoreAddress, sql: str) -> list[tuple[object, ...]]:
