@@ -9,10 +9,13 @@ from cli.output import JsonFlag, console, emit, log
 from cli.tables import cell, new_table
 from cli.user import user_at_host
 from producers.mode.audience import missing_consumer_warning
-from producers.mode.change import set_mode
-from producers.mode.log import read_history, read_mode
+from producers.mode.change import ModeChangeResult, set_mode
+from producers.mode.log import read_log
+from producers.mode.sequence import ModeState
 from schemas.control import Mode, ModeChanged
 from schemas.times import rfc3339
+
+_SHOWN = 5
 
 commands = new_group("Show or set how orders are written: as command, shadow or event.")
 
@@ -21,7 +24,9 @@ commands = new_group("Show or set how orders are written: as command, shadow or 
 def show(ctx: typer.Context, *, as_json: JsonFlag = False) -> None:
     """Show the mode in force."""
     app = app_context(ctx)
-    change = read_mode(app.cluster, app.codec)
+    _, state = read_log(app.cluster, app.codec)
+    change = state.in_force
+    _warn_of_suspects(state)
     if as_json:
         emit(_document(change))
     else:
@@ -45,6 +50,10 @@ def set_(
         int | None,
         typer.Option(metavar="N", help="Change the mode only if epoch N is in force; otherwise exit 4."),
     ] = None,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Pass over records on order_mode that cannot be read or are suspect."),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Set the mode for every order producer, while they run.
@@ -53,22 +62,21 @@ def set_(
     other exits 4.
     """
     app = app_context(ctx)
-    result = set_mode(app.cluster, app.codec, mode, changed_by=user_at_host(), why=why, if_epoch=if_epoch)
-    if as_json:
-        emit({**_document(result.change), "changed": result.changed})
-    else:
-        note = "" if result.changed else "  [dim]nothing to change[/dim]"
-        console.print(_line(result.change) + note, soft_wrap=True)
+    result = set_mode(
+        app.cluster, app.codec, mode, changed_by=user_at_host(), why=why, if_epoch=if_epoch, repair=repair
+    )
+    _print_result(result, as_json=as_json)
     warning = missing_consumer_warning(app.cluster, mode)
     if warning:
-        log.print(f"[yellow]warning:[/yellow] {cell(warning)}", soft_wrap=True)
+        _warn(warning)
 
 
 @command(commands, "history", example="cev mode history --json")
 def history(ctx: typer.Context, *, as_json: JsonFlag = False) -> None:
     """Show every change of the mode, oldest first."""
     app = app_context(ctx)
-    changes = read_history(app.cluster, app.codec)
+    changes, state = read_log(app.cluster, app.codec)
+    _warn_of_suspects(state)
     if as_json:
         for change in changes:
             emit(_document(change))
@@ -80,6 +88,43 @@ def history(ctx: typer.Context, *, as_json: JsonFlag = False) -> None:
             texts = (change.mode, rfc3339(change.changed_at), change.changed_by, change.why)
             table.add_row(str(change.epoch), *map(cell, texts))
         console.print(table)
+
+
+def _print_result(result: ModeChangeResult, *, as_json: bool) -> None:
+    before, passed_over = result.before, result.before.suspects if result.changed else ()
+    if result.lost_epoch:
+        _warn(
+            f"order_mode was made anew: orders were placed in epoch {result.lost_epoch}, and it said "
+            f"{before.change.mode}, epoch {before.change.epoch}"
+        )
+    if result.changed:
+        for suspect in passed_over:
+            _warn(f"passed over {suspect.position}: {suspect.reason}")
+        if before.suspects_left_out:
+            _warn(f"passed over {before.suspects_left_out:,} more")
+    else:
+        _warn_of_suspects(before)
+    if as_json:
+        records = [{**suspect.position._asdict(), "reason": suspect.reason} for suspect in passed_over]
+        emit({**_document(result.change), "changed": result.changed, "passed_over": records})
+    else:
+        note = "" if result.changed else "  [dim]nothing to change[/dim]"
+        console.print(_line(result.change) + note, soft_wrap=True)
+
+
+def _warn_of_suspects(state: ModeState) -> None:
+    for suspect in state.suspects[:_SHOWN]:
+        _warn(f"{suspect.position}: {suspect.reason}")
+    if state.suspects:
+        more = len(state.suspects) + state.suspects_left_out - _SHOWN
+        _warn(
+            f"{f'{more:,} more records' if more > 0 else 'records'} on order_mode that no `mode set` wrote; "
+            "`cev mode set MODE --repair` passes over them"
+        )
+
+
+def _warn(text: str) -> None:
+    log.print(f"[yellow]warning:[/yellow] {cell(text)}", soft_wrap=True)
 
 
 def _document(change: ModeChanged) -> dict[str, Any]:

@@ -9,6 +9,7 @@
     dead-letters    somebody must decide about records that a group gave up
     store           a group's store does not answer
 
+    mode-unreadable, mode-suspect, mode-anew: see mode_alarms.py
     cannot-start, records-removed, store: see standstill.py
 
 and those that a group raises itself, in its store: `outage` (a dependency is down), `unknown-schema` (many

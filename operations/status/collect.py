@@ -20,14 +20,14 @@ from operations.dead_letters.decisions import undecided
 from operations.groups import EMPTY, CommittedOffset, Group
 from operations.status import alarms, progress, standstill
 from operations.status.alarms import DeadLetterCount, Lag, StatusAlarm
+from operations.status.mode import read_mode
 from operations.status.standstill import GroupState
 from operations.status.stores import Reader, StoreState, read_stores
 from operations.topics.provision import TopicDescription, describe
-from producers.mode.log import read_mode
 from schemas.codec import Codec
 from schemas.control import ModeChanged
 from schemas.times import now_ms
-from schemas.topics import ORDER_MODE, Kind, Topic, retry_topic
+from schemas.topics import Kind, Topic, retry_topic
 
 COUNTED = 10_000
 _STALL_S = 10.0
@@ -50,7 +50,7 @@ class Moment(NamedTuple):
 
 
 class Status(NamedTuple):
-    """All that `cev status` shows; `mode` is None while the control topic is missing."""
+    """All that `cev status` shows; `mode` is None while the control topic is missing or cannot be read."""
 
     cluster_id: str
     brokers: int
@@ -79,13 +79,12 @@ def collect_status(
     admin = Admin(cluster)
     brokers = admin.brokers()
     topics = describe(cluster, catalogue, admin=admin)
-    there = {description.topic.name for description in topics if description.state is not None}
     names = sorted({*groups.names(admin), *(reader.group for reader in readers)})
     partitions = [
         (description.topic.name, number) for description in topics for number in description.watermarks
     ]
     moment = _look(admin, names, partitions, readers)
-    mode = read_mode(cluster, codec, timeout_s=admin.timeout_s) if ORDER_MODE in there else None
+    mode, mode_alarms = read_mode(cluster, codec, timeout_s=admin.timeout_s)
     must_handle = _must_handle(catalogue, readers, mode)
     lags = _lags(cluster, topics, readers, must_handle, moment)
     return Status(
@@ -100,6 +99,7 @@ def collect_status(
                 (description.topic for description in topics if description.state is None),
                 (difference for description in topics for difference in description.differs),
             ),
+            *mode_alarms,
             *alarms.of_foreign_groups(catalogue, _at_topics(moment.committed), moment.members.items()),
             *alarms.of_lags(lags, must_handle, [reader.group for reader in readers], now_ms()),
             *_standstill(admin, readers, lags, moment, partitions),

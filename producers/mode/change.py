@@ -5,12 +5,13 @@ The order of the steps is the promise:
     1. claim    `init_transactions` with the one fixed transactional id: fences every other writer, and ends
                 what it left open
     2. read     the control topic to its end, read_committed
-    3. write    epoch + 1, and commit
+    3. write    the next epoch, and commit
 
-Reading before claiming would let two writers choose the same epoch. Whoever was fenced learns it at step 3 at
-the latest, and has written nothing.
+The next epoch is above all that the topic has used up, and above that of the newest orders: where the topic
+was made anew, the numbers go on. Reading before claiming would let two writers choose the same epoch. Whoever
+was fenced learns it at step 3 at the latest, and has written nothing.
 
-I/O: Kafka (reads and writes order_mode).
+I/O: Kafka (reads and writes order_mode; reads the ends of the orders' topics).
 """
 
 import uuid
@@ -19,13 +20,24 @@ from typing import NamedTuple
 from clients.closing import Closing
 from clients.config import Cluster
 from clients.errors import unreachable
+from clients.log import Log
 from clients.records import ProducerRecord
 from clients.transactional import TransactionalProducer
-from producers.mode.log import ModeLog, in_force
+from producers.mode.log import ModeLog
+from producers.mode.order_epochs import newest_order_epoch
+from producers.mode.sequence import FOLLOWS, ModeState
 from schemas.codec import Codec
-from schemas.control import INITIAL, Mode, ModeChanged
+from schemas.control import Mode, ModeChanged
 from schemas.envelope import Envelope, new_traceparent, to_headers
-from schemas.errors import BrokerUnreachable, CommandEventError, Fenced, NotAcknowledged, StaleEpoch
+from schemas.errors import (
+    BrokerUnreachable,
+    CommandEventError,
+    Fenced,
+    NotAcknowledged,
+    OperationFailed,
+    StaleEpoch,
+    Unreachable,
+)
 from schemas.framing import encode_key
 from schemas.times import now_ms, rfc3339
 from schemas.topics import ORDER_MODE
@@ -35,10 +47,19 @@ TRANSACTIONAL_ID = "cev-order-mode"
 
 
 class ModeChangeResult(NamedTuple):
-    """What came of setting the mode: the change in force now, and whether it is new."""
+    """What came of setting the mode.
+
+    Attributes:
+        change: the change in force now.
+        changed: whether it is new.
+        before: what the topic said before.
+        lost_epoch: the epoch of an order that the topic did not know: it was made anew. 0 without any.
+    """
 
     change: ModeChanged
     changed: bool
+    before: ModeState
+    lost_epoch: int
 
 
 class ModeWriter(Closing):
@@ -59,6 +80,7 @@ class ModeWriter(Closing):
         self._timeout_s = timeout_s
         self._cluster = cluster
         self._log: ModeLog | None = None
+        self._last = 0
         self._producer = TransactionalProducer(cluster, TRANSACTIONAL_ID)
         self._producer.partitions_of((ORDER_MODE,), timeout_s)
 
@@ -80,8 +102,8 @@ class ModeWriter(Closing):
         except CommandEventError as error:
             raise self._failure(error) from error
 
-    def read(self) -> ModeChanged:
-        """The change in force, read to the end.
+    def read(self) -> ModeState:
+        """What the topic says, read to its end.
 
         Raises:
             BrokerUnreachable, RegistryUnreachable: the end was not reached.
@@ -89,13 +111,13 @@ class ModeWriter(Closing):
         # Made only now: a reader from before the claim may have an end from before another writer's commit.
         # That way two of six writers took the same epoch.
         self._log = ModeLog(self._cluster, self._codec, timeout_s=self._timeout_s)
-        current = INITIAL
-        for change in self._log.to_end(self._timeout_s):
-            current = in_force(current, change)
-        return current
+        for _ in self._log.to_end(self._timeout_s):
+            pass  # the state of the log is what counts
+        self._last = self._log.state.last
+        return self._log.state
 
     def write(self, change: ModeChanged) -> None:
-        """Write a change, and return when every reader can see it.
+        """Write a change that follows what `read` read, and return when every reader can see it.
 
         Raises:
             Fenced: another writer claimed since; nothing was written.
@@ -103,7 +125,14 @@ class ModeWriter(Closing):
             DeadlinePassed: it is in force, but readers do not see it yet.
         """
         value = self._codec.encode(ORDER_MODE, change)
-        record = ProducerRecord(ORDER_MODE, encode_key(change.epoch), value, [*_headers(change)], 0)
+        headers = to_headers(
+            Envelope(uuid.uuid4().hex, f"mode-{change.epoch}", traceparent=new_traceparent()),
+            record="ModeChanged",
+            source="mode",
+            at=rfc3339(change.changed_at),
+        )
+        headers.append((FOLLOWS, str(self._last)))
+        record = ProducerRecord(ORDER_MODE, encode_key(change.epoch), value, [*headers], 0)
         try:
             self._producer.transaction([record], timeout_s=self._timeout_s)
         except CommandEventError as error:
@@ -134,6 +163,7 @@ def set_mode(
     changed_by: str,
     why: str = "",
     if_epoch: int | None = None,
+    repair: bool = False,
     timeout_s: float = 15.0,
 ) -> ModeChangeResult:
     """Set the mode for every order producer.
@@ -141,38 +171,43 @@ def set_mode(
     Args:
         cluster: where.
         codec: for the control topic's values.
-        mode: the new mode; if it is in force already, nothing is written.
+        mode: the new mode; if it is in force already, nothing is written unless something is to be repaired.
         changed_by: who, as user@host.
         why: the reason, for the history.
         if_epoch: only if this epoch is in force.
+        repair: pass over records that cannot be read, or are suspect: with a higher epoch than theirs, the
+            change tells every reader to do so.
         timeout_s: how long each step may take.
 
     Raises:
+        UnreadableMode: a newer change may be there, and cannot be read; only without `repair`.
         StaleEpoch: another epoch than `if_epoch` is in force.
         Fenced: another writer came in between.
         BrokerUnreachable, TopicMissing, NotAcknowledged, DeadlinePassed: see `ModeWriter`.
     """
     with ModeWriter(cluster, codec, timeout_s=timeout_s) as writer:
         writer.claim()
-        current = writer.read()
+        before = writer.read()
+        current = before.change if repair else before.in_force
         if if_epoch is not None and current.epoch != if_epoch:
             raise StaleEpoch(
                 f"epoch {current.epoch} ({current.mode}) is in force, not {if_epoch}: somebody changed it "
                 "since; see `cev mode history`"
             )
-        if current.mode == mode:
-            return ModeChangeResult(current, changed=False)
-        change = ModeChanged(
-            epoch=current.epoch + 1, mode=mode.value, changed_at=now_ms(), changed_by=changed_by, why=why
-        )
+        lost_epoch = _lost_epoch(cluster, codec, before, timeout_s)
+        mends = repair and (before.unreadable is not None or bool(before.suspects))
+        if current.mode == mode and not mends and not lost_epoch:
+            return ModeChangeResult(current, changed=False, before=before, lost_epoch=0)
+        epoch = max(before.last, lost_epoch) + 1
+        change = ModeChanged(epoch, mode.value, now_ms(), changed_by, why)
         writer.write(change)
-        return ModeChangeResult(change, changed=True)
+        return ModeChangeResult(change, changed=True, before=before, lost_epoch=lost_epoch)
 
 
-def _headers(change: ModeChanged) -> list[tuple[str, str]]:
-    envelope = Envelope(
-        message_id=uuid.uuid4().hex,
-        correlation_id=f"mode-{change.epoch}",
-        traceparent=new_traceparent(),
-    )
-    return to_headers(envelope, record="ModeChanged", source="mode", at=rfc3339(change.changed_at))
+def _lost_epoch(cluster: Cluster, codec: Codec, before: ModeState, timeout_s: float) -> int:
+    try:
+        return before.lost_epoch(newest_order_epoch(cluster, codec, timeout_s=timeout_s))
+    except (Unreachable, OperationFailed) as error:
+        # The topics of orders must not keep anybody from setting the mode.
+        Log(topic=ORDER_MODE).warning("cannot compare with the newest orders", error=str(error))
+        return 0

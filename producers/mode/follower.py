@@ -1,8 +1,9 @@
 """Following the mode in force, without a restart (design §6).
 
 A follower is ready once it has read the control topic to its end. From then on its thread reads on, also
-after the broker restarts; a change takes effect with the next order. While no broker answers, the last known
-mode stays in force: no order can be written meanwhile, and an order's records name the path that decides it.
+after the broker restarts, or the topic is made anew; a change takes effect with the next order. While no
+broker answers, the last known mode stays in force: no order can be written meanwhile, and an order's records
+name the path that decides it.
 
 I/O: Kafka (reads order_mode, in a thread).
 """
@@ -12,9 +13,9 @@ import threading
 from clients.closing import Closing
 from clients.config import Cluster
 from clients.log import Log
-from producers.mode.log import ModeLog, in_force
+from producers.mode.log import ModeLog
 from schemas.codec import Codec
-from schemas.control import INITIAL, Mode, ModeChanged
+from schemas.control import Mode, ModeChanged
 from schemas.errors import CommandEventError, SafetyRefusal
 
 _RETRY_S = 1.0
@@ -50,19 +51,17 @@ class ModeFollower(Closing):
         live: whether to read on; a program that places one order and ends need not.
 
     Raises:
-        BrokerUnreachable, TopicMissing, RegistryUnreachable: the mode in force cannot be read.
+        BrokerUnreachable, TopicMissing, RegistryUnreachable: the control topic cannot be read.
     """
 
     def __init__(self, cluster: Cluster, codec: Codec, *, timeout_s: float = 10.0, live: bool = True) -> None:
         self._log = Log()
         self._stop = threading.Event()
-        self._current = INITIAL
-        self._refusal: SafetyRefusal | None = None
         self._changes = ModeLog(cluster, codec, timeout_s=timeout_s, live=live)
         self._thread: threading.Thread | None = None
         try:
-            for change in self._changes.to_end(timeout_s):
-                self._current = in_force(self._current, change)
+            for _ in self._changes.to_end(timeout_s):
+                pass  # the state of the log is what counts
         except BaseException:
             self._changes.close()
             raise
@@ -75,11 +74,9 @@ class ModeFollower(Closing):
         """The change in force; `INITIAL` if the mode was never set.
 
         Raises:
-            UnreadableMode: it has changed since, and the change cannot be read.
+            UnreadableMode: a newer change may be there, and cannot be read.
         """
-        if self._refusal is not None:
-            raise self._refusal
-        return self._current
+        return self._changes.state.in_force
 
     def close(self) -> None:
         """Stop following; the last known mode stays readable."""
@@ -89,14 +86,15 @@ class ModeFollower(Closing):
         self._changes.close()
 
     def _follow(self) -> None:
+        known = self._changes.state.change
         while not self._stop.is_set():
             try:
-                change = self._changes.poll()
+                self._changes.poll()
             except CommandEventError as error:
-                self._refusal = error if isinstance(error, SafetyRefusal) else self._refusal
                 self._log.warning("cannot follow the mode, trying again", error=str(error))
                 self._stop.wait(_RETRY_S)
                 continue
-            if change is not None and change.epoch > self._current.epoch:
-                self._current = change
+            change = self._changes.state.change
+            if change != known:
+                known = change
                 self._log.info("mode changed", mode=change.mode, epoch=change.epoch)

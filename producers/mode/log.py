@@ -1,10 +1,11 @@
 """Reading `order_mode`: from its beginning, read_committed, without a group.
 
-A record that cannot be decoded is no mode: it is logged and ignored, because a broken record on the control
-topic must not stop the shop. The broker reports the end (EOF); offsets cannot, because transaction markers
-take offsets too.
+The broker reports the end (EOF); offsets cannot, because transaction markers take offsets too. A reader that
+lives long notices that the topic was made anew, and reads what it says now.
 
-I/O: Kafka (reads order_mode).
+Not here: which record is in force (sequence.py).
+
+I/O: Kafka (reads order_mode; the id of the topic).
 """
 
 import time
@@ -16,9 +17,12 @@ from clients.closing import Closing
 from clients.config import LASTING_RECONNECT_MS, Cluster
 from clients.errors import AUTO_OFFSET_RESET, PARTITION_EOF, headers_of, partitions_of, unreachable
 from clients.log import Log
+from clients.topic_id import TopicIdWatch
+from producers.mode.sequence import LogEntry, ModeState, following, follows_of
 from schemas.codec import Codec
-from schemas.control import INITIAL, ModeChanged
-from schemas.errors import DeadlinePassed, NoRegistry, Position, SafetyRefusal, UndecodableMessage
+from schemas.control import ModeChanged
+from schemas.errors import DeadlinePassed, Position, RecordError, UndecodableMessage, UnknownType
+from schemas.framing import decode_key
 from schemas.topics import ORDER_MODE
 
 _POLL_S = 0.1
@@ -28,10 +32,6 @@ _FETCH_WAIT_MS = 5
 _FETCH_WAIT_LIVE_MS = 100
 
 
-class UnreadableMode(SafetyRefusal):
-    """The mode cannot be read; placing an order in a guessed one would break the switch."""
-
-
 class ModeLog(Closing):
     """The control topic as a stream of mode changes.
 
@@ -39,9 +39,11 @@ class ModeLog(Closing):
         cluster: the Kafka cluster.
         codec: decodes the values.
         timeout_s: how long the first answer of a broker may take.
-        live: whether it is read on for long, so that fetches and reconnections should be few.
+        live: whether it is read on for long: then fetches and reconnections are few, and a topic that is made
+            anew is noticed.
 
     Attributes:
+        state: what the topic says, as of the last time that it was read to its end, and all that came since.
         at_end: whether the broker last reported the end of the log.
 
     Raises:
@@ -56,7 +58,11 @@ class ModeLog(Closing):
         self._codec = codec
         self._log = Log(topic=ORDER_MODE)
         self._undecoded: Message | None = None
+        self.state = ModeState()
+        self._reading = ModeState()
+        self._was_at_end = False
         self.at_end = False
+        self._topic_id = TopicIdWatch(cluster, ORDER_MODE) if live else None
         self._consumer = Consumer(cluster.reader(**settings))
         try:
             partitions_of(self._consumer, (ORDER_MODE,), bootstrap=cluster.bootstrap, timeout_s=timeout_s)
@@ -70,11 +76,14 @@ class ModeLog(Closing):
         self._consumer.close()
 
     def poll(self, timeout_s: float = _POLL_S) -> ModeChanged | None:
-        """Wait for one event; returns the mode change that it is, None if it is none or none came in time.
+        """Wait for one event; returns the change that is in force because of it, or None.
 
         Raises:
             RegistryUnreachable: the record's schema could not be looked up; the next call tries again.
         """
+        if self._topic_id is not None and self._topic_id.changed():
+            self._log.warning("order_mode was made anew: what it says now counts")
+            self._rewind()
         message = self._undecoded or self._consumer.poll(timeout_s)
         if message is None:
             return None
@@ -84,12 +93,17 @@ class ModeLog(Closing):
             return None
         self.at_end = False
         self._undecoded = message
-        change = self._decoded(message)
+        before, entry = self._reading, self._entry(message)
         self._undecoded = None
-        return change
+        self._reading = following(before, entry)
+        if self._was_at_end:
+            self.state = self._reading
+            for suspect in self.state.suspects[len(before.suspects) :]:
+                self._log.warning("passed over", record=str(suspect.position), reason=suspect.reason)
+        return self._reading.change if self._reading.change is not before.change else None
 
     def to_end(self, deadline_s: float) -> Iterator[ModeChanged]:
-        """Every change up to the current end of the log.
+        """Every change up to the current end of the log, each of which was in force at a time.
 
         Raises:
             BrokerUnreachable: the end was not reached in time.
@@ -118,27 +132,31 @@ class ModeLog(Closing):
         raise DeadlinePassed(f"epoch {epoch} is written, but readers do not see it yet; ask `cev mode show`")
 
     def _rewind(self) -> None:
+        """Read from the beginning; until the end is reached, what was known stays known."""
+        self._reading, self._was_at_end, self._undecoded = ModeState(), False, None
         self._consumer.assign([TopicPartition(ORDER_MODE, 0, OFFSET_BEGINNING)])
 
-    def _decoded(self, message: Message) -> ModeChanged | None:
+    def _entry(self, message: Message) -> LogEntry:
         position = Position(ORDER_MODE, message.partition() or 0, message.offset() or 0)
+        key, headers = message.key(), headers_of(message)
+        follows = follows_of(headers)
         try:
-            change = self._codec.decode(
-                ORDER_MODE, message.key(), message.value(), position, headers_of(message)
-            )
-        except NoRegistry as error:
-            # If this were ignored, orders would be placed in the previous mode, and nobody would notice.
-            raise UnreadableMode(
-                f"{position}: the mode was written with a schema registry; name it with --schema-registry-url"
-            ) from error
+            epoch = decode_key(key, position)
+        except RecordError:
+            epoch = None
+        try:
+            change = self._codec.decode(ORDER_MODE, key, message.value(), position, headers)
         except UndecodableMessage as error:
-            self._log.warning("ignored a record that is no mode", error=str(error))
-            return None
-        return change if isinstance(change, ModeChanged) else None
+            return LogEntry(position, epoch, follows, error)
+        if isinstance(change, ModeChanged):
+            return LogEntry(position, epoch, follows, change)
+        other = UnknownType(f"a {type(change).__name__} is no mode", position)
+        return LogEntry(position, epoch, follows, other)
 
     def _handle_error(self, error: KafkaError) -> None:
         if error.code() == PARTITION_EOF:
-            self.at_end = True
+            self.at_end = self._was_at_end = True
+            self.state = self._reading
         elif error.code() == AUTO_OFFSET_RESET:
             # The topic was created again or truncated: read what it holds now, from its beginning.
             self._log.warning("order_mode lost records that were there, reading it again", error=error.str())
@@ -147,28 +165,24 @@ class ModeLog(Closing):
             self._log.warning("cannot read the mode, trying again", error=error.str())
 
 
-def in_force(known: ModeChanged, change: ModeChanged) -> ModeChanged:
-    """The change that counts: the one with the higher epoch, of equal ones the first written (design §6)."""
-    return change if change.epoch > known.epoch else known
-
-
-def read_history(cluster: Cluster, codec: Codec, *, timeout_s: float = 10.0) -> list[ModeChanged]:
-    """Every mode change, oldest first; empty if the mode was never set.
+def read_log(
+    cluster: Cluster, codec: Codec, *, timeout_s: float = 10.0
+) -> tuple[list[ModeChanged], ModeState]:
+    """Every change that was in force at a time, oldest first, and what the topic says now.
 
     Raises:
         BrokerUnreachable, TopicMissing, RegistryUnreachable: as `ModeLog`.
     """
     with ModeLog(cluster, codec, timeout_s=timeout_s) as log:
-        return list(log.to_end(timeout_s))
+        return list(log.to_end(timeout_s)), log.state
 
 
 def read_mode(cluster: Cluster, codec: Codec, *, timeout_s: float = 10.0) -> ModeChanged:
     """The change in force now; `INITIAL` if the mode was never set.
 
     Raises:
+        UnreadableMode: a newer change may be there, and cannot be read.
         BrokerUnreachable, TopicMissing, RegistryUnreachable: as `ModeLog`.
     """
-    known = INITIAL
-    for change in read_history(cluster, codec, timeout_s=timeout_s):
-        known = in_force(known, change)
-    return known
+    _, state = read_log(cluster, codec, timeout_s=timeout_s)
+    return state.in_force

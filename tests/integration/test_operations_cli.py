@@ -179,3 +179,32 @@ def test_verify_has_the_fields_of_the_design(run: Run) -> None:
     }
     assert document["ok"] is True
     assert "ok  no order lost" in run("verify").stdout
+
+
+def test_mode_set_with_repair_names_every_record_that_it_passes_over(run: Run, broker: BrokerFixture) -> None:
+    producer = Producer(Cluster(bootstrap=broker.bootstrap).producer())
+    framed = b"\x00\x00\x00\x00\x07[red]"
+    for key, value in ((encode_key(1), framed), (None, b"\x1b[31m"), (encode_key(2**63 - 1), framed)):
+        producer.produce("order_mode", value, key)
+    assert producer.flush(20) == 0
+
+    for words in (("show",), ("set", "event")):
+        refused = run("mode", *words)
+        assert (refused.exit_code, refused.stdout) == (4, "")
+        assert "order_mode:0:0: schema id 7, and no registry" in refused.stderr
+        assert "cev mode set MODE --repair" in refused.stderr
+    [document] = lines(run("status", "--json"))
+    assert (document["mode"], document["epoch"]) == (None, None)
+    assert {"mode-unreadable", "mode-suspect"} <= {alarm["name"] for alarm in document["alarms"]}
+
+    result = run("mode", "set", "command", "--repair", "--json")
+    [repaired] = lines(result)
+    assert (repaired["mode"], repaired["epoch"], repaired["changed"]) == ("command", 2, True)
+    passed_over = repaired["passed_over"]
+    assert [record["offset"] for record in passed_over] == [0, 1, 2]
+    for record in passed_over:
+        assert f"passed over order_mode:0:{record['offset']}: {record['reason']}" in result.stderr
+    assert lines(run("mode", "show", "--json"))[0]["epoch"] == 2
+    assert [change["epoch"] for change in lines(run("mode", "history", "--json"))] == [2]
+    [document] = lines(run("status", "--json"))
+    assert not {alarm["name"] for alarm in document["alarms"]} & {"mode-unreadable", "mode-suspect"}

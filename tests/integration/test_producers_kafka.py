@@ -9,12 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # public, its stub only lacks the re-export
 
 from clients.config import MAX_MESSAGE_BYTES, Cluster
 from clients.partitioner import partition_of
+from operations.status.mode import read_mode as mode_in_status
 from producers import OrderPlacer, OrderRequest, Placed
 from producers.bulk.import_orders import OrderImport
 from producers.bulk.load_generator import LoadGenerator, LoadResult
@@ -23,7 +24,8 @@ from producers.bulk.sample_orders import sample_orders
 from producers.mode.audience import missing_consumer_warning
 from producers.mode.change import TRANSACTIONAL_ID, ModeWriter, set_mode
 from producers.mode.follower import ModeFollower
-from producers.mode.log import read_history, read_mode
+from producers.mode.log import read_log, read_mode
+from producers.mode.sequence import UnreadableMode
 from producers.placing.result_watch import ResultWatch
 from producers.placing.transactional_publisher import TransactionalPublisher
 from schemas import keys
@@ -70,6 +72,10 @@ def bare() -> Iterator[Cluster]:
 
 def mode(cluster: Cluster, wanted: Mode) -> ModeChanged:
     return set_mode(cluster, Codec(), wanted, changed_by=ME).change
+
+
+def read_history(cluster: Cluster) -> list[ModeChanged]:
+    return read_log(cluster, Codec())[0]
 
 
 def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
@@ -120,10 +126,10 @@ def fresh_id() -> int:
 
 
 def test_an_empty_control_topic_means_command_and_setting_command_writes_nothing(own: Cluster) -> None:
-    if not read_history(own, Codec()):
+    if not read_history(own):
         assert read_mode(own, Codec()) == INITIAL
         assert set_mode(own, Codec(), Mode.COMMAND, changed_by=ME).changed is False
-        assert read_history(own, Codec()) == []
+        assert read_history(own) == []
 
 
 @pytest.mark.parametrize(
@@ -201,6 +207,83 @@ def test_a_record_that_is_no_mode_is_ignored(own: Cluster) -> None:
     assert mode(own, Mode.COMMAND).epoch == change.epoch + 1
 
 
+def test_a_change_that_cannot_be_read_stops_placers_until_it_is_passed_over(own: Cluster) -> None:
+    before = mode(own, Mode.COMMAND)
+    framed = b"\x00\x00\x00\x00\x07" + Codec().encode(ORDER_MODE, before)[10:]
+    with OrderPlacer(own, Codec()) as placer:
+        write_mode(own, encode_key(before.epoch + 1), framed)
+        assert until(partial(_refuses, placer), 5)
+        with pytest.raises(UnreadableMode, match="--schema-registry-url"):
+            set_mode(own, Codec(), Mode.EVENT, changed_by=ME)
+        repaired = set_mode(own, Codec(), Mode.COMMAND, changed_by=ME, repair=True)
+        assert (repaired.changed, repaired.change.epoch) == (True, before.epoch + 2)
+        assert ["no registry" in suspect.reason for suspect in repaired.before.suspects] == [True]
+        assert until(lambda: not _refuses(placer), 5)
+        assert placer.place(OrderRequest(address="x", order_id=fresh_id())).epoch == repaired.change.epoch
+    assert set_mode(own, Codec(), Mode.COMMAND, changed_by=ME, repair=True).changed is False
+
+
+def test_the_largest_epoch_there_is_takes_nothing_from_the_switch(own: Cluster) -> None:
+    before = mode(own, Mode.COMMAND)
+    largest = ModeChanged(2**63 - 1, Mode.EVENT.value, 1, "somebody")
+    write_mode(own, encode_key(largest.epoch), Codec().encode(ORDER_MODE, largest))
+    assert read_mode(own, Codec()) == before
+    [alarm] = mode_in_status(own, Codec(), timeout_s=10)[1]
+    assert (alarm.name, "9223372036854775807" in alarm.text) == ("mode-suspect", True)
+    assert mode(own, Mode.EVENT).epoch == before.epoch + 1
+    assert mode_in_status(own, Codec(), timeout_s=10)[1] == []
+
+
+def test_a_control_topic_that_is_made_anew_counts_for_placers_that_run_and_goes_on_counting(
+    own: Cluster,
+) -> None:
+    before = mode(own, Mode.EVENT)
+    with OrderPlacer(own, Codec()) as placer:
+        placer.place(OrderRequest(address="x", order_id=fresh_id()))
+        make_anew(own, ORDER_MODE)
+        # As long as the old log, so that no offset tells the one from the other.
+        write_mode(own, None, b"filler", times=100)
+        assert until(lambda: placer.mode == INITIAL, 20)
+        alarms = {alarm.name: alarm.text for alarm in mode_in_status(own, Codec(), timeout_s=10)[1]}
+        assert f"epoch {before.epoch}, and it says command, epoch 0" in alarms["mode-anew"]
+        said = set_mode(own, Codec(), Mode.COMMAND, changed_by=ME)
+        assert (said.changed, said.lost_epoch, said.change.epoch) == (True, before.epoch, before.epoch + 1)
+        assert until(lambda: placer.mode == said.change, 5)
+    assert mode_in_status(own, Codec(), timeout_s=10) == (said.change, [])
+
+
+def make_anew(cluster: Cluster, topic: str) -> None:
+    """Delete a topic and create it again, once the broker has let go of it."""
+    admin = AdminClient(cluster.admin())
+    admin.delete_topics([topic])[topic].result(30)
+
+    def created() -> bool:
+        try:
+            admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+            return False
+        return True
+
+    assert until(created, 30)
+
+
+def write_mode(cluster: Cluster, key: bytes | None, value: bytes, *, times: int = 1) -> None:
+    producer = Producer(cluster.producer())
+    for _ in range(times):
+        producer.produce(ORDER_MODE, value=value, key=key)
+    assert producer.flush(10) == 0
+
+
+def _refuses(placer: OrderPlacer) -> bool:
+    try:
+        placer.prepare(OrderRequest(address="x"))
+    except UnreadableMode:
+        return True
+    return False
+
+
 def test_a_mode_that_was_expected_to_be_another_is_not_changed(own: Cluster) -> None:
     change = mode(own, Mode.EVENT)
     with pytest.raises(StaleEpoch, match=f"epoch {change.epoch}") as refused:
@@ -215,16 +298,16 @@ def test_of_two_writers_at_once_the_earlier_is_fenced_and_no_epoch_is_used_twice
     before = mode(own, Mode.COMMAND)
     with ModeWriter(own, Codec()) as first, ModeWriter(own, Codec()) as second:
         first.claim()
-        assert first.read() == before
+        assert first.read().change == before
         second.claim()
-        assert second.read() == before
+        assert second.read().change == before
         wanted = ModeChanged(before.epoch + 1, Mode.EVENT.value, 1, ME)
         with pytest.raises(Fenced) as fenced:
             first.write(wanted._replace(mode=Mode.SHADOW.value))
         assert fenced.value.exit_code == 4
         second.write(wanted)
     assert read_mode(own, Codec()) == wanted
-    epochs = [change.epoch for change in read_history(own, Codec())]
+    epochs = [change.epoch for change in read_history(own)]
     assert len(set(epochs)) == len(epochs)
 
 
@@ -240,11 +323,11 @@ def test_what_a_killed_writer_left_open_is_ended_by_the_next(own: Cluster) -> No
     killed.flush(10)
     change = mode(own, Mode.EVENT)
     assert change.epoch == before.epoch + 1
-    assert left not in read_history(own, Codec())
+    assert left not in read_history(own)
 
 
 def test_many_writers_at_once_never_share_an_epoch(own: Cluster) -> None:
-    before = len(read_history(own, Codec()))
+    before = len(read_history(own))
     outcomes: list[str] = []
 
     def work(wanted: Mode) -> None:
@@ -259,7 +342,7 @@ def test_many_writers_at_once_never_share_an_epoch(own: Cluster) -> None:
     for thread in threads:
         thread.join(60)
     assert len(outcomes) == 6
-    epochs = [change.epoch for change in read_history(own, Codec())]
+    epochs = [change.epoch for change in read_history(own)]
     assert epochs == sorted(set(epochs))
     assert len(epochs) - before == outcomes.count("set")
 

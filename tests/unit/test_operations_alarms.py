@@ -3,8 +3,12 @@
 from operations.groups import Group
 from operations.status import alarms
 from operations.status.alarms import ABSENT_MS, DeadLetterCount, Lag, StatusAlarm
+from operations.status.mode_alarms import of_mode
 from operations.topics.plan import Difference
-from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, ORDERS, derived
+from producers.mode.sequence import ModeState, Suspect
+from schemas.control import ModeChanged
+from schemas.errors import NoRegistry, Position
+from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, ORDER_MODE, ORDERS, derived
 
 WAREHOUSE = [("warehouse", DISPATCH_PRODUCTS)]
 KNOWN = ["warehouse", "sales"]
@@ -85,3 +89,25 @@ def test_a_store_that_does_not_answer_is_an_alarm() -> None:
     assert alarms.of_silent_stores([("sales", "the store x cannot be read: no")]) == [
         StatusAlarm("store", "sales", None, "the store x cannot be read: no")
     ]
+
+
+def test_the_alarms_of_a_control_topic_say_where_what_and_what_to_do() -> None:
+    unreadable = NoRegistry("schema id 7, and no registry", Position(ORDER_MODE, 0, 3))
+    first = Suspect(Position(ORDER_MODE, 0, 3), "schema id 7")
+    state = ModeState(
+        ModeChanged(3, "event", 1, "me"),
+        last=4,
+        unreadable=unreadable,
+        unreadable_epoch=4,
+        suspects=(first, first._replace(reason="no key")),
+        suspects_left_out=5,
+    )
+    alarms = {alarm.name: alarm for alarm in of_mode(state, 9)}
+    assert {alarm.subject for alarm in alarms.values()} == {ORDER_MODE}
+    assert (
+        "no order is placed: order_mode:0:3: schema id 7, and no registry" in alarms["mode-unreadable"].text
+    )
+    assert "order_mode:0:3: schema id 7, and 6 more" in alarms["mode-suspect"].text
+    assert "in epoch 9, and it says event, epoch 3" in alarms["mode-anew"].text
+    assert all("`cev mode set MODE" in alarm.text for alarm in alarms.values())
+    assert of_mode(ModeState(ModeChanged(3, "event", 1, "me"), last=3), 3) == []

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.mode.follower import UnknownMode, mode_of
-from producers.mode.log import in_force
 from producers.placing.pending_order import OrderRenderer
 from producers.placing.render import MetadataSource, UnencodedRecord, render_order
 from producers.placing.request import OrderRequest
@@ -145,19 +144,6 @@ def test_a_given_id_is_respected_before_any_other() -> None:
     assert desk.prepare(OrderRequest(address="x", order_id=7), 8).order_id == 7
     assert desk.prepare(OrderRequest(address="x"), 8).order_id == 8
     assert desk.prepare(OrderRequest(address="x")).order_id > 2**32
-
-
-@given(st.permutations([ModeChanged(e, "event", e, "me") for e in range(1, 6)]))
-def test_the_highest_epoch_wins_in_any_order(changes: list[ModeChanged]) -> None:
-    known = INITIAL
-    for change in changes:
-        known = in_force(known, change)
-    assert known.epoch == 5
-
-
-def test_of_equal_epochs_the_first_written_counts() -> None:
-    first, second = ModeChanged(1, "event", 0, "a"), ModeChanged(1, "shadow", 0, "b")
-    assert in_force(in_force(INITIAL, first), second) == first
 
 
 def test_the_initial_mode_is_command() -> None:
