@@ -8,6 +8,7 @@ from cli import output, tables
 from cli.common import AppContext, app_context, command, new_group
 from cli.completion import topic_names
 from cli.progress import progress
+from cli.signals import Interruption
 from consumers.registry import all_topics
 from operations.cleaning.clean import CleanedTopic, CleaningRun
 from operations.cleaning.plan import reasons
@@ -142,20 +143,28 @@ def clean(
     """
     app = app_context(ctx)
     before = now_ms() - int(app.settings.clean_after_d * _DAY_MS)
-    run = CleaningRun(app.cluster, all_topics(), before=before, dry_run=dry_run)
-    with progress("looking" if dry_run else "cleaning", lambda: run.total, lambda: run.walked):
-        cleaned = run.run()
+    word = "looking" if dry_run else "cleaning"
+    with Interruption() as interruption:
+        run = CleaningRun(
+            app.cluster, all_topics(), before=before, dry_run=dry_run, stopping=interruption.asked
+        )
+        with progress(word, lambda: run.total, lambda: run.walked):
+            run.run()
     if as_json:
         output.emit(
             {
+                **({"stopped": True} if interruption.asked() else {}),
                 "dry_run": dry_run,
                 "before": rfc3339(before),
-                "deleted": sum(report.deleted for report in cleaned),
-                "topics": [_cleaned(report) for report in cleaned],
+                "deleted": sum(report.deleted for report in run.cleaned),
+                "topics": [_cleaned(report) for report in run.cleaned],
             }
         )
     else:
-        _print_cleaned(cleaned, before, dry_run=dry_run)
+        _print_cleaned(run.cleaned, before, dry_run=dry_run)
+    if interruption.asked():
+        output.log.print("stopped before the end; the same command again goes on from there")
+    interruption.end()
 
 
 def _print_cleaned(cleaned: list[CleanedTopic], before: int, *, dry_run: bool) -> None:

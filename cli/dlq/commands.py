@@ -9,6 +9,7 @@ from cli.common import AppContext, app_context, command, new_group
 from cli.completion import reaction_names, topic_names
 from cli.dlq import output as dead_letter_output
 from cli.progress import progress
+from cli.signals import Interruption
 from cli.tables import cell
 from cli.user import user_at_host
 from clients.admin import Admin
@@ -176,24 +177,23 @@ def _decide(
 ) -> None:
     if positions:
         criteria = criteria._replace(positions=redrive.positions_of(app.cluster, all_topics(), positions))
-    run = Redrive(app.cluster, all_topics(), criteria, request)
     doing = "redriving" if request.how == "redriven" else "discarding"
-    try:
+    with Interruption() as interruption:
+        run = Redrive(app.cluster, all_topics(), criteria, request, interruption.asked)
         with progress(doing, lambda: run.progress.total, lambda: run.progress.walked):
-            progress_made = run.run()
-    except KeyboardInterrupt:
-        if not request.dry_run:
-            summary = f"stopped after {run.progress.done:,} were {request.how}"
-            output.log.print(f"{summary}; the same command again goes on from there")
-        raise
+            run.run()
+    stopped = {"stopped": True} if interruption.asked() else {}
     if as_json:
-        output.emit(dead_letter_output.progress_fields(progress_made, request, run.id))
+        output.emit(dead_letter_output.progress_fields(run.progress, request, run.id) | stopped)
     else:
-        dead_letter_output.print_progress(progress_made, request)
-    for name in progress_made.groups if request.how == "redriven" else ():
+        dead_letter_output.print_progress(run.progress, request)
+    for name in run.progress.groups if request.how == "redriven" else ():
         warning = redrive.missing_member_warning(app.cluster, all_topics(), name)
         if warning:
             output.log.print(f"[yellow]warning:[/yellow] {cell(warning)}", soft_wrap=True)
+    if stopped:
+        output.log.print("stopped before the end; the same command again goes on from there")
+    interruption.end()
 
 
 def _decode(app: AppContext, letter: DeadLetter) -> tuple[Message | None, str | None]:

@@ -64,23 +64,30 @@ def print_placed(
         typer.echo(_outcome(placed.order_id, *waited))
 
 
-def print_load(loaded: "LoadResult", *, seed: int, as_json: bool) -> None:
-    """What came of a load."""
+def print_load(loaded: "LoadResult", *, seed: int, stopped_at: int | None, as_json: bool) -> None:
+    """What came of a load.
+
+    Args:
+        loaded: the result.
+        seed: what it was made with.
+        stopped_at: how many orders it should have been, where somebody stopped it before the end.
+        as_json: print one document.
+    """
     if as_json:
-        emit(
-            {
-                "placed": loaded.placed,
-                "failed": loaded.failed,
-                "seconds": round(loaded.seconds, 3),
-                "modes": loaded.modes,
-                "seed": seed,
-            }
-        )
+        document: dict[str, Any] = {
+            "placed": loaded.placed,
+            "failed": loaded.failed,
+            "seconds": round(loaded.seconds, 3),
+            "modes": loaded.modes,
+            "seed": seed,
+        }
+        emit(document | ({"stopped": True} if stopped_at is not None else {}))
         return
     pace = f", {loaded.placed / loaded.seconds:,.0f} a second" if loaded.seconds > 0 else ""
     modes = "  ".join(f"{mode} {count:,}" for mode, count in loaded.modes.items())
     failed = f", [red]{loaded.failed:,} failed[/red]" if loaded.failed else ""
-    line = f"[bold]{loaded.placed:,}[/bold] placed{failed} in {loaded.seconds:.1f} s{pace}"
+    of_all = f" of {stopped_at:,}" if stopped_at is not None else ""
+    line = f"[bold]{loaded.placed:,}[/bold]{of_all} placed{failed} in {loaded.seconds:.1f} s{pace}"
     output.console.print(f"{line}  [dim]seed {seed}[/dim]", soft_wrap=True)
     if modes:
         output.console.print(f"[dim]as[/dim] {modes}")

@@ -1,6 +1,8 @@
 """`cev order place --from`: opens the rows, places them, and prints what became of each."""
 
+import os
 import sys
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO
@@ -12,6 +14,7 @@ from cli.common import AppContext
 from cli.order.output import document
 from cli.output import console, emit, log, safe
 from cli.progress import progress
+from cli.signals import Interruption
 from producers.bulk.import_orders import OrderImport
 from producers.bulk.row_reader import Format, Row, read_rows
 from producers.bulk.text_source import recognise
@@ -45,7 +48,7 @@ def place_rows(
         UsageError: no such file, no format, no encoding, or a CSV header that cannot be used.
         CommandEventError: the cluster cannot be used, or was lost on the way; what was placed is printed
             first.
-        typer.Exit: 1 if any row was not placed.
+        typer.Exit: 1 if any row was not placed; 130 or 143 if a signal ended it.
     """
 
     def show(placed: Placed) -> None:
@@ -62,20 +65,40 @@ def place_rows(
         rows = read_rows(text.stream, chosen, text.encoding)
         with OrderPlacer(app.cluster, app.codec, currency=app.settings.currency) as placer:
             bulk = OrderImport(placer, on_placed=show, on_error=_show_fault)
+            word = "checking" if dry_run else "placing"
             lost: CommandEventError | None = None
-            with progress("checking" if dry_run else "placing", None, lambda: bulk.seen):
-                if dry_run:
-                    bulk.dry_run(rows)
-                else:
-                    lost = bulk.run(rows)
-    _sum_up(bulk, dry_run=dry_run, as_json=as_json)
+            with Interruption() as interruption, progress(word, None, lambda: bulk.seen, _share_of(stream)):
+                lost = _run(bulk, interruption.until_asked(rows), dry_run=dry_run)
+    _sum_up(bulk, dry_run=dry_run, stopped=interruption.asked(), as_json=as_json)
+    interruption.end()
     if lost is not None:
         raise lost
     if bulk.failed:
         raise typer.Exit(1)
 
 
-def _sum_up(bulk: OrderImport, *, dry_run: bool, as_json: bool) -> None:
+def _run(bulk: OrderImport, rows: Iterable[Row], *, dry_run: bool) -> CommandEventError | None:
+    try:
+        if not dry_run:
+            return bulk.run(rows)
+        bulk.dry_run(rows)
+    except CommandEventError as error:
+        # A fault at the beginning of the file is all that there is to say.
+        if not bulk.seen:
+            raise
+        return error
+    return None
+
+
+def _share_of(stream: IO[bytes]) -> Callable[[], float] | None:
+    """How much of a file is read; None where nobody knows how long it is."""
+    if not stream.seekable():
+        return None
+    size = os.fstat(stream.fileno()).st_size
+    return lambda: stream.tell() / size if size and not stream.closed else 0.0
+
+
+def _sum_up(bulk: OrderImport, *, dry_run: bool, stopped: bool, as_json: bool) -> None:
     if bulk.repeated:
         rows = "1 row has" if bulk.repeated == 1 else f"{bulk.repeated:,} rows have"
         log.print(
@@ -86,11 +109,16 @@ def _sum_up(bulk: OrderImport, *, dry_run: bool, as_json: bool) -> None:
         extra: dict[str, object] = {"dry_run": True} if dry_run else {}
         if bulk.repeated:
             extra["repeated"] = bulk.repeated
+        if stopped:
+            extra |= {"stopped": True, "unconfirmed": bulk.unconfirmed}
         emit({"placed": bulk.placed, "failed": bulk.failed, "errors": errors, **extra})
         return
     failed = f", [red]{bulk.failed:,} failed[/red]" if bulk.failed else ""
     verb = "could be placed, nothing was written" if dry_run else "placed"
-    console.print(f"[bold]{bulk.placed:,}[/bold] {verb}{failed}")
+    unconfirmed = f", [red]{bulk.unconfirmed:,} not confirmed[/red]" if bulk.unconfirmed else ""
+    console.print(f"[bold]{bulk.placed:,}[/bold] {verb}{failed}{unconfirmed}")
+    if stopped:
+        log.print("stopped; the same file again places the rest, and nothing twice", style="dim")
 
 
 def _show_fault(row: Row, message: str) -> None:

@@ -68,23 +68,35 @@ class CleaningRun:
         catalogue: every topic.
         before: what is younger stays; ms since the epoch, UTC.
         dry_run: only report what would be deleted.
+        stopping: whether to end after the topic in hand; asked now and then.
 
     Attributes:
         walked, total: offsets read so far, and in all; another thread may read them to show progress.
+        cleaned: results of the topics that are done, in the order of `CLEANED`.
     """
 
-    def __init__(self, cluster: Cluster, catalogue: Sequence[Topic], *, before: int, dry_run: bool) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        catalogue: Sequence[Topic],
+        *,
+        before: int,
+        dry_run: bool,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._cluster = cluster
         self._catalogue = catalogue
         self._before = max(before, 0)
         self._dry_run = dry_run
+        self._stopping = stopping
         self._admin = Admin(cluster)
         self._lows: dict[Partition, int] = {}
         self.walked = 0
         self.total = 0
+        self.cleaned: list[CleanedTopic] = []
 
     def run(self) -> list[CleanedTopic]:
-        """Clean every topic that may be cleaned; the results, in the order of `CLEANED`.
+        """Clean every topic that may be cleaned, until asked to stop; returns `cleaned`.
 
         Raises:
             TopicMissing: `cev topics create` creates it.
@@ -100,11 +112,18 @@ class CleaningRun:
         self.total = sum(
             marks.stable - marks.low for topic in topics for marks in _of(topic, watermarks).values()
         )
-        return [self._clean(topic, _of(topic, watermarks)) for topic in topics]
+        for topic in topics:
+            result = None if self._stopping() else self._clean(topic, _of(topic, watermarks))
+            if result is None:
+                break
+            self.cleaned.append(result)
+        return self.cleaned
 
-    def _clean(self, topic: Topic, watermarks: Mapping[Partition, Watermarks]) -> CleanedTopic:
+    def _clean(self, topic: Topic, watermarks: Mapping[Partition, Watermarks]) -> CleanedTopic | None:
+        """None if somebody asked to stop before it was clear what may go: nothing is deleted then."""
         prefixes = self._bounds(topic, watermarks)
-        self._check_records(topic, watermarks, prefixes)
+        if not self._check_records(topic, watermarks, prefixes):
+            return None
         deletions = {
             partition: prefix.upto for partition, prefix in prefixes.items() if prefix.upto > prefix.low
         }
@@ -130,8 +149,12 @@ class CleaningRun:
 
     def _check_records(
         self, topic: Topic, watermarks: Mapping[Partition, Watermarks], prefixes: Mapping[Partition, Prefix]
-    ) -> None:
-        """Read every record that may be deleted: the broker's time index alone does not prove its age."""
+    ) -> bool:
+        """Read every record that may be deleted: the broker's time index alone does not prove its age.
+
+        Returns:
+            Whether it came to the end; not if somebody asked to stop.
+        """
         reason_to_stay = self._rule(topic)
         within = {
             partition: marks._replace(stable=prefixes[partition].upto)
@@ -146,6 +169,9 @@ class CleaningRun:
                 prefixes[record.position.topic_partition].take(record.position.offset, reason)
                 if all(prefixes[partition].closed for partition in within):
                     break
+                if self._stopping():
+                    return False
+        return True
 
     def _rule(self, topic: Topic) -> Callable[[LogRecord], str | None]:
         if topic.kind is Kind.DEAD_LETTER:

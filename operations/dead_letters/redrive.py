@@ -16,7 +16,7 @@ I/O: Kafka (reads dead-letter and retry topics, writes retry topics).
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ TOO_LARGE = "too large to be sent with its headers"
 _BATCH = 400
 _BATCH_BYTES = 4 * 1024 * 1024
 _BATCHES_A_SECOND = 4
+_LOOK_S = 0.1
 # A record's own framing, and room for a new reason: if it fails again, it must fit on the dead-letter topic.
 _OVERHEAD = 16 * 1024
 _HEADER_OVERHEAD = 16
@@ -93,6 +94,7 @@ class Redrive:
         catalogue: the topics that there are.
         wanted: which letters are meant.
         request: what is decided about them.
+        stopping: whether to end after the letters in hand; asked now and then.
 
     Attributes:
         id: names the run in what it writes.
@@ -100,12 +102,18 @@ class Redrive:
     """
 
     def __init__(
-        self, cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter, request: RedriveRequest
+        self,
+        cluster: Cluster,
+        catalogue: Sequence[Topic],
+        wanted: Filter,
+        request: RedriveRequest,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._cluster = cluster
         self._catalogue = catalogue
         self._wanted = wanted
         self._request = request
+        self._stopping = stopping
         self._admin = Admin(cluster)
         self.id = uuid.uuid4().hex
         self._run = Run(self.id, request.by, request.why)
@@ -128,6 +136,8 @@ class Redrive:
         # The rate counts from here, over all topics: a pause between two topics is made up for.
         self._started_at = time.monotonic()
         for topic, part in parts:
+            if self._stopping():
+                break
             if part and self._request.dry_run:
                 self._count(topic, part)
             elif part:
@@ -161,6 +171,8 @@ class Redrive:
             letter = listing.from_record(topic, record)
             if self._wanted.matches(letter):
                 yield letter
+            if self._stopping():
+                return
 
     def _is_to_do(self, letter: DeadLetter, known: set[PartitionOffset]) -> bool:
         self.progress.selected += 1
@@ -196,7 +208,10 @@ class Redrive:
             return
         if self._request.rate:
             due = self._started_at + self.progress.done / self._request.rate
-            time.sleep(max(0.0, due - time.monotonic()))
+            while (left := due - time.monotonic()) > 0:
+                if self._stopping():
+                    return
+                time.sleep(min(left, _LOOK_S))
         writer.write(batch)
         self.progress.done += len(batch)
 

@@ -64,6 +64,7 @@ class OrderImport:
         self._ids = ContentIds()
         self._invalid = 0
         self._not_stored = 0
+        self._submitted = 0
         self._named: set[int] = set()
         self.placed = 0
         self.repeated = 0
@@ -73,6 +74,11 @@ class OrderImport:
     def failed(self) -> int:
         """Rows that were not placed."""
         return self._invalid + self._not_stored
+
+    @property
+    def unconfirmed(self) -> int:
+        """Rows whose orders were sent and not acknowledged: some where a run was broken off, else none."""
+        return max(0, self._submitted - self.placed - self._not_stored)
 
     @property
     def seen(self) -> int:
@@ -95,6 +101,7 @@ class OrderImport:
                     pipeline.submit(row, *checked)
                 except CommandEventError as error:
                     return error
+                self._submitted += 1
         return pipeline.fatal_error
 
     def dry_run(self, rows: Iterable[Row]) -> None:

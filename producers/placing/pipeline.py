@@ -109,11 +109,6 @@ class Pipeline(Closing, Generic[T]):
             if self._submitted % _POLL_EVERY == 0:
                 self._poll_reports()
 
-    def wait(self, seconds: float) -> None:
-        """Sleep until the next submission; outcomes are still reported. Raises as `submit`."""
-        time.sleep(seconds)
-        self._raise_fatal_error()
-
     def close(self) -> None:
         """Wait for the outcome of every order, then stop the thread."""
         deadline = Deadline(self._deadline_s + _GRACE_S)

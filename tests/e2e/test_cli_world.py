@@ -208,22 +208,51 @@ def test_a_reader_that_leaves_early_causes_no_traceback(here: Here, words: tuple
     assert said == b""
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("order", "load", "--count", "100000", "--rate", "20"),
-        ("order", "place", "--address", "nobody listens", "--wait", "60"),
-    ],
-    ids=lambda words: " ".join(words[:2]),
-)
-def test_an_interrupt_ends_a_command_with_130(here: Here, words: tuple[str, ...]) -> None:
+def test_an_interrupt_ends_a_command_with_130(here: Here) -> None:
     before = records(here)
-    with here.cev.started(*words) as running:
-        # It is in the middle of its work as soon as its first order is there.
+    with here.cev.started("order", "place", "--address", "nobody listens", "--wait", "60") as running:
+        # It is in the middle of its work as soon as its order is there.
         while records(here) == before:
             assert running.process.poll() is None, running.said
         assert running.end(signal.SIGINT, 20) == 130
         assert "Traceback" not in running.said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_load_that_is_stopped_says_what_it_placed_and_all_of_that_is_there(
+    here: Here, number: signal.Signals, code: int
+) -> None:
+    before = records(here)
+    with here.cev.started("order", "load", "--count", "100000", "--rate", "50", "--json") as running:
+        while records(here) < before + 20:
+            assert running.process.poll() is None, running.said
+        assert running.end(number, 20) == code
+        assert running.said == ""
+        result = json.loads(running.printed)
+    assert (result["placed"], result["failed"], result["stopped"]) == (records(here) - before, 0, True)
+
+
+def test_rows_that_are_stopped_say_what_was_placed_also_while_the_pipe_is_silent(here: Here) -> None:
+    before = records(here)
+    program = subprocess.Popen(
+        [CEV, "order", "place", "--from", "-"],
+        env=here.cev.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with program:
+        assert program.stdin is not None
+        for number in range(3):
+            program.stdin.write(json.dumps({"address": f"{number} Silent Road"}) + "\n")
+        program.stdin.flush()
+        while records(here) < before + 3:
+            assert program.poll() is None
+        program.send_signal(signal.SIGTERM)
+        output, errors = program.communicate(timeout=20)
+    assert (program.returncode, output) == (143, "3 placed\n")
+    assert errors == "stopped; the same file again places the rest, and nothing twice\n"
 
 
 def records(here: Here) -> int:

@@ -65,6 +65,24 @@ def test_handled_commands_go_up_to_the_first_young_one_and_the_group_goes_on(sho
     assert (found.ok, found.accepted, found.aged, found.dispatched) == (True, 3, 2, 5)
 
 
+def test_a_run_that_is_stopped_deletes_nothing_of_the_topic_that_it_was_reading(
+    shop: ConsumerHarness,
+) -> None:
+    for order_id in (1, 2):
+        command(shop, order_id, age_ms=20 * DAY)
+    shop.handled("warehouse")
+    run = CleaningRun(
+        Cluster(bootstrap=shop.bootstrap),
+        all_topics(),
+        before=now_ms(),
+        dry_run=False,
+        stopping=lambda: run.walked > 0,
+    )
+    assert (run.run(), run.walked) == ([], 1)
+    assert [seen.message[0] for seen in shop.read(DISPATCH_PRODUCTS)] == [1, 2]
+    assert clean(shop)[DISPATCH_PRODUCTS].deleted == 2
+
+
 def test_a_command_whose_dead_letter_is_undecided_stays_and_is_counted(shop: ConsumerHarness) -> None:
     command(shop, 1, age_ms=0)
     shop.producer.produce(DISPATCH_PRODUCTS, b"junk", encode_key(2), partition=0)

@@ -1,5 +1,6 @@
 """What an operator decides about dead letters, on a real broker and with real members."""
 
+import signal
 import time
 from typing import Any
 
@@ -264,6 +265,21 @@ def test_a_rate_is_kept(shop: ConsumerHarness) -> None:
     assert run(shop, REDRIVE._replace(rate=40)).progress.done == 40
     # The last quarter is due after three quarters of a second.
     assert time.monotonic() - began >= 0.75
+
+
+def test_a_redrive_that_is_stopped_counts_what_it_did_and_the_next_one_does_the_rest(
+    shop: ConsumerHarness,
+) -> None:
+    put_aside(shop, 40)
+    slow = shop.cev("dlq", "redrive", "--rate", "4", "--json")
+    until(lambda: redrives(shop), "the run has begun")
+    slow.send_signal(signal.SIGTERM)
+    code, [document], err = ended(slow)
+    assert (code, document["stopped"]) == (143, True)
+    assert err.endswith("stopped before the end; the same command again goes on from there\n")
+    assert document["done"] == len(redrives(shop)) < 40
+    assert run(shop).progress.done == 40 - document["done"]
+    assert sorted(redrives(shop)) == sorted(positions(shop))
 
 
 def test_headers_of_a_sender_make_no_marker_of_a_redriven_record(shop: ConsumerHarness) -> None:

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,7 @@ from clients.partitioner import partition_of
 from operations.status.mode import read_mode as mode_in_status
 from producers import OrderPlacer, OrderRequest, Placed
 from producers.bulk.import_orders import OrderImport
-from producers.bulk.load_generator import LoadGenerator, LoadResult
+from producers.bulk.load_generator import LoadGenerator, LoadResult, paced
 from producers.bulk.row_reader import Row
 from producers.bulk.sample_orders import sample_orders
 from producers.mode.audience import missing_consumer_warning
@@ -439,7 +440,7 @@ def test_orders_keep_flowing_while_the_mode_is_flipped(own: Cluster) -> None:
         try:
             while not loads or not flipped.is_set():
                 assert len(loads) < 20, "the modes are not flipped"
-                loads.append(LoadGenerator(placer, rate=400).run(sample_orders(1), 1200))
+                loads.append(LoadGenerator(placer).run(islice(paced(sample_orders(1), 400), 1200)))
         finally:
             stop.set()
             flipper.join(60)

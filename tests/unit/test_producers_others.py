@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import producers
 from clients.partitioner import murmur2, partition_of
 from producers.bulk.import_orders import OrderImport
-from producers.bulk.load_generator import LoadGenerator
+from producers.bulk.load_generator import LoadGenerator, paced
 from producers.bulk.row_reader import Row
 from producers.bulk.sample_orders import sample_orders
 from producers.mode.audience import dispatch_topic
@@ -90,9 +90,6 @@ class Pipe:
             self.on_outcome(tag, NotAcknowledged("late"))
         else:
             self.on_outcome(tag, self.desk.prepare(request, order_id).dry_run_result())
-
-    def wait(self, seconds: float) -> None:
-        raise AssertionError(f"no load without a rate waits, and this one did for {seconds}")
 
 
 class Placer:
@@ -178,31 +175,51 @@ def test_a_cluster_that_is_lost_after_the_last_row_is_told_too() -> None:
 
     assert isinstance(run_bulk(LostPlacer(fail_at=1))[3], BrokerUnreachable)
     assert isinstance(
-        LoadGenerator(LostPlacer(fail_at=1), rate=0).run(sample_orders(1), 1).error, BrokerUnreachable
+        LoadGenerator(LostPlacer(fail_at=1)).run(itertools.islice(sample_orders(1), 1)).error,
+        BrokerUnreachable,
     )
 
 
 def test_a_load_counts_by_mode() -> None:
-    loaded = LoadGenerator(Placer(fail_at=3), rate=0).run(sample_orders(1), 10)
+    loaded = LoadGenerator(Placer(fail_at=3)).run(itertools.islice(sample_orders(1), 10))
     assert (loaded.placed, loaded.failed, loaded.modes) == (9, 1, {"command": 9})
     assert isinstance(loaded.error, NotAcknowledged)
 
 
-def test_a_steady_load_keeps_each_orders_own_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("producers.bulk.load_generator.time.monotonic", lambda: 0.0)
-    waits: list[float] = []
+def test_what_was_placed_is_counted_where_the_run_is_broken_off() -> None:
+    class Stuck(Pipe):
+        """Takes orders, answers the first of them, and is left before it has answered the others."""
 
-    class Paced(Pipe):
-        def wait(self, seconds: float) -> None:
-            waits.append(seconds)
+        def submit(self, tag: Any, request: OrderRequest, order_id: int | None = None) -> None:
+            if not self.count:
+                super().submit(tag, request, order_id)
 
-    class PacedPlacer(Placer):
+        def __exit__(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    class StuckPlacer(Placer):
         def pipeline(self, on_outcome: Callable[[Any, Any], None]) -> Any:
-            return Paced(self.desk, on_outcome, 0, 0)
+            return Stuck(self.desk, on_outcome, 0, 0)
 
-    LoadGenerator(PacedPlacer(), rate=1).run(sample_orders(1), 4)
+    generator = LoadGenerator(StuckPlacer())
+    with pytest.raises(KeyboardInterrupt):
+        generator.run(itertools.islice(sample_orders(1), 3))
+    assert (generator.result.placed, generator.result.failed) == (1, 2)
+    bulk = OrderImport(StuckPlacer(), on_placed=lambda _: None, on_error=lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        bulk.run(ROWS)
+    assert (bulk.placed, bulk.failed, bulk.unconfirmed) == (1, 2, 1)
+
+
+def test_a_steady_load_keeps_each_orders_own_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("producers.bulk.load_generator.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("producers.bulk.load_generator.time.sleep", waits.append)
+    assert list(paced("abcd", rate=1)) == ["a", "b", "c", "d"]
     # Nothing really waits here, so each order is further ahead of its own second.
-    assert waits == [1, 2, 3]
+    assert waits == [0, 1, 2, 3]
+    assert list(paced("abcd", rate=0)) == ["a", "b", "c", "d"]
+    assert len(waits) == 4
 
 
 def test_results_are_told_by_their_type_time_and_reason() -> None:
