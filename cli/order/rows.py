@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import typer
 from rich.markup import escape
@@ -67,7 +67,10 @@ def place_rows(
             bulk = OrderImport(placer, on_placed=show, on_error=_show_fault)
             word = "checking" if dry_run else "placing"
             lost: CommandEventError | None = None
-            with Interruption() as interruption, progress(word, None, lambda: bulk.seen, _share_of(stream)):
+            with (
+                Interruption() as interruption,
+                progress(word, None, lambda: bulk.seen, _share_of(stream, text.stream)),
+            ):
                 lost = _run(bulk, interruption.until_asked(rows), dry_run=dry_run)
     _sum_up(bulk, dry_run=dry_run, stopped=interruption.asked(), as_json=as_json)
     interruption.end()
@@ -90,12 +93,14 @@ def _run(bulk: OrderImport, rows: Iterable[Row], *, dry_run: bool) -> CommandEve
     return None
 
 
-def _share_of(stream: IO[bytes]) -> Callable[[], float] | None:
+def _share_of(file: IO[bytes], text: BinaryIO) -> Callable[[], float] | None:
     """How much of a file is read; None where nobody knows how long it is."""
-    if not stream.seekable():
+    if not file.seekable():
         return None
-    size = os.fstat(stream.fileno()).st_size
-    return lambda: stream.tell() / size if size and not stream.closed else 0.0
+    size = os.fstat(file.fileno()).st_size
+    # What is compressed is read far ahead of its rows, a mebibyte at a time.
+    at = text if getattr(text, "raw", None) is file else file
+    return lambda: at.tell() / size if size and not at.closed else 0.0
 
 
 def _sum_up(bulk: OrderImport, *, dry_run: bool, stopped: bool, as_json: bool) -> None:
