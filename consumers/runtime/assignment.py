@@ -30,6 +30,7 @@ class PartitionAssigner:
 
     Attributes:
         results_upto: per partition, the offset below which results are known to be in Kafka.
+        stored: per partition, the offset up to which the store is ahead of Kafka; none where it is not.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class PartitionAssigner:
         self._store = store
         self._watermark = 1 if start == "now" else 0
         self.results_upto: dict[Partition, int] = {}
+        self.stored: dict[Partition, int] = {}
         self._status = status
         self._failures = failures
         self._check_group = check_group
@@ -66,11 +68,15 @@ class PartitionAssigner:
                 partition,
                 committed[partition],
                 progress.get(partition),
+                group=self._store.name.group,
                 store_id=consumer.store_id,
                 first=consumer.watermarks(partition)[self._watermark] if new else 0,
             )
             offsets[partition] = start.offset
-            self.results_upto[partition] = start.results_upto
+            self.results_upto[partition] = start.offset
+            self.stored.pop(partition, None)
+            if start.stored > start.offset:
+                self.stored[partition] = start.stored
             if start.first:
                 first[partition] = start.offset
         self._announce(consumer, first)

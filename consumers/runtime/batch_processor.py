@@ -59,12 +59,10 @@ class BatchProcessor:
     Args:
         resources: see `Resources`.
         consumer: where the batches come from, and where plain offsets go.
-        results_upto: see `CommittedOffsets`; shared with the assigner of partitions, and updated.
+        committed: what Kafka is known to have.
     """
 
-    def __init__(
-        self, resources: Resources, consumer: GroupConsumer, results_upto: dict[Partition, int]
-    ) -> None:
+    def __init__(self, resources: Resources, consumer: GroupConsumer, committed: CommittedOffsets) -> None:
         self._reaction = resources.reaction
         self._codec = resources.codec
         self._config = resources.config
@@ -74,7 +72,7 @@ class BatchProcessor:
         self._pool = resources.pool
         self._failures = resources.failures
         self._consumer = consumer
-        self._committed = CommittedOffsets(consumer, results_upto)
+        self._committed = committed
         self._renderer = ResultRenderer(resources.reaction, resources.codec)
         self._rules = DecisionRules(
             reaction=resources.reaction,
@@ -242,14 +240,16 @@ class BatchProcessor:
             raise StaleBatch("a partition of the batch was revoked")  # invariant 4
         covers = self._committed.covers
         batch.dead = {position: dead for position, dead in batch.dead.items() if not covers(position)}
-        records = [record for position, record in batch.results if not covers(position)]
-        records += [dead_letter(dead, self._reaction.name) for dead in batch.dead.values()]
+        owed = [(position, record) for position, record in batch.results if not covers(position)]
+        name = self._reaction.name
+        owed += [(position, dead_letter(dead, name)) for position, dead in batch.dead.items()]
+        records = self._committed.unsent(owed)
         if records:
             with self._committed.uncertain():
                 self._producer.send(records, self._consumer.offsets(next_offsets), batch.polled.metadata)
         else:
             self._consumer.commit(next_offsets)
-        self._committed.upto.update(next_offsets)
+        self._committed.advance(next_offsets)
         for partition, pause in batch.pauses.items():
             self._consumer.pause_until(partition, pause.offset, self._config.schema_retry_s)
         self._events.services_up()
@@ -272,7 +272,7 @@ class BatchProcessor:
             self._consumer.commit(ahead)
         except StaleBatch:
             return  # the rebalance is on its way; the next owner commits
-        self._committed.upto.update(ahead)
+        self._committed.advance(ahead)
         self._events.services_up()
 
 

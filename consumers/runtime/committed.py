@@ -1,13 +1,16 @@
 """Which results and dead letters Kafka is known to have (invariant 6).
 
-I/O: Kafka, through the consumer that it is given.
+I/O: Kafka.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from clients.config import Cluster
+from clients.records import ProducerRecord
 from consumers.runtime.batch import Batch
 from consumers.runtime.kafka.consumer import GroupConsumer
+from consumers.runtime.kafka.sent_records import fingerprint, in_log
 from consumers.runtime.records import Partition
 from schemas.errors import Position
 
@@ -17,12 +20,23 @@ class CommittedOffsets:
 
     Args:
         consumer: asks for the group's committed offsets.
+        cluster: where the log is that is asked for results.
         upto: per partition, the offset below which results are known to be in Kafka; updated.
+        stored: per partition, the offset below which the store had records handled when the partition was
+            assigned, where Kafka had less; updated.
     """
 
-    def __init__(self, consumer: GroupConsumer, upto: dict[Partition, int]) -> None:
+    def __init__(
+        self,
+        consumer: GroupConsumer,
+        cluster: Cluster,
+        upto: dict[Partition, int],
+        stored: dict[Partition, int],
+    ) -> None:
         self._consumer = consumer
+        self._cluster = cluster
         self.upto = upto
+        self._stored = stored
         self._uncertain = False
 
     def covers(self, position: Position) -> bool:
@@ -39,6 +53,30 @@ class CommittedOffsets:
         positions = [position for position in dict.fromkeys(replays) if position not in in_batch]
         self.refresh({position.topic_partition for position in positions})
         return [position for position in positions if not self.covers(position)]
+
+    def unsent(self, owed: Sequence[tuple[Position, ProducerRecord]]) -> list[ProducerRecord]:
+        """Of records, each with the position that it comes from, those that are not in the log.
+
+        A record that the store had when the partition was assigned comes again after a crash, but also where
+        somebody has set the committed offset back. So for those the log itself is asked.
+
+        Raises:
+            BrokerUnreachable, OperationFailed: the log cannot be read.
+        """
+        doubtful = [
+            record
+            for position, record in owed
+            if position.offset < self._stored.get(position.topic_partition, 0)
+        ]
+        present = in_log(self._cluster, doubtful) if doubtful else set()
+        return [record for _, record in owed if not present or fingerprint(record) not in present]
+
+    def advance(self, offsets: Mapping[Partition, int]) -> None:
+        """Kafka has the results of everything below these offsets."""
+        self.upto.update(offsets)
+        for partition in [*self._stored]:
+            if self._stored[partition] <= self.upto.get(partition, 0):
+                del self._stored[partition]
 
     @contextmanager
     def uncertain(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from clients.log import Log
 from consumers.runtime.assignment import PartitionAssigner
 from consumers.runtime.batch import Batch
 from consumers.runtime.batch_processor import BatchProcessor, Unsettled
+from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.copy_fence import CopyFence
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
@@ -95,7 +96,8 @@ class Session:
             assigner.assign,
             resources.identity.id,
         )
-        processor = BatchProcessor(resources, consumer, assigner.results_upto)
+        committed = CommittedOffsets(consumer, self._fence.cluster, assigner.results_upto, assigner.stored)
+        processor = BatchProcessor(resources, consumer, committed)
         consumer.subscribe()
         return consumer, processor
 

@@ -9,23 +9,32 @@ from typing import NamedTuple
 from consumers.runtime.records import Committed, Partition, Progress
 from schemas.errors import ForeignStore, LostOffset
 
+_WAY_ON = "`cev store adopt {}` shows where the group would go on, and sets it there"
+
 
 class StartingPoint(NamedTuple):
     """Where a partition begins.
 
     Attributes:
-        offset: the first offset to read.
-        results_upto: results of offsets below are known to be in Kafka.
+        offset: the first offset to read; results of offsets below are known to be in Kafka.
+        stored: the store has handled everything below; above the offset, whether Kafka has the results of
+            what lies between is in doubt.
         first: this is the partition's very first start; the caller announces it before it reads.
     """
 
     offset: int
-    results_upto: int
+    stored: int
     first: bool
 
 
 def starting_offset(
-    partition: Partition, committed: Committed | None, progress: Progress | None, *, store_id: str, first: int
+    partition: Partition,
+    committed: Committed | None,
+    progress: Progress | None,
+    *,
+    group: str,
+    store_id: str,
+    first: int,
 ) -> StartingPoint:
     """Decide where a partition begins.
 
@@ -33,30 +42,38 @@ def starting_offset(
         partition: topic and number, for the message.
         committed: the group's committed offset, or None.
         progress: the store's progress, or None.
+        group: the group's id, for the message.
         store_id: the id of the store in use.
         first: where the group's registry line says to begin.
 
     Raises:
-        LostOffset: the store has worked on the partition and Kafka has no committed offset any more.
+        LostOffset: the store has worked on the partition; the committed offset is gone or was set back.
         ForeignStore: the offset was committed with another store, or lies beyond what this one knows.
     """
     name = f"{partition[0]}:{partition[1]}"
+    way_on = _WAY_ON.format(group)
     if committed is None:
         if progress is None or not progress.started:
             return StartingPoint(first, first, first=True)
         raise LostOffset(
-            f"{name}: the store is at offset {progress.position}, but the group's committed offset is gone; "
-            f"find out why before you set it again (its metadata is {store_id})"
+            f"{name}: the store is at offset {progress.position}, but the group's committed offset is gone: "
+            f"the group was deleted, or its offsets were, or the topic was made anew; {way_on}"
         )
     if committed.store_id != store_id:
         raise ForeignStore(
             f"{name}: offset {committed.offset} was committed with the store "
-            f"{committed.store_id or 'of another program'}, this one is {store_id}; one group has one store"
+            f"{committed.store_id or 'of another program'}, this one is {store_id}; one group has one store: "
+            f"use that one; if it is lost, {way_on}"
         )
     if progress is None or committed.offset > progress.position:
         position = "nothing" if progress is None else f"offset {progress.position}"
         raise ForeignStore(
             f"{name}: the group has committed offset {committed.offset}, the store knows {position}: "
-            "a restored backup would forget effects; restore a newer one"
+            f"a restored backup would forget effects; restore a newer one; if there is none, {way_on}"
         )
-    return StartingPoint(committed.offset, max(progress.results_upto, committed.offset), first=False)
+    if committed.offset < progress.results_upto:
+        raise LostOffset(
+            f"{name}: the group's committed offset is {committed.offset}, and it had committed "
+            f"{progress.results_upto}: somebody set it back; {way_on}"
+        )
+    return StartingPoint(committed.offset, progress.position, first=False)

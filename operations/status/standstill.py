@@ -135,6 +135,7 @@ def _refusal(state: GroupState, partition: Partition) -> str | None:
             partition,
             None if offset is None else Committed(offset.offset, offset.metadata),
             state.progress.get(partition),
+            group=state.group,
             store_id=state.store_id,
             first=0,
         )

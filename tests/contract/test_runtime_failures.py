@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clients.config import Cluster
 from clients.log import Log
 from clients.records import ProducerRecord
 from consumers.registry import named
 from consumers.runtime.batch import Batch
 from consumers.runtime.batch_processor import BatchProcessor
+from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.events import MemberEvents
@@ -228,7 +230,8 @@ class Member:
         tools.failures.load([*PARTITIONS])
         self._at = dict(world.committed)
         inlet: Any = Inlet(world)
-        self._processor = BatchProcessor(tools, inlet, dict(world.committed))
+        committed = CommittedOffsets(inlet, Cluster(bootstrap="nowhere"), dict(world.committed), {})
+        self._processor = BatchProcessor(tools, inlet, committed)
 
     def take(self, step: Step) -> None:
         batch = Batch.of(self._read(step.takes))

@@ -91,8 +91,10 @@ class World:
         """Read on as a newly assigned member does."""
         for each in BOTH:
             known = self.progress.get(each, Progress(0, 0, started=True))
-            found = starting_offset(each, Committed(self.committed[each], "s"), known, store_id="s", first=0)
-            self.at[each], self.sent_upto[each] = found.offset, found.results_upto
+            found = starting_offset(
+                each, Committed(self.committed[each], "s"), known, group="g", store_id="s", first=0
+            )
+            self.at[each] = self.sent_upto[each] = found.offset
 
     def take(self, step: Step) -> None:
         if not self._finish(self._read(step), step.crash):

@@ -10,7 +10,7 @@ HERE = ("orders", 3)
 
 
 def start(committed: Committed | None, known: Progress | None, first: int = 17) -> StartingPoint:
-    return starting_offset(HERE, committed, known, store_id="mine", first=first)
+    return starting_offset(HERE, committed, known, group="sales", store_id="mine", first=first)
 
 
 def test_the_very_first_start_begins_where_the_registry_says() -> None:
@@ -26,11 +26,17 @@ def test_a_first_start_that_died_right_behind_its_commit_goes_on_there() -> None
 
 
 def test_a_later_start_goes_on_at_the_committed_offset() -> None:
-    assert start(Committed(90, "mine"), Progress(100, 80, started=True)) == StartingPoint(90, 90, first=False)
+    assert start(Committed(90, "mine"), Progress(100, 80, started=True)) == StartingPoint(
+        90, 100, first=False
+    )
 
 
-def test_results_that_the_store_knows_as_sent_stay_sent_though_the_offset_lies_behind() -> None:
-    assert start(Committed(70, "mine"), Progress(100, 80, started=True)) == StartingPoint(70, 80, first=False)
+def test_an_offset_below_what_the_group_had_committed_was_set_back_and_is_refused() -> None:
+    assert start(Committed(80, "mine"), Progress(100, 80, started=True)).offset == 80
+    with pytest.raises(
+        LostOffset, match=r"offset is 79, and it had committed 80: .* `cev store adopt sales`"
+    ):
+        start(Committed(79, "mine"), Progress(100, 80, started=True))
 
 
 def test_a_store_that_is_ahead_of_kafka_is_fine_because_it_writes_first() -> None:

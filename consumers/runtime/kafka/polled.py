@@ -15,6 +15,8 @@ from schemas.errors import BrokerUnreachable, LostOffset, Position, TopicMissing
 
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - librdkafka's local codes
 _NO_OFFSET = KafkaError(KafkaError._NO_OFFSET).str()  # noqa: SLF001 - the same
+_WAY_ON = "`cev store adopt GROUP` shows where the group would go on, and sets it there"
+_WAY_ON = "`cev store adopt GROUP` shows where the group would go on, and sets it there"
 _BROKEN = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION)  # noqa: SLF001 - the same
 
 
@@ -140,5 +142,5 @@ def _is_handled(
 
 def _lost_offset(error: KafkaError) -> str:
     if _NO_OFFSET in error.str():
-        return "the group's committed offset is gone: the group was deleted, or its offsets were"
-    return "the log was cut above the group's offset, so records are gone that nobody handled"
+        return f"the group's committed offset is gone: the group was deleted, or its offsets were; {_WAY_ON}"
+    return f"the log was cut above the group's offset, so records are gone that nobody handled; {_WAY_ON}"
