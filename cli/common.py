@@ -6,7 +6,7 @@ I/O: stderr, for the one line of an error.
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,9 +59,9 @@ def new_group(text: str) -> typer.Typer:
 
 
 def command(
-    group: typer.Typer, name: str, *, example: str, cluster: bool = True, logs_events: bool = False
+    group: typer.Typer, name: str, *, examples: Sequence[str], cluster: bool = True, logs_events: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Register a command with what all commands have: cluster flags, an example, errors as one line.
+    """Register a command with what all commands have: cluster flags, examples, errors as one line.
 
     The function's first parameter must be `ctx: typer.Context`. The flags `--bootstrap-servers`,
     `--schema-registry-url` and `--log-level` are added to its signature and kept in the context for
@@ -71,7 +71,7 @@ def command(
     Args:
         group: the group that the command belongs to.
         name: the command's word.
-        example: a line that a reader can type; a test runs it.
+        examples: two to four lines that a reader can type; a test runs one of them, and parses the others.
         cluster: whether the command talks to the cluster; otherwise its help does not show the flags, which
             it takes all the same (design §9).
         logs_events: whether the command runs long enough to log; the same goes for its flag.
@@ -88,7 +88,7 @@ def command(
 
         run.__signature__ = _with_flags(function, flags)  # type: ignore[attr-defined]  # inspect's own hook
         run.__annotations__ = {p.name: p.annotation for p in inspect.signature(run).parameters.values()}
-        group.command(name, cls=CommandWithHelp, epilog=f"Example: {example}")(run)
+        group.command(name, cls=CommandWithHelp, epilog="\n".join(examples))(run)
         return function
 
     return register

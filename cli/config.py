@@ -16,7 +16,15 @@ commands = new_group("Show the settings in force, or write a settings file.")
 _OWNER_ONLY = 0o600
 
 
-@command(commands, "show", example="cev config show --json", cluster=False)
+@command(
+    commands,
+    "show",
+    examples=(
+        "cev config show",
+        "cev config show --json",
+    ),
+    cluster=False,
+)
 def show(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     """Show every setting, its value and the source of the value; secrets are masked."""
     rows = loaded(ctx).shown()
@@ -35,7 +43,16 @@ def show(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     tables.print_table(table)
 
 
-@command(commands, "init", example="cev config init -", cluster=False)
+@command(
+    commands,
+    "init",
+    examples=(
+        "cev config init",
+        "cev config init -",
+        "cev config init /etc/cev.toml",
+    ),
+    cluster=False,
+)
 def init(
     ctx: typer.Context,
     path: Annotated[

@@ -15,7 +15,16 @@ from consumers.runtime.reaction import Start
 commands = typer.Typer(rich_markup_mode=None)
 
 
-@command(commands, "consume", example="cev consume warehouse notification sales", logs_events=True)
+@command(
+    commands,
+    "consume",
+    examples=(
+        "cev consume warehouse notification sales",
+        "cev consume warehouse --until-idle 5",
+        "cev consume loyalty --from now --workers 8",
+    ),
+    logs_events=True,
+)
 def consume(
     ctx: typer.Context,
     reactions: Annotated[

@@ -21,7 +21,16 @@ _PAGE = 1_000
 commands = typer.Typer(rich_markup_mode=None)
 
 
-@command(commands, "effects", example="cev effects warehouse --json", cluster=False)
+@command(
+    commands,
+    "effects",
+    examples=(
+        "cev effects warehouse",
+        "cev effects warehouse --order-id 12004 --all",
+        "cev effects sales --json",
+    ),
+    cluster=False,
+)
 def show(
     ctx: typer.Context,
     reaction: Annotated[

@@ -14,8 +14,13 @@ MAX_WIDTH = 100
 
 _LEFT = 30
 
+MAX_EXAMPLES = 4
+
 CLUSTER = "Cluster options"
 """The section of the flags that find the cluster."""
+
+FOOT = "Exit codes: cev help exit-codes. Settings: cev help settings."
+"""The last line of every page."""
 
 
 class CommandWithHelp(TyperCommand):
@@ -67,17 +72,30 @@ def unset_flag(option: Any) -> Any:
     return option
 
 
+def write_rows(formatter: Any, title: str, rows: list[tuple[str, str]]) -> None:
+    """A section of two columns.
+
+    Args:
+        formatter: typer's.
+        title: of the section.
+        rows: what stands on the left and on the right.
+    """
+    with formatter.section(typer.style(title, bold=True)):
+        formatter.write_dl(rows, col_max=_column(rows))
+
+
 def _write(command: Any, ctx: Any, formatter: Any) -> None:
     command.format_usage(ctx, formatter)
     command.format_help_text(ctx, formatter)
     for title, rows in _sections(command, ctx):
         if rows:
-            with formatter.section(typer.style(title, bold=True)):
-                formatter.write_dl(rows, col_max=_column(rows))
+            write_rows(formatter, title, rows)
     if command.epilog:
-        formatter.write_paragraph()
-        # Not wrapped: a reader copies it.
-        formatter.write(f"  {command.epilog}\n")
+        with formatter.section(typer.style("Examples", bold=True)):
+            for example in command.epilog.splitlines():
+                # Not wrapped: a reader copies it.
+                formatter.write(f"  {example}\n")
+    formatter.write(f"\n{FOOT}\n")
 
 
 def _column(rows: list[tuple[str, str]]) -> int:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperCommand
 
-from cli.help import MAX_WIDTH, GroupWithHelp, unset_flag
+from cli.help import MAX_EXAMPLES, MAX_WIDTH, GroupWithHelp, unset_flag
 from cli.version import VersionFlag
 
 
@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "verify": Entry("cli.verify", "Check that every accepted order was handled exactly once."),
     "dlq": Entry("cli.dlq.commands", "List, show, redrive and discard dead letters."),
     "relay": Entry("cli.relay", "Publish the rows of an order service's outbox until SIGTERM."),
+    "help": Entry("cli.help_topics", "Explain exit codes and settings, or show the help of a command."),
     "config": Entry("cli.config", "Show the settings in force, or write a settings file."),
 }
 
@@ -52,8 +53,9 @@ class DeferredCommand(TyperCommand):
     def load(self) -> Any:
         """Import the command's module; returns the command or group itself."""
         group = typer.main.get_group(import_module(COMMANDS[str(self.name)].module).commands)
-        # A group's example is its first command's.
-        group.epilog = group.epilog or next(iter(group.commands.values())).epilog
+        # A group's examples are the first ones of its commands.
+        first = [str(below.epilog).partition("\n")[0] for below in group.commands.values()]
+        group.epilog = group.epilog or "\n".join(first[:MAX_EXAMPLES])
         return group.commands.get(str(self.name), group)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -79,7 +81,7 @@ app = typer.Typer(
     name="cev",
     cls=Commands,
     no_args_is_help=True,
-    epilog="Example: cev demo",
+    epilog='cev demo\ncev up\ncev order place --address "1 Streetford Road"\ncev status --check',
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": MAX_WIDTH},

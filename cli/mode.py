@@ -20,7 +20,14 @@ _SHOWN = 5
 commands = new_group("Show or set how orders are written: as command, shadow or event.")
 
 
-@command(commands, "show", example="cev mode show")
+@command(
+    commands,
+    "show",
+    examples=(
+        "cev mode show",
+        "cev mode show --json",
+    ),
+)
 def show(ctx: typer.Context, *, as_json: JsonFlag = False) -> None:
     """Show the mode in force."""
     app = app_context(ctx)
@@ -33,7 +40,15 @@ def show(ctx: typer.Context, *, as_json: JsonFlag = False) -> None:
         console.print(_line(change), soft_wrap=True)
 
 
-@command(commands, "set", example='cev mode set event --why "the warehouse reads orders now"')
+@command(
+    commands,
+    "set",
+    examples=(
+        'cev mode set event --why "the warehouse reads orders now"',
+        "cev mode set shadow --if-epoch 3",
+        "cev mode set command",
+    ),
+)
 def set_(
     ctx: typer.Context,
     mode: Annotated[
@@ -71,7 +86,14 @@ def set_(
         _warn(warning)
 
 
-@command(commands, "history", example="cev mode history --json")
+@command(
+    commands,
+    "history",
+    examples=(
+        "cev mode history",
+        "cev mode history --json",
+    ),
+)
 def history(ctx: typer.Context, *, as_json: JsonFlag = False) -> None:
     """Show every change of the mode, oldest first."""
     app = app_context(ctx)

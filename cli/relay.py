@@ -32,7 +32,16 @@ _DAY_MS = 86_400_000
 commands = typer.Typer(rich_markup_mode=None)
 
 
-@command(commands, "relay", example="cev relay --until-idle 0", logs_events=True)
+@command(
+    commands,
+    "relay",
+    examples=(
+        "cev relay",
+        "cev relay --until-idle 0",
+        "cev relay --retry-refused",
+    ),
+    logs_events=True,
+)
 def relay(
     ctx: typer.Context,
     *,

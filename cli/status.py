@@ -25,7 +25,15 @@ _KIB = 1024
 commands = typer.Typer(rich_markup_mode=None)
 
 
-@command(commands, "status", example="cev status --check")
+@command(
+    commands,
+    "status",
+    examples=(
+        "cev status",
+        "cev status --check",
+        "cev status --json",
+    ),
+)
 def show(
     ctx: typer.Context,
     *,

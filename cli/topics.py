@@ -38,7 +38,14 @@ def create_all(app: AppContext, *, starting_s: float = 0) -> CreationResult:
     return result
 
 
-@command(commands, "create", example="cev topics create")
+@command(
+    commands,
+    "create",
+    examples=(
+        "cev topics create",
+        "cev topics create --json",
+    ),
+)
 def create(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     """Create the topics that are missing, and print what differs.
 
@@ -63,7 +70,14 @@ def create(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     output.console.print(f"{len(result.created)} created, {there} were there{schemas}")
 
 
-@command(commands, "list", example="cev topics list")
+@command(
+    commands,
+    "list",
+    examples=(
+        "cev topics list",
+        "cev topics list --json",
+    ),
+)
 def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     """List every topic with its kind and owner.
 
@@ -91,7 +105,14 @@ def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
         output.log.print("`cev topics create` creates what is missing", style="dim")
 
 
-@command(commands, "describe", example="cev topics describe dispatch_products")
+@command(
+    commands,
+    "describe",
+    examples=(
+        "cev topics describe dispatch_products",
+        "cev topics describe warehouse.orders.dlq --json",
+    ),
+)
 def describe(
     ctx: typer.Context,
     name: Annotated[
@@ -126,7 +147,14 @@ def describe(
         tables.print_table(table)
 
 
-@command(commands, "clean", example="cev topics clean --dry-run")
+@command(
+    commands,
+    "clean",
+    examples=(
+        "cev topics clean --dry-run",
+        "cev topics clean",
+    ),
+)
 def clean(
     ctx: typer.Context,
     *,

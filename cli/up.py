@@ -27,7 +27,17 @@ _TOPICS_S = 30.0
 commands = typer.Typer(rich_markup_mode=None)
 
 
-@command(commands, "up", example="cev up --registry", cluster=False)
+@command(
+    commands,
+    "up",
+    examples=(
+        "cev up",
+        "cev up --registry",
+        "cev up --brokers 3",
+        "cev up --port 0 --json",
+    ),
+    cluster=False,
+)
 def up(
     ctx: typer.Context,
     *,
@@ -93,7 +103,15 @@ def _start(config: "Settings", *, brokers: int | None, registry: bool, port: int
     return running
 
 
-@command(commands, "down", example="cev down --delete-data --yes", cluster=False)
+@command(
+    commands,
+    "down",
+    examples=(
+        "cev down",
+        "cev down --delete-data --yes",
+    ),
+    cluster=False,
+)
 def down(
     ctx: typer.Context,
     *,

@@ -28,7 +28,15 @@ _FAULTS = {
 commands = typer.Typer(rich_markup_mode=None)
 
 
-@command(commands, "verify", example="cev verify --wait 30")
+@command(
+    commands,
+    "verify",
+    examples=(
+        "cev verify",
+        "cev verify --wait 30",
+        "cev verify --json",
+    ),
+)
 def verify(
     ctx: typer.Context,
     *,

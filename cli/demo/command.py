@@ -16,7 +16,7 @@ from cli.output import console
 commands = typer.Typer(rich_markup_mode=None)
 
 
-@command(commands, "demo", example="cev demo", cluster=False)
+@command(commands, "demo", examples=("cev demo",), cluster=False)
 def demo(ctx: typer.Context) -> None:
     """Tell the whole story on a real broker.
 

@@ -59,7 +59,16 @@ _Rate = Annotated[float, typer.Option(metavar="N", help="Maximum per second; 0 i
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done and write nothing.")]
 
 
-@command(commands, "list", example="cev dlq list --group warehouse --since 1h")
+@command(
+    commands,
+    "list",
+    examples=(
+        "cev dlq list",
+        "cev dlq list --group warehouse --since 1h",
+        "cev dlq list --error ForeignFact --json",
+        "cev dlq list --all --order-id 12004",
+    ),
+)
 def list_letters(
     ctx: typer.Context,
     *,
@@ -87,7 +96,14 @@ def list_letters(
         output.log.print(f"{count:,} dead {'letter' if count == 1 else 'letters'}", style="dim")
 
 
-@command(commands, "show", example="cev dlq show warehouse.orders.dlq:0:0")
+@command(
+    commands,
+    "show",
+    examples=(
+        "cev dlq show warehouse.orders.dlq:0:0",
+        "cev dlq show warehouse.orders.dlq:0:0 --json",
+    ),
+)
 def show(
     ctx: typer.Context,
     position: Annotated[
@@ -110,7 +126,15 @@ def show(
         dead_letter_output.print_whole(letter, message, fault)
 
 
-@command(commands, "redrive", example="cev dlq redrive --group warehouse --since 1h")
+@command(
+    commands,
+    "redrive",
+    examples=(
+        "cev dlq redrive --group warehouse --since 1h",
+        "cev dlq redrive --error ReactionFailed --dry-run",
+        'cev dlq redrive sales.orders.dlq:3:17 --why "the store is mended"',
+    ),
+)
 def redrive_(
     ctx: typer.Context,
     positions: _Positions = None,
@@ -137,7 +161,14 @@ def redrive_(
     _decide(app_context(ctx), positions, criteria, request, as_json=as_json)
 
 
-@command(commands, "discard", example='cev dlq discard --error UnknownFraming --why "a test sent them"')
+@command(
+    commands,
+    "discard",
+    examples=(
+        'cev dlq discard --error UnknownFraming --why "a test sent them"',
+        'cev dlq discard --order-id 12004 --why "called the customer"',
+    ),
+)
 def discard(
     ctx: typer.Context,
     positions: _Positions = None,

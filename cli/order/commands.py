@@ -63,7 +63,12 @@ _DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and w
 @command(
     commands,
     "place",
-    example='cev order place --address "1 Streetford Road" --item kettle:1:3499',
+    examples=(
+        'cev order place --address "1 Streetford Road" --item kettle:1:3499',
+        'cev order place --address "1 Old Street" --email anna@example.com --wait 10',
+        "cev order place --from orders.csv --dry-run",
+        "cev order place --from - --format jsonl --json",
+    ),
     logs_events=True,
 )
 def place(
@@ -130,7 +135,15 @@ def _refuse_single(names: list[str]) -> None:
         raise UsageError(f"--from takes its orders from rows: it does not go with {flags}")
 
 
-@command(commands, "load", example="cev order load --count 500 --rate 50 --seed 7", logs_events=True)
+@command(
+    commands,
+    "load",
+    examples=(
+        "cev order load --count 500 --rate 50 --seed 7",
+        "cev order load --count 10000 --rate 0",
+    ),
+    logs_events=True,
+)
 def load(
     ctx: typer.Context,
     *,

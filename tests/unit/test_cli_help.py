@@ -1,17 +1,27 @@
-"""Every `--help`: fits a terminal, has an example, names values and not types, and agrees with the table."""
+"""Every `--help`: fits a terminal, has examples, names values and not types, and agrees with the table."""
 
 import re
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from cli.help import CLUSTER, MAX_WIDTH
+from cli.help import CLUSTER, FOOT, MAX_WIDTH
+from cli.help_topics import EXIT_CODES
 from cli.main import COMMANDS, app
 from tests.support.command_line import every_command
 
-EXAMPLE = "Example: cev "
-WITHOUT_CLUSTER = {("demo",), ("up",), ("down",), ("effects",), ("config", "show"), ("config", "init")}
+WITHOUT_CLUSTER = {
+    ("demo",),
+    ("help",),
+    ("up",),
+    ("down",),
+    ("effects",),
+    ("config", "show"),
+    ("config", "init"),
+}
 TYPES = re.compile(r"<|list\[|\b(bool|int|float|str|text) range\b|INTEGER|FLOAT|\{[A-Z]+\}")
 
 ALL = every_command()
@@ -30,10 +40,11 @@ def named(words: tuple[str, ...]) -> str:
 
 @pytest.mark.parametrize("words", ALL, ids=named)
 @pytest.mark.parametrize("columns", [80, 120])
-def test_help_fits_the_terminal_and_has_an_example(words: tuple[str, ...], columns: int) -> None:
+def test_help_fits_the_terminal_and_has_examples(words: tuple[str, ...], columns: int) -> None:
     shown = page(words, columns)
     assert [line for line in shown.splitlines() if len(line) > min(columns, MAX_WIDTH)] == []
-    assert EXAMPLE in shown
+    assert "\nExamples:\n  cev " in shown
+    assert shown.endswith(f"\n\n{FOOT}\n")
     assert ALL[words].help
 
 
@@ -54,7 +65,16 @@ def test_every_option_and_argument_has_a_sentence(words: tuple[str, ...]) -> Non
 def test_a_command_takes_the_flags_of_the_cluster(words: tuple[str, ...]) -> None:
     options = {flag for parameter in SINGLE[words].params for flag in parameter.opts}
     assert options >= {"--bootstrap-servers", "--schema-registry-url", "--version"}
-    assert SINGLE[words].epilog.startswith(f"{EXAMPLE}{' '.join(words)}")
+
+
+@pytest.mark.parametrize("words", SINGLE, ids=named)
+def test_the_examples_of_a_command_are_lines_that_it_takes(words: tuple[str, ...]) -> None:
+    examples = SINGLE[words].epilog.splitlines()
+    assert len(examples) in range(1 if words == ("demo",) else 2, 5)
+    for example in examples:
+        cev, *typed = shlex.split(example)
+        assert (cev, *typed[: len(words)]) == ("cev", *words)
+        SINGLE[words].make_context(example, typed[len(words) :])
 
 
 @pytest.mark.parametrize("words", ALL, ids=named)
@@ -62,6 +82,32 @@ def test_help_shows_the_flags_of_the_cluster_where_a_cluster_is_used(words: tupl
     uses_cluster = words in SINGLE and words not in WITHOUT_CLUSTER
     assert (f"{CLUSTER}:" in page(words)) == uses_cluster
     assert ("--bootstrap-servers HOST:PORT" in page(words)) == uses_cluster
+
+
+def test_the_page_of_exit_codes_says_what_the_documents_say() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
+    assert dict(re.findall(r"^\| (\d[\d, ]*) \| (.*) \|$", text, re.MULTILINE)) == EXIT_CODES
+    shown = CliRunner().invoke(app, ["help", "exit-codes"], prog_name="cev").output
+    for code, meaning in EXIT_CODES.items():
+        assert f"{code} {meaning}" in " ".join(shown.split())
+
+
+def test_the_page_of_settings_has_all_of_them_whatever_is_set_wrong() -> None:
+    ended = CliRunner().invoke(app, ["help", "settings"], prog_name="cev", env={"CEV_BANANA": "x"})
+    assert ended.exit_code == 0
+    for name in ("CEV_BOOTSTRAP_SERVERS", "CEV_DRAIN_S", "[default: 30]", "CEV_KAFKA__…", "CEV_CONFIG"):
+        assert name in ended.output
+
+
+@pytest.mark.parametrize("words", [(), ("dlq",), ("mode", "set")], ids=named)
+def test_help_and_the_words_of_a_command_are_the_commands_page(words: tuple[str, ...]) -> None:
+    assert CliRunner().invoke(app, ["help", *words], prog_name="cev").output == page(words)
+
+
+def test_help_on_what_is_not_there_names_what_was_meant() -> None:
+    ended = CliRunner().invoke(app, ["help", "exit-code"], prog_name="cev")
+    assert ended.exit_code == 2
+    assert "there is no help on 'exit-code'; did you mean exit-codes?" in ended.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
