@@ -13,7 +13,7 @@ from consumers.runtime.kafka import membership
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.records import Partition
-from schemas.errors import BrokerUnreachable, Fenced, InvalidSetting, LostOffset, Position
+from schemas.errors import BrokerUnreachable, Fenced, ForeignStore, InvalidSetting, LostOffset, Position
 from tests.support.consumers.records import record
 
 ORDERS = "orders"
@@ -251,6 +251,19 @@ def test_a_partition_that_must_not_begin_stops_the_member(monkeypatch: pytest.Mo
     bench.client.script.append(lambda: bench.assign(P0))
     with pytest.raises(LostOffset):
         bench.consumer.poll_paused(0)
+
+
+def test_why_a_partition_must_not_begin_comes_before_what_the_client_says_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def begin(_consumer: GroupConsumer, _partitions: list[Partition]) -> dict[Partition, int]:
+        raise ForeignStore("offset 4 was committed with the store of another program")
+
+    monkeypatch.setattr(module, "Consumer", Client)
+    bench = Bench(begin)
+    lost = Message(P1, -1, KafkaError._AUTO_OFFSET_RESET, "no previously committed offset available")
+    with pytest.raises(ForeignStore, match="another program"):
+        bench.read(lambda: bench.assign(P0, P1), lost)
 
 
 def test_offsets_of_partitions_that_left_are_not_committed(bench: Bench) -> None:
