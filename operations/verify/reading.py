@@ -153,6 +153,9 @@ def _check_store(
     name: StoreAddress,
 ) -> None:
     for (topic, number), offset in committed.items():
+        if store is None and not offset.metadata:
+            # A group of another program, which we may take over: nothing of ours is missing.
+            continue
         if store is None:
             raise OperationFailed(
                 f"group {group} has committed offset {offset.offset} of {topic}:{number}, but there is no "
