@@ -97,8 +97,7 @@ class GroupConsumer:
             # The rebalance was served in this very call: what came with it belongs to the new assignment
             # (invariant 4).
             metadata = self._consumer.consumer_group_metadata()
-        # Why an assignment did not begin says more than what librdkafka finds in partitions without a beginning.
-        self._raise_failure()
+        self._raise_failure()  # why an assignment was refused says more than what librdkafka finds in it
         polled = from_messages(
             messages, self.owned, self.end_offsets, self._sources, self._membership.reported
         )
