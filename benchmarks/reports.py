@@ -59,7 +59,6 @@ _COMMANDS = (
     "effects notification --json",
     "topics clean --dry-run --json",
 )
-_DEAD_EVERY = 100
 _DEAD_LETTERS = dead_letter_topic("warehouse", ORDERS)
 _MIB = 1024
 
@@ -71,11 +70,12 @@ def main() -> None:
     )
     parser.add_argument("--orders", type=int, default=300_000)
     parser.add_argument("--backlog", action="store_true", help="no group has read anything")
+    parser.add_argument("--dead", type=int, default=100, help="one order in so many is a dead letter")
     parser.add_argument("--only", default="", help="only commands that begin so")
     chosen = parser.parse_args()
     with _world() as (data_dir, environment):
         cluster = Cluster(bootstrap=embedded.up(data_dir).bootstrap)
-        _fill(cluster, data_dir, chosen.orders, backlog=chosen.backlog)
+        _fill(cluster, data_dir, chosen.orders, every=chosen.dead, backlog=chosen.backlog)
         print(f"{chosen.orders:,} orders; seconds, MiB of the largest resident memory, exit code\n")
         for arguments in ("config show --json", *_COMMANDS):
             if arguments.startswith(chosen.only):
@@ -91,7 +91,7 @@ def _measure(arguments: str, environment: dict[str, str]) -> tuple[float, float,
     return time.perf_counter() - began, peak / _MIB, code
 
 
-def _fill(cluster: Cluster, data_dir: Path, orders: int, *, backlog: bool) -> None:
+def _fill(cluster: Cluster, data_dir: Path, orders: int, *, every: int, backlog: bool) -> None:
     """Facts, results and dead letters on the log; effects, progress and offsets of each group."""
     producer, codec = Producer(cluster.producer()), Codec()
     effects: dict[str, list[tuple[Any, ...]]] = {reaction.name: [] for reaction in REACTIONS}
@@ -114,7 +114,7 @@ def _fill(cluster: Cluster, data_dir: Path, orders: int, *, backlog: bool) -> No
         _produce(producer, ORDERS, order_id, value)
         if backlog:
             continue
-        dead = order_id % _DEAD_EVERY == 0
+        dead = order_id % every == 0
         if dead:
             reason = Reason(position, 1_700_000_000_000, "warehouse", "schemas.errors.ForeignFact", "x", 1)
             _produce(producer, _DEAD_LETTERS, order_id, value, dead_letters.to_headers(reason))

@@ -11,7 +11,7 @@ I/O: Kafka (one consumer per reading).
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
@@ -91,7 +91,9 @@ def first_records(
     records: dict[Partition, LogRecord | None] = {}
     if not starts:
         return records
-    with _assigned(cluster, starts) as consumer:
+    # One record of each is enough: a broker sends at least one batch, however small the limit.
+    one = cluster.unless_set(queued_min_messages=1, fetch_message_max_bytes=1_024)
+    with _assigned(cluster, starts, **one) as consumer:
         for message in _messages(consumer, cluster, stall_s):
             partition, record = _from_message(message)
             records.setdefault(partition, record)
@@ -101,9 +103,9 @@ def first_records(
 
 
 @contextmanager
-def _assigned(cluster: Cluster, starts: Mapping[Partition, int]) -> Iterator[Consumer]:
+def _assigned(cluster: Cluster, starts: Mapping[Partition, int], **more: Any) -> Iterator[Consumer]:
     # The broker holds a question at the end of a log open for this long: short, as every end is waited for.
-    consumer = Consumer(cluster.reader(**{"fetch.wait.max.ms": 100}))
+    consumer = Consumer(cluster.reader(**{"fetch.wait.max.ms": 100}, **more))
     try:
         consumer.incremental_assign(
             [TopicPartition(*partition, offset) for partition, offset in starts.items()]

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from schemas.errors import OperationFailed
+from schemas.errors import OperationFailed, Position
 
 # Each query that sorts takes as much again.
 _CACHE_KIB = 8 * 1024
@@ -47,3 +47,30 @@ def scratch(tables: Iterable[str]) -> Iterator[sqlite3.Connection]:
             f"the temporary database failed ({error}): it needs room in SQLITE_TMPDIR, or where that is not "
             "set in TMPDIR, /var/tmp or /tmp"
         ) from error
+
+
+class PositionSet:
+    """A set of positions on disk."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add(self, position: Position) -> None:
+        """One more."""
+        self._connection.execute("INSERT OR IGNORE INTO positions VALUES (?, ?, ?)", position)
+
+    def __contains__(self, position: object) -> bool:
+        query = "SELECT 1 FROM positions WHERE (topic, partition, offset) = (?, ?, ?)"
+        return (
+            isinstance(position, Position)
+            and self._connection.execute(query, position).fetchone() is not None
+        )
+
+
+@contextmanager
+def position_set() -> Iterator[PositionSet]:
+    """An empty set, deleted at the end; raises as `scratch`."""
+    columns = "topic TEXT, partition INTEGER, offset INTEGER"
+    key = "PRIMARY KEY (topic, partition, offset)"
+    with scratch([f"CREATE TABLE positions ({columns}, {key}) WITHOUT ROWID"]) as connection:
+        yield PositionSet(connection)

@@ -9,12 +9,12 @@ command goes on.
 The order of topics matters: commands and dead letters first, because where their logs then begin decides what
 may be deleted from the retry topics.
 
-I/O: Kafka (reads and deletes records).
+I/O: Kafka (reads and deletes records), temporary databases.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -24,10 +24,11 @@ from confluent_kafka.admin import DeletedRecords  # type: ignore[attr-defined]  
 from clients.admin import Admin, Partition, Watermarks, partitions_of
 from clients.config import Cluster
 from clients.log_reader import LogRecord, scan
+from databases.scratch import PositionSet, position_set
 from operations import groups
 from operations.cleaning.plan import YOUNG, Prefix, bound, command_stays, letter_stays, retry_stays
 from operations.dead_letters import decisions
-from operations.dead_letters.decisions import PartitionOffset
+from operations.dead_letters.decision_index import decision_index
 from schemas import dead_letters, topics
 from schemas.errors import TopicMissing
 from schemas.topics import Kind, Topic
@@ -155,13 +156,12 @@ class CleaningRun:
         Returns:
             Whether it came to the end; not if somebody asked to stop.
         """
-        reason_to_stay = self._rule(topic)
         within = {
             partition: marks._replace(stable=prefixes[partition].upto)
             for partition, marks in watermarks.items()
             if prefixes[partition].upto > marks.low
         }
-        with closing(scan(self._cluster, within)) as records:
+        with self._rule(topic) as reason_to_stay, closing(scan(self._cluster, within)) as records:
             for record in records:
                 self.walked += 1
                 young = record.timestamp >= self._before
@@ -173,32 +173,32 @@ class CleaningRun:
                     return False
         return True
 
-    def _rule(self, topic: Topic) -> Callable[[LogRecord], str | None]:
+    @contextmanager
+    def _rule(self, topic: Topic) -> Iterator[Callable[[LogRecord], str | None]]:
+        """Says why a record of a topic must stay, or None."""
         if topic.kind is Kind.DEAD_LETTER:
-            decided: set[PartitionOffset] = set()
-            old: set[PartitionOffset] = set()
-            for decision in decisions.read_decisions(self._admin, topic):
-                decided.add(decision.letter)
-                if decision.record.timestamp < self._before:
-                    old.add(decision.letter)
-            return lambda record: letter_stays(record, decided, old)
-        if topic.kind is Kind.RETRY:
+            with decision_index() as index:
+                decisions.read_index(index, self._admin, topic)
+                yield lambda record: letter_stays(
+                    decided=record.position in index, old=index.decided_before(record.position, self._before)
+                )
+        elif topic.kind is Kind.RETRY:
             letter_topic = topics.dead_letter_topic(topic.owner, topic.source or "")
-            return lambda record: retry_stays(record, letter_topic, self._lows)
-        waiting = self._undecided(topic)
-        return lambda record: command_stays(record, waiting)
+            yield lambda record: retry_stays(record, letter_topic, self._lows)
+        else:
+            with position_set() as waiting:
+                self._add_undecided(topic, waiting)
+                yield lambda record: command_stays(record, waiting)
 
-    def _undecided(self, topic: Topic) -> set[PartitionOffset]:
-        """Where on a command topic the records lie whose dead letters nobody has decided."""
+    def _add_undecided(self, topic: Topic, origins: PositionSet) -> None:
+        """Add where on a command topic the records lie whose dead letters nobody has decided."""
         name = topics.dead_letter_topic(topic.owner, topic.name)
-        origins: set[PartitionOffset] = set()
         for dead_letter_topic in (candidate for candidate in self._catalogue if candidate.name == name):
             watermarks = self._admin.watermarks(partitions_of(self._admin.topics(), [name]))
             for letter in decisions.undecided(self._admin, dead_letter_topic, watermarks):
                 origin = dead_letters.parse(letter.headers).origin
                 if origin is not None and origin.topic == topic.name:
-                    origins.add((origin.partition, origin.offset))
-        return origins
+                    origins.add(origin)
 
     def _delete(self, deletions: Mapping[Partition, int]) -> None:
         for partition, offset in deletions.items():

@@ -14,13 +14,12 @@ Timestamps are whatever producers wrote, so a young record may lie before an old
 behind it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from clients.admin import Partition
 from clients.log_reader import LogRecord
-from operations.dead_letters.decisions import PartitionOffset
 from schemas import dead_letters, decisions
 from schemas.errors import Position
 
@@ -99,28 +98,26 @@ def bound(low: int, end: int, handled: int | None, young: int | None, *, owned: 
     )
 
 
-def command_stays(record: LogRecord, undecided: set[PartitionOffset]) -> str | None:
+def command_stays(record: LogRecord, undecided: Container[Position]) -> str | None:
     """Why a handled command must stay; None if it may go.
 
     Args:
         record: the command.
         undecided: where the records lie whose dead letters nobody has decided.
     """
-    return UNDECIDED if (record.position.partition, record.position.offset) in undecided else None
+    return UNDECIDED if record.position in undecided else None
 
 
-def letter_stays(record: LogRecord, decided: set[PartitionOffset], old: set[PartitionOffset]) -> str | None:
+def letter_stays(*, decided: bool, old: bool) -> str | None:
     """Why a dead letter must stay; None if it may go.
 
     Args:
-        record: the letter.
-        decided: what is decided.
-        old: what was decided before the limit.
+        decided: whether somebody has decided about it.
+        old: whether that was before the limit.
     """
-    letter = (record.position.partition, record.position.offset)
-    if letter in old:
+    if old:
         return None
-    return FRESH if letter in decided else UNDECIDED
+    return FRESH if decided else UNDECIDED
 
 
 def retry_stays(record: LogRecord, dead_letter_topic: str, lows: Mapping[Partition, int]) -> str | None:

@@ -2,9 +2,9 @@
 
 Promises: read_committed, no group joined, nothing committed. A letter counts as decided only when the record
 that decides it is committed; of two that decide the same the first counts. A dead-letter topic without its
-retry topic has no decisions. Memory grows with the decisions: about 130 bytes for each.
+retry topic has no decisions. Memory does not grow with the decisions (decision_index.py).
 
-I/O: Kafka (reads retry and dead-letter topics).
+I/O: Kafka (reads retry and dead-letter topics), a temporary database through decision_index.py.
 """
 
 import time
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from clients.admin import Admin, Partition, Watermarks, partitions_of
 from clients.log_reader import STALL_S, LogRecord, scan
+from operations.dead_letters.decision_index import DecisionIndex, decision_index
 from schemas import decisions
 from schemas.decisions import Decision
 from schemas.errors import DeadlinePassed, Position
@@ -20,21 +21,12 @@ from schemas.topics import Topic, retry_topic
 
 POLL_INTERVAL_S = 0.1
 
-PartitionOffset = tuple[int, int]
-"""Partition number and offset: where a record lies on a topic that is known."""
-
 
 class DecisionRecord(NamedTuple):
     """The record that decides a dead letter, and where that letter lies."""
 
-    partition: int
-    offset: int
+    letter: Position
     record: LogRecord
-
-    @property
-    def letter(self) -> PartitionOffset:
-        """Where the dead letter lies on its topic."""
-        return self.partition, self.offset
 
     @property
     def decision(self) -> Decision:
@@ -70,16 +62,24 @@ def read_decisions(
     for record in scan(admin.cluster, watermarks, stall_s=stall_s):
         letter = decisions.decided_letter(record.headers, topic.name)
         if letter is not None:
-            yield DecisionRecord(*letter, record)
+            yield DecisionRecord(Position(topic.name, *letter), record)
 
 
-def decided(admin: Admin, topic: Topic, *, stall_s: float = STALL_S) -> set[PartitionOffset]:
-    """Which letters of a dead-letter topic are decided; raises as `read_decisions`."""
-    return {decision.letter for decision in read_decisions(admin, topic, stall_s=stall_s)}
+def read_index(
+    index: DecisionIndex,
+    admin: Admin,
+    topic: Topic,
+    *,
+    watermarks: Mapping[Partition, Watermarks] | None = None,
+    stall_s: float = STALL_S,
+) -> None:
+    """Add every decision about a dead-letter topic to an index; arguments and errors as `read_decisions`."""
+    for record in read_decisions(admin, topic, watermarks=watermarks, stall_s=stall_s):
+        index.add(record.letter, record.decision)
 
 
-def decided_for_sure(admin: Admin, topic: Topic) -> set[PartitionOffset]:
-    """As `decided`, for a caller that is about to decide: nothing that is written may still be hidden.
+def read_index_for_sure(index: DecisionIndex, admin: Admin, topic: Topic) -> None:
+    """As `read_index`, for a caller that is about to decide: nothing that is written may still be hidden.
 
     An open transaction hides what is committed behind it. The caller has ended its own by claiming its
     transactional id; one of anybody else on a retry topic is not ours to end.
@@ -101,27 +101,14 @@ def decided_for_sure(admin: Admin, topic: Topic) -> set[PartitionOffset]:
                 "else writes there? Nothing was done; try again when it has ended"
             )
         time.sleep(POLL_INTERVAL_S)
-    return {decision.letter for decision in read_decisions(admin, topic, watermarks=watermarks)}
-
-
-def decisions_by_letter(admin: Admin, topic: Topic) -> dict[PartitionOffset, Decision]:
-    """Every decision about a dead-letter topic, by where the letter lies; raises as `read_decisions`.
-
-    Decisions of one run share their texts, so each costs about 300 bytes.
-    """
-    by_letter: dict[PartitionOffset, Decision] = {}
-    texts: dict[str | None, str | None] = {}
-    for record in read_decisions(admin, topic):
-        decision = record.decision
-        by, why, run = (texts.setdefault(text, text) for text in (decision.by, decision.why, decision.run))
-        by_letter.setdefault(record.letter, Decision(decision.how, by, why, decision.at, run))
-    return by_letter
+    read_index(index, admin, topic, watermarks=watermarks)
 
 
 def decision_about(admin: Admin, topic: Topic, position: Position) -> Decision | None:
     """What was decided about one dead letter; None if nothing; raises as `read_decisions`."""
-    letter = (position.partition, position.offset)
-    return next((record.decision for record in read_decisions(admin, topic) if record.letter == letter), None)
+    return next(
+        (record.decision for record in read_decisions(admin, topic) if record.letter == position), None
+    )
 
 
 def undecided(
@@ -138,7 +125,8 @@ def undecided(
     Raises:
         BrokerUnreachable, OperationFailed: reading stopped.
     """
-    known = decided(admin, topic, stall_s=stall_s)
-    for record in scan(admin.cluster, watermarks, stall_s=stall_s):
-        if (record.position.partition, record.position.offset) not in known:
-            yield record
+    with decision_index() as index:
+        read_index(index, admin, topic, stall_s=stall_s)
+        for record in scan(admin.cluster, watermarks, stall_s=stall_s):
+            if record.position not in index:
+                yield record

@@ -3,16 +3,17 @@
 Promises: read_committed, no group joined, nothing committed; a list streams in constant memory, partition by
 partition as the broker hands it over.
 
-I/O: Kafka (reads dead-letter and retry topics).
+I/O: Kafka (reads dead-letter and retry topics), a temporary database through decision_index.py.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from clients.admin import Admin, Partition, Watermarks, partitions_of
 from clients.config import Cluster
 from clients.log_reader import LogRecord, first_records, scan
 from operations.dead_letters import decisions
+from operations.dead_letters.decision_index import decision_index
 from schemas import dead_letters
 from schemas.dead_letters import Reason
 from schemas.decisions import Decision
@@ -101,20 +102,14 @@ def find_dead_letters(
     """
     admin = Admin(cluster)
     topics, watermarks = topics_and_watermarks(admin, catalogue, wanted)
-    known: dict[str, set[decisions.PartitionOffset] | Mapping[decisions.PartitionOffset, Decision]] = {
-        name: decisions.decisions_by_letter(admin, topic) if every else decisions.decided(admin, topic)
-        for name, topic in topics.items()
-    }
-    for record in scan(cluster, watermarks):
-        topic, partition, offset = record.position
-        letter, decided = from_record(topics[topic], record), known[topic]
-        if isinstance(decided, set):
-            if (partition, offset) in decided:
-                continue
-        else:
-            letter = letter._replace(decision=decided.get((partition, offset)))
-        if wanted.matches(letter):
-            yield letter
+    with decision_index() as index:
+        for topic in topics.values():
+            decisions.read_index(index, admin, topic)
+        for record in scan(cluster, watermarks):
+            decision = index.get(record.position)
+            letter = from_record(topics[record.position.topic], record)._replace(decision=decision)
+            if (every or decision is None) and wanted.matches(letter):
+                yield letter
 
 
 def topics_and_watermarks(

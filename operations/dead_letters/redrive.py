@@ -7,10 +7,10 @@ Promises:
   were (but for the names that decisions own), and the order per key too;
 - a letter that is decided is passed over, by this run, the same run after a crash, and one beside it;
 - a dry run writes nothing and fences no other run;
-- memory does not grow with the number of letters that are read, only with those that are decided
-  (`decisions`).
+- memory does not grow with the number of letters.
 
-I/O: Kafka (reads dead-letter and retry topics, writes retry topics).
+I/O: Kafka (reads dead-letter and retry topics, writes retry topics), a temporary database through
+decision_index.py.
 """
 
 import time
@@ -27,7 +27,7 @@ from clients.partitioner import partition_of
 from clients.records import ProducerRecord
 from operations import groups
 from operations.dead_letters import decisions, listing
-from operations.dead_letters.decisions import PartitionOffset
+from operations.dead_letters.decision_index import DecisionIndex, decision_index
 from operations.dead_letters.listing import DeadLetter, Filter
 from operations.dead_letters.writer import Writer
 from schemas.decisions import DecisionKind, Run, discard_headers, redrive_headers
@@ -145,14 +145,15 @@ class Redrive:
         return self.progress
 
     def _count(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> None:
-        known = decisions.decided(self._admin, topic)
-        for letter in self._matching(topic, watermarks):
-            self._is_to_do(letter, known)
+        with decision_index() as known:
+            decisions.read_index(known, self._admin, topic)
+            for letter in self._matching(topic, watermarks):
+                self._is_to_do(letter, known)
 
     def _decide(self, topic: Topic, watermarks: dict[Partition, Watermarks]) -> None:
-        with Writer(self._cluster, topic) as writer:
+        with Writer(self._cluster, topic) as writer, decision_index() as known:
             writer.claim()
-            known = decisions.decided_for_sure(self._admin, topic)
+            decisions.read_index_for_sure(known, self._admin, topic)
             batch: list[ProducerRecord] = []
             size = 0
             for letter in self._matching(topic, watermarks):
@@ -174,10 +175,9 @@ class Redrive:
             if self._stopping():
                 return
 
-    def _is_to_do(self, letter: DeadLetter, known: set[PartitionOffset]) -> bool:
+    def _is_to_do(self, letter: DeadLetter, known: DecisionIndex) -> bool:
         self.progress.selected += 1
-        _, partition, offset = letter.record.position
-        obstacle = DECIDED if (partition, offset) in known else self._unable(letter)
+        obstacle = DECIDED if letter.record.position in known else self._unable(letter)
         if obstacle is None:
             self.progress.groups[letter.topic.owner] += 1
         else:

@@ -4,7 +4,7 @@ The order of the steps is the promise, as for the mode (producers/mode/change.py
 
     1. claim    `init_transactions` with the topic's fixed transactional id: fences every other writer, and
                 ends what a killed one left open
-    2. read     what is decided already (decisions.decided_for_sure, by the caller)
+    2. read     what is decided already (decisions.read_index_for_sure, by the caller)
     3. write    batches; who was fenced meanwhile learns it here, and has written nothing of the batch
 
 So a letter is decided once, whoever dies or comes in between. No transaction is open while anybody waits.

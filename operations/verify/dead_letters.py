@@ -9,7 +9,7 @@ I/O: Kafka (reads dead-letter and retry topics), SQLite (a temporary database).
 from collections.abc import Callable, Iterable, Iterator
 
 from clients.log_reader import LogRecord
-from databases.scratch import scratch
+from databases.scratch import position_set
 from operations.verify.workspace import Workspace
 from schemas import dead_letters, decisions, topics
 from schemas.errors import Position
@@ -17,10 +17,6 @@ from schemas.topics import retry_topic
 
 ReadTopics = Callable[[tuple[str, ...]], Iterator[LogRecord]]
 """Reads topics to their ends as they are now."""
-
-_DECIDED = (
-    "CREATE TABLE decided (partition INTEGER, offset INTEGER, PRIMARY KEY (partition, offset)) WITHOUT ROWID"
-)
 
 
 def read(workspace: Workspace, group: str, sources: Iterable[str], read_topics: ReadTopics) -> int:
@@ -41,21 +37,20 @@ def read(workspace: Workspace, group: str, sources: Iterable[str], read_topics: 
 def _read(workspace: Workspace, group: str, source: str, read_topics: ReadTopics) -> int:
     dead_letter_topic = topics.dead_letter_topic(group, source)
     undecided = 0
-    with scratch([_DECIDED]) as known:
+    with position_set() as decided:
         for record in read_topics((retry_topic(group, source),)):
             workspace.add_retried(record.position)
             letter = decisions.decided_letter(record.headers, dead_letter_topic)
             if letter is None:
                 continue
-            known.execute("INSERT OR IGNORE INTO decided VALUES (?, ?)", letter)
+            decided.add(Position(dead_letter_topic, *letter))
             origin = _origin(record)
             if origin is not None and decisions.is_discard(record.headers):
                 workspace.add_failure(group, origin, "discarded")
             elif origin is not None:
                 workspace.add_failure(group, origin, "redriven", record.position)
         for record in read_topics((dead_letter_topic,)):
-            place = (record.position.partition, record.position.offset)
-            if known.execute("SELECT 1 FROM decided WHERE (partition, offset) = (?, ?)", place).fetchone():
+            if record.position in decided:
                 continue
             undecided += 1
             origin = _origin(record)

@@ -80,11 +80,9 @@ def test_an_owner_without_an_offset_blocks_and_is_named() -> None:
 def test_a_dead_letter_goes_only_when_its_decision_is_old(
     decided: set[int], old: set[int], letters: set[int]
 ) -> None:
-    known = {(0, offset) for offset in decided | old}
-    before = {(0, offset) for offset in old}
     prefix = Prefix(0, 31, None)
     for offset in sorted(letters):
-        prefix.take(offset, plan.letter_stays(entry(DLQ, offset), known, before))
+        prefix.take(offset, plan.letter_stays(decided=offset in decided | old, old=offset in old))
     assert all(offset in old for offset in letters if offset < prefix.upto)
     assert prefix.upto == min((letters - old), default=31)
     assert prefix.why in {None, plan.UNDECIDED, plan.FRESH}
