@@ -32,12 +32,12 @@ def show(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
         for row in rows:
             output.emit({"name": row.name, "value": row.value, "source": row.source, "meaning": row.meaning})
         return
-    table = tables.new_table("setting", "value", "from", "meaning")
+    table = tables.new_table("setting", "from", "value", "meaning", drop=("meaning",), prose=("meaning",))
     for row in rows:
         table.add_row(
             row.name,
-            tables.cell(row.value or "-"),
             tables.cell(row.source),
+            tables.cell(row.value or "-"),
             f"[dim]{tables.cell(row.meaning)}[/dim]",
         )
     tables.print_table(table)

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cli import output, tables
 from cli.common import command, settings, store_of
 from cli.completion import reaction_names
+from cli.tables import Table
 from consumers.registry import REACTIONS, named
 from operations import effects
 from operations.effects import RecordedEffect
+from schemas.counting import counted
 from schemas.money import amount
 from schemas.times import rfc3339
 
@@ -59,7 +60,9 @@ def show(
     if not effects.exists(store):
         place = "data directory" if store.path is not None else "database"
         output.log.print(
-            f"{name} never ran with this {place}: {tables.cell(store)} is not there", style="dim"
+            f"{name} never ran with this {place}: {tables.cell(store)} is not there",
+            style="dim",
+            soft_wrap=True,
         )
         return
     rows = effects.read_effects(
@@ -99,9 +102,9 @@ def sales_table(rows: Iterator[RecordedEffect]) -> Table:
 
 
 def _points(rows: Iterator[RecordedEffect]) -> Table:
-    table = tables.new_table("customer", "points", "orders", right=("points", "orders"))
+    table = tables.new_table("points", "orders", "customer", right=("points", "orders"))
     for account in effects.points(rows):
-        table.add_row(tables.cell(account.customer), f"{account.points:,}", f"{account.orders:,}")
+        table.add_row(f"{account.points:,}", f"{account.orders:,}", tables.cell(account.customer))
     return table
 
 
@@ -122,11 +125,12 @@ def _stream(name: str, rows: Iterator[RecordedEffect]) -> None:
             table = _page(name)
     if table.row_count or not count:
         tables.print_table(table)
-    output.log.print(f"{count:,} {'effect' if count == 1 else 'effects'}", style="dim")
+    output.log.print(counted(count, "effect"), style="dim")
 
 
 def _page(name: str) -> Table:
     if name == "warehouse":
-        return tables.new_table("order", "outcome", "via", "at", "address", right=("order",))
+        columns = ("order", "outcome", "via", "at", "address")
+        return tables.new_table(*columns, right=("order",), drop=("via", "at"), prose=("address",))
     last = "recipient" if name == "notification" else "input"
-    return tables.new_table("order", "effect", "outcome", "at", last, right=("order",))
+    return tables.new_table("order", "effect", "outcome", "at", last, right=("order",), drop=("at",))

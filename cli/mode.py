@@ -6,7 +6,7 @@ import typer
 
 from cli.common import app_context, command, new_group
 from cli.output import JsonFlag, console, emit, log
-from cli.tables import cell, new_table
+from cli.tables import cell, new_table, print_table
 from cli.user import user_at_host
 from producers.mode.audience import missing_consumer_warning
 from producers.mode.change import ModeChangeResult, set_mode
@@ -105,11 +105,16 @@ def history(ctx: typer.Context, *, as_json: JsonFlag = False) -> None:
     elif not changes:
         console.print("The mode was never set: orders are written as commands.")
     else:
-        table = new_table("epoch", "mode", "changed at", "by", "why", right=("epoch",))
+        table = new_table(
+            *("epoch", "mode", "changed at", "by", "why"),
+            right=("epoch",),
+            drop=("by",),
+            prose=("why",),
+        )
         for change in changes:
             texts = (change.mode, rfc3339(change.changed_at), change.changed_by, change.why)
             table.add_row(str(change.epoch), *map(cell, texts))
-        console.print(table)
+        print_table(table)
 
 
 def _print_result(result: ModeChangeResult, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from cli import output, tables
 from cli.common import AppContext, app_context, command
@@ -15,11 +16,13 @@ from operations.status.outbox import OutboxStatus
 from operations.status.stores import Reader
 from operations.topics.provision import TopicDescription
 from schemas.addresses import shown
+from schemas.counting import counted
 from schemas.times import now_ms, rfc3339
 from schemas.topics import Kind
 
 _AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _KIB = 1024
+_LABEL = 10
 
 
 commands = typer.Typer(rich_markup_mode=None)
@@ -116,67 +119,72 @@ def _registry(app: AppContext) -> str | None:
 
 
 def _print(app: AppContext, status: Status, now: int, outbox_status: dict[str, Any] | None) -> None:
-    count = f"{status.brokers} {'broker' if status.brokers == 1 else 'brokers'}"
-    _line("broker", f"{cell(app.cluster.bootstrap)}  [dim]{count}, cluster {cell(status.cluster_id)}[/dim]")
-    registry = _registry(app)
-    _line("registry", cell(registry) if registry else "[dim]none[/dim]")
+    for alarm in status.alarms:
+        _print_alarm(alarm, now)
+    if not status.alarms:
+        _line("alarms", "[green]none[/green]")
+    else:
+        output.console.print()
+    brokers = f"{counted(status.brokers, 'broker')}, cluster {cell(status.cluster_id)}"
+    _line("broker", f"{cell(app.cluster.bootstrap)}  [dim]{brokers}[/dim]")
+    _line("registry", cell(app.cluster.registry) if app.cluster.registry else "[dim]none[/dim]")
     if status.mode is not None:
         _line("mode", f"[bold]{cell(status.mode.mode)}[/bold]  [dim]epoch {status.mode.epoch}[/dim]")
-    output.console.print()
-    _print_topics(status, now)
-    output.console.print()
-    for store in status.stores:
-        size = f"{store.size / _KIB / _KIB:,.1f} MiB"
-        _line(
-            "store",
-            f"{store.group}  {store.effects:,} effects  [dim]{store.results:,} batches of results kept  "
-            f"{size}  {cell(store.store)}[/dim]",
-        )
     if outbox_status is not None:
         since = (
             f"  [dim]the oldest for {_ago(outbox_status['oldest_age_s'])}[/dim]"
             if outbox_status["rows"]
             else ""
         )
-        _line("outbox", f"{outbox_status['rows']:,} rows wait{since}")
-    for alarm in status.alarms:
-        _print_alarm(alarm, now)
-    if not status.alarms:
-        _line("alarms", "[green]none[/green]")
+        waiting = "row waits" if outbox_status["rows"] == 1 else "rows wait"
+        _line("outbox", f"{outbox_status['rows']:,} {waiting}{since}")
+    output.console.print()
+    _print_topics(status, now)
+    if status.stores:
+        output.console.print()
+        _print_stores(status)
 
 
 def _print_topics(status: Status, now: int) -> None:
     table = tables.new_table(
-        "topic",
-        "kind",
-        "offsets",
-        "group",
-        "lag",
-        "oldest",
-        "members",
+        *("topic", "kind", "offsets", "group", "lag", "oldest", "members"),
         right=("offsets", "lag", "members"),
+        drop=("kind", "offsets"),
     )
     quiet = 0
     for description in status.topics:
         lags = _lags_on(status, description)
-        spare = description.topic.kind in (Kind.DEAD_LETTER, Kind.RETRY)
-        if (
-            spare
-            and not description.records_max
-            and description.state is not None
-            and not any(lag.lag for lag in lags)
-        ):
+        if _is_quiet(description, lags):
             quiet += 1
             continue
-        records = (
+        offsets = (
             f"{description.records_max:,}" if description.records_max is not None else "[red]missing[/red]"
         )
-        head = (description.topic.name, description.topic.kind.value, records)
+        head = (description.topic.name, description.topic.kind.value, offsets)
         for number, lag in enumerate(lags or [None]):
             table.add_row(*(head if number == 0 else ("", "", "")), *_cells(lag, now))
     tables.print_table(table)
     if quiet:
-        output.console.print(f"[dim]and {quiet} empty dead-letter and retry topics[/dim]")
+        topics = counted(quiet, "empty dead-letter or retry topic")
+        output.console.print(f"[dim]and {topics}[/dim]")
+
+
+def _is_quiet(description: TopicDescription, lags: list[Lag]) -> bool:
+    """Whether a topic for failures has nothing to say."""
+    return (
+        description.topic.kind in (Kind.DEAD_LETTER, Kind.RETRY)
+        and description.state is not None
+        and not description.records_max
+        and not any(lag.lag for lag in lags)
+    )
+
+
+def _print_stores(status: Status) -> None:
+    table = tables.new_table("store of", "effects", "size", "place", right=("effects", "size"))
+    for store in status.stores:
+        size = f"{store.size / _KIB / _KIB:,.1f} MiB"
+        table.add_row(store.group, f"{store.effects:,}", size, f"[dim]{cell(store.store)}[/dim]")
+    tables.print_table(table)
 
 
 def _cells(lag: Lag | None, now: int) -> tuple[str, str, str, str]:
@@ -188,12 +196,20 @@ def _cells(lag: Lag | None, now: int) -> tuple[str, str, str, str]:
 
 
 def _print_alarm(alarm: StatusAlarm, now: int) -> None:
+    """An alarm with what to do: one line into a file or a pipe, folded between words on a terminal."""
+    console = output.console
     since = f" for {_ago((now - alarm.since) / 1000)}" if alarm.since is not None else ""
-    _line("alarm", f"[bold]{alarm.name}[/bold]{since}  {cell(alarm.text)}", color="red")
+    head, text = f"[bold]{alarm.name}[/bold]{since}", Text(output.safe(alarm.text))
+    if not console.is_terminal:
+        _line("alarm", f"{head}  {cell(alarm.text)}")
+        return
+    _line("alarm", head, color="red")
+    for line in tables.folded(text, console.width - _LABEL):
+        console.print(Text(" " * _LABEL).append_text(line), soft_wrap=True)
 
 
 def _line(label: str, text: str, *, color: str = "dim") -> None:
-    output.console.print(f"[{color}]{label:<10}[/{color}]{text}", soft_wrap=True)
+    output.console.print(f"[{color}]{label:<{_LABEL}}[/{color}]{text}", soft_wrap=True)
 
 
 def _lags_on(status: Status, description: TopicDescription) -> list[Lag]:

@@ -15,6 +15,7 @@ from operations.cleaning.plan import reasons
 from operations.topics import provision
 from operations.topics.provision import CreationResult, TopicDescription
 from schemas.avro_schemas import full_name
+from schemas.counting import counted
 from schemas.times import now_ms, rfc3339
 
 _DAY_MS = 86_400_000
@@ -66,7 +67,7 @@ def create(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
     for name in result.created:
         output.console.print(f"[green]created[/green]  {name}")
     there = len(topics) - len(result.created)
-    schemas = f", {len(result.subjects)} schemas registered" if result.subjects else ""
+    schemas = f", {counted(len(result.subjects), 'schema')} registered" if result.subjects else ""
     output.console.print(f"{len(result.created)} created, {there} were there{schemas}")
 
 
@@ -89,7 +90,10 @@ def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
             output.emit(_fields(description))
         return
     table = tables.new_table(
-        "topic", "kind", "owner", "partitions", "offsets", "", right=("partitions", "offsets")
+        *("topic", "kind", "owner", "partitions", "offsets", "remark"),
+        right=("partitions", "offsets"),
+        drop=("partitions", "owner"),
+        prose=("remark",),
     )
     for description in descriptions:
         table.add_row(
@@ -129,15 +133,16 @@ def describe(
         return
     details = _details(description)
     lines = {
-        "kind": topic.kind.value,
-        "owner": topic.owner,
-        "carries": ", ".join(details["records"]) or f"the bytes of {topic.source}",
-        "replication": str(details["replication"] if description.state else "-"),
-        "settings": "  ".join(f"{key}={value}" for key, value in topic.config.items()),
+        "kind": [topic.kind.value],
+        "owner": [topic.owner],
+        "carries": details["records"] or [f"the bytes of {topic.source}"],
+        "replication": [str(details["replication"] if description.state else "-")],
+        "settings": [f"{key}={value}" for key, value in topic.config.items()],
     }
-    output.console.print(f"[bold]{topic.name}[/bold]  {_remark(description)}")
-    for label, text in lines.items():
-        output.console.print(f"  [dim]{label:<12}[/dim]{text}", soft_wrap=True)
+    output.console.print(f"[bold]{topic.name}[/bold]  {_remark(description)}", soft_wrap=True)
+    for label, texts in lines.items():
+        for number, text in enumerate(texts):
+            output.console.print(f"  [dim]{'' if number else label:<12}[/dim]{text}", soft_wrap=True)
     for difference in description.differs:
         output.console.print(f"  [yellow]{'differs':<12}[/yellow]{tables.cell(difference)}", soft_wrap=True)
     table = tables.new_table("  partition", "low", "high", right=("  partition", "low", "high"))
@@ -197,7 +202,7 @@ def clean(
 
 def _print_cleaned(cleaned: list[CleanedTopic], before: int, *, dry_run: bool) -> None:
     word = "would delete" if dry_run else "deleted"
-    table = tables.new_table("topic", word, "left", "because", right=(word, "left"))
+    table = tables.new_table("topic", word, "left", "because", right=(word, "left"), prose=("because",))
     shown = [report for report in cleaned if report.deleted or report.left]
     for report in shown:
         because = "; ".join(reasons(report.partitions.values()))

@@ -9,11 +9,11 @@ import typer
 
 from cli import output, tables
 from cli.common import app_context, command
-from cli.tables import counted
 from operations.verify import reading
 from operations.verify.check import check_all
 from operations.verify.evidence import READS
 from operations.verify.reconciliation import Reconciliation
+from schemas.counting import counted
 
 _LISTED = 10
 _FAULTS = {
@@ -102,8 +102,7 @@ def _hints(result: Reconciliation) -> Iterator[str]:
 
 
 def _print(result: Reconciliation) -> None:
-    table = tables.new_table("what", "number", "note", right=("number",))
-    table.show_header = False
+    table = tables.new_table("what", "number", "note", right=("number",), prose=("note",), headings=False)
     for label, count, note in _lines(result):
         table.add_row(label, f"{count:,}", f"[dim]{note}[/dim]")
     tables.print_table(table)

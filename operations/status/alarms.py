@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from operations.groups import Group
 from operations.topics.plan import Difference
+from schemas.counting import counted
 from schemas.topics import Kind, Topic
 
 ABSENT_MS = 30_000
@@ -146,7 +147,7 @@ def of_lags(
             "no-consumer",
             f"{lag.group}@{lag.topic}",
             lag.oldest_at,
-            f"up to {lag.lag:,} records wait on {lag.topic} and group {lag.group} has no live member; "
+            f"{_waiting(lag)} on {lag.topic} and group {lag.group} has no live member; "
             f"`cev consume {lag.group}` starts one",
         )
         for lag in lags
@@ -166,8 +167,8 @@ def of_standstill(without_commit: Iterable[Lag], without_member: Iterable[Lag]) 
         without_member: where no member of a group has the topic.
     """
     texts = {
-        lag: f"group {lag.group} commits nothing, although it has {lag.members} live members: look at its "
-        "log and at /health/ready"
+        lag: f"group {lag.group} commits nothing, although it has {counted(lag.members, 'live member')}: "
+        "look at its log and at /health/ready"
         for lag in without_commit
     } | {
         lag: f"no live member of group {lag.group} reads it: does an older version of the program run?"
@@ -178,10 +179,15 @@ def of_standstill(without_commit: Iterable[Lag], without_member: Iterable[Lag]) 
             "no-progress",
             f"{lag.group}@{lag.topic}",
             lag.oldest_at,
-            f"up to {lag.lag:,} records wait on {lag.topic}, and {text}",
+            f"{_waiting(lag)} on {lag.topic}, and {text}",
         )
         for lag, text in texts.items()
     ]
+
+
+def _waiting(lag: Lag) -> str:
+    """How many records wait at most: transaction markers take offsets too."""
+    return "1 record waits" if lag.lag == 1 else f"up to {lag.lag:,} records wait"
 
 
 def of_dead_letters(counts: Iterable[DeadLetterCount]) -> list[StatusAlarm]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from operations.status.alarms import StatusAlarm
 from producers.outbox.queue import Backlog, OutboxQueue
+from schemas.counting import counted
 from schemas.errors import DependencyUnavailable, OperationFailed
 
 STALE_MS = 60_000
@@ -49,13 +50,14 @@ def alarms(backlog: Backlog, now: int) -> list[StatusAlarm]:
     """The alarms that a backlog raises; pure."""
     raised = []
     if backlog.refused:
-        rows = "1 row" if backlog.refused == 1 else f"{backlog.refused:,} rows"
         text = (
-            f"Kafka refused {rows} of the outbox for good, and later rows of their orders wait: see error in "
+            f"Kafka refused {counted(backlog.refused, 'row')} of the outbox for good, and later rows of their "
+            "orders wait: see error in "
             "cev_outbox, mend the cause, then `cev relay --retry-refused`"
         )
         raised.append(StatusAlarm("outbox-refused", _SUBJECT, backlog.oldest_at, text))
     elif backlog.oldest_at is not None and now - backlog.oldest_at > STALE_MS:
-        text = f"{backlog.rows:,} accepted orders wait in the outbox; does `cev relay` run?"
+        waiting = "1 accepted order waits" if backlog.rows == 1 else f"{backlog.rows:,} accepted orders wait"
+        text = f"{waiting} in the outbox; does `cev relay` run?"
         raised.append(StatusAlarm("outbox-waits", _SUBJECT, backlog.oldest_at, text))
     return raised

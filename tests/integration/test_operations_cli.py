@@ -87,7 +87,8 @@ def test_status_has_the_fields_of_the_design_and_check_ends_with_1_at_an_alarm(r
     assert document["topics"][0].keys() >= {"name", "kind", "owner", "records_max", "groups"}
     [waiting] = document["topics"][0]["groups"]
     assert waiting.keys() >= {"group", "lag", "oldest_age_s"}
-    assert run("status").exit_code == 0
+    shown = run("status")
+    assert (shown.exit_code, shown.stdout.split()[:2]) == (0, ["alarm", "dead-letters"])
 
 
 def test_dead_letters_are_listed_with_the_fields_of_the_design(run: Run) -> None:
