@@ -83,7 +83,8 @@ class Table:
         *others, last = shown
         needed = self._width(last)
         if self._columns[last] in self._prose:
-            needed = min(needed, _LEAST_PROSE)
+            lengths = (len(word) for cell in self._cells(last) for word in _WORD.findall(cell.plain))
+            needed = min(needed, max(_LEAST_PROSE, *lengths))
         return width is None or sum(self._width(column) + _GAP for column in others) + needed <= width
 
     def _as_table(self, shown: list[int], width: int | None) -> Iterator[Text]:

@@ -51,9 +51,8 @@ def alarms(backlog: Backlog, now: int) -> list[StatusAlarm]:
     raised = []
     if backlog.refused:
         text = (
-            f"Kafka refused {counted(backlog.refused, 'row')} of the outbox for good, and later rows of their "
-            "orders wait: see error in "
-            "cev_outbox, mend the cause, then `cev relay --retry-refused`"
+            f"Kafka refused {counted(backlog.refused, 'row')} of the outbox for good, and later rows of "
+            "their orders wait: see error in cev_outbox, mend the cause, then `cev relay --retry-refused`"
         )
         raised.append(StatusAlarm("outbox-refused", _SUBJECT, backlog.oldest_at, text))
     elif backlog.oldest_at is not None and now - backlog.oldest_at > STALE_MS:
