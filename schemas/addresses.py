@@ -68,6 +68,23 @@ def names_user(url: str) -> bool:
     return parts is not None and (parts["user"] is not None or "@" in parts["rest"])
 
 
+def without_user(url: str) -> tuple[str, str | None]:
+    """An address without its user's part, for a client that would show it, and `user:password`.
+
+    The second is None where the address names no user, or is a list, or cannot be taken apart.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url, None
+    login, _, host = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    # Basic authentication has no way to write a user with a colon (RFC 7617 §2).
+    if not login or "," in url or ":" in unquote(user):
+        return url, None
+    return parts._replace(netloc=host).geturl(), f"{unquote(user)}:{unquote(password)}"
+
+
 def _secrets(url: str, *, with_path: bool) -> set[str]:
     parts = _URL.fullmatch(url)
     if parts is None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from schemas import avro_schemas, references
-from schemas.addresses import shown, without_secrets
+from schemas.addresses import shown, without_secrets, without_user
 from schemas.errors import InvalidSetting, RegistryUnreachable, SchemaRefused, TopicMissing
 from schemas.topics import Message
 
@@ -48,9 +48,11 @@ class Registry:
     def __init__(self, url: str, user: str | None = None, password: str | None = None) -> None:
         from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 - see the module's head
 
-        config: dict[str, object] = {"url": url, "timeout": _TIMEOUT_S, "max.retries": 1}
-        if user is not None:
-            config["basic.auth.user.info"] = f"{user}:{password or ''}"
+        # The client's HTTP library logs the address of every request.
+        address, user_info = without_user(url) if user is None else (url, f"{user}:{password or ''}")
+        config: dict[str, object] = {"url": address, "timeout": _TIMEOUT_S, "max.retries": 1}
+        if user_info is not None:
+            config["basic.auth.user.info"] = user_info
         self._url = url
         self._shown_url = shown(url, with_path=True)
         try:
