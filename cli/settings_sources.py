@@ -54,7 +54,7 @@ class SettingSources:
             elif name in self._known:
                 self._add(name, value, f"environment {variable}")
             else:
-                meant = did_you_mean(name, {*self._known, "config"}, lambda known: f"{PREFIX}{known.upper()}")
+                meant = _meant(name, {*self._known, "config"})
                 self._unknown(f"environment {variable}: there is no such setting", meant)
 
     def add_file(self, path: str) -> None:
@@ -97,6 +97,13 @@ class SettingSources:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             self.faults.append(f"settings file {path}: {error}")
         return {}
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    if name.startswith("kafka_"):
+        # One underscore is missing.
+        return f"; did you mean {KAFKA}{name.removeprefix('kafka_').upper()}?"
+    return did_you_mean(name, known, lambda meant: f"{PREFIX}{meant.upper()}")
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -161,9 +161,9 @@ def fetch(cluster: Cluster, catalogue: Sequence[Topic], text: str) -> DeadLetter
     position = parse_position(text)
     topic = next((topic for topic in catalogue if topic.name == position.topic), None)
     if topic is None:
-        raise UsageError(
-            f"there is no topic {position.topic!r} in the catalogue; `cev dlq list` shows positions"
-        )
+        known = [topic.name for topic in catalogue if topic.kind is Kind.DEAD_LETTER]
+        meant = did_you_mean(position.topic, known) or "; `cev dlq list` shows positions"
+        raise UsageError(f"there is no topic {position.topic!r} in the catalogue{meant}")
     admin = Admin(cluster)
     partitions = partitions_of(admin.topics(), [topic.name])
     if not partitions:

@@ -13,6 +13,7 @@ from typing import Any
 from producers.bulk.row import MAX_LINE, TOO_LONG, Row, damaged_at
 from producers.placing.request import FIELDS
 from schemas.errors import UsageError
+from schemas.suggestions import did_you_mean
 
 # Stands for a line that is too long. Nothing decodes to it, so no file can contain it.
 _CUT = "\udc01"
@@ -87,7 +88,7 @@ def _header(reader: Any) -> list[str]:
     names = [_NAMES.get(_plain(title), "") for title in titles]
     unknown = [ascii(title) for title, name in zip(titles, names, strict=True) if title and not name]
     double = sorted({name for name in names if name and names.count(name) > 1})
-    faults = [f"unknown column {', '.join(unknown)}"] if unknown else []
+    faults = [f"unknown column {title}{did_you_mean(title, FIELDS)}" for title in unknown]
     faults += [f"column {', '.join(double)} is there twice"] if double else []
     faults += [] if "address" in names else ["column address is missing"]
     if faults:

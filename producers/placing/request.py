@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 from producers.placing import validation
 from schemas.errors import InvalidOrder
 from schemas.facts import Item
+from schemas.suggestions import did_you_mean
 
 
 class OrderRequest(BaseModel):
@@ -82,7 +83,7 @@ class OrderRequest(BaseModel):
         unknown = [key for key in fields if key not in FIELDS]
         if not unknown:
             return cls(**{"address": None, **fields})
-        errors = [f"{key!r} is not a field of an order" for key in unknown]
+        errors = [f"{key!r} is not a field of an order{did_you_mean(str(key), FIELDS)}" for key in unknown]
         known = {key: value for key, value in fields.items() if key in FIELDS}
         try:
             cls(**{"address": None, **known})

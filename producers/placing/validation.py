@@ -23,6 +23,7 @@ from schemas.commands import MAX_ADDRESS
 from schemas.contacts import e164, mail_address
 from schemas.facts import Item
 from schemas.money import decimals
+from schemas.suggestions import did_you_mean
 
 MAX_TEXT = 200
 """Characters of a customer's or product's name."""
@@ -187,7 +188,8 @@ def _item_fields(given: Any) -> Mapping[str, Any]:
         raise InvalidField("must have product, quantity and unit_price_cents")
     unknown = [key for key in given if key not in _ITEM_RULES]
     if unknown:
-        raise InvalidField(f"{_display(unknown[0])} is not a field of an item")
+        meant = did_you_mean(str(unknown[0]), _ITEM_RULES)
+        raise InvalidField(f"{_display(unknown[0])} is not a field of an item{meant}")
     return given
 
 

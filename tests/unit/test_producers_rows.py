@@ -192,7 +192,7 @@ def test_a_quote_that_never_ends_is_a_fault_and_not_the_rest_of_the_file() -> No
 @pytest.mark.parametrize(
     ("header", "fault"),
     [
-        (b"adress\n", "unknown column 'adress'"),
+        (b"adress\n", "unknown column 'adress'; did you mean address?"),
         (b"address,email,email\n", "column email is there twice"),
         (b"email\n", "column address is missing"),
         (b"address email\n", "unknown column 'address email'"),

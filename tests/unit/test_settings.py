@@ -228,6 +228,7 @@ def test_a_fault_is_a_sentence_of_ours(variable: str, value: str, fault: str) ->
     [
         ("CEV_BOOTSTRAP_SERVER", "; did you mean CEV_BOOTSTRAP_SERVERS?"),
         ("CEV_CONFIGURATION", "; did you mean CEV_CONFIG?"),
+        ("CEV_KAFKA_SASL_USERNAME", "; did you mean CEV_KAFKA__SASL_USERNAME?"),
         ("CEV_BANANA", "; `cev help settings` lists them"),
     ],
 )
