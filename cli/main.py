@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "effects": Entry("cli.effects", "Show what a reaction has done."),
     "verify": Entry("cli.verify", "Check that every accepted order was handled exactly once."),
     "dlq": Entry("cli.dlq.commands", "List, show, redrive and discard dead letters."),
+    "store": Entry("cli.store", "Lead a group on that stopped because of its store or its offsets."),
     "relay": Entry("cli.relay", "Publish the rows of an order service's outbox until SIGTERM."),
     "help": Entry("cli.help_topics", "Explain exit codes and settings, or show the help of a command."),
     "config": Entry("cli.config", "Show the settings in force, or write a settings file."),

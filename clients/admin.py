@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public names that it imports without __all__
     AdminClient,
     ListOffsetsResultInfo,
@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public name
 )
 
 from clients.config import Cluster
-from clients.errors import is_no_answer, unreachable
+from clients.errors import is_no_answer, is_topic_missing, unreachable
 from schemas.errors import CommandEventError, LeaderUnavailable, OperationFailed
 
 TIMEOUT_S = 10.0
@@ -42,6 +42,8 @@ _MOVING = frozenset(
         KafkaError.INVALID_REPLICATION_FACTOR,  # of a new topic, while brokers are still fenced
     }
 )
+
+_NO_TOPIC_ID = str(Uuid(0, 0))
 
 Partition = tuple[str, int]
 """Topic and partition number."""
@@ -152,6 +154,23 @@ class Admin:
             for name, topic in self._metadata().topics.items()
             if topic.error is None
         }
+
+    def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """The ids of topics (KIP-516); without those that are not there, or have none on an old broker.
+
+        Raises:
+            BrokerUnreachable, OperationFailed.
+        """
+        wanted = TopicCollection(list(names))
+        ids = {}
+        for name, future in self.client.describe_topics(wanted, request_timeout=self.timeout_s).items():
+            try:
+                ids[name] = str(self.answer(future).topic_id)
+            except OperationFailed as error:
+                cause = error.__cause__
+                if not isinstance(cause, KafkaException) or not is_topic_missing(cause.args[0]):
+                    raise
+        return {name: topic_id for name, topic_id in ids.items() if topic_id != _NO_TOPIC_ID}
 
     def watermarks(self, partitions: Iterable[Partition]) -> dict[Partition, Watermarks]:
         """Where these partitions begin and end; the beginnings are asked last, so they are never too low.

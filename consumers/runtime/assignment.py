@@ -6,8 +6,8 @@ and announces first starts before anything is read.
 I/O: Kafka and the store, through the consumer and the store that it is given.
 """
 
-from collections.abc import Callable
-
+from clients.admin import Admin
+from consumers.runtime.copy_fence import CopyFence
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.reaction import Start
@@ -26,7 +26,7 @@ class PartitionAssigner:
         start: where the group begins at its very first start.
         status: is told where partitions begin.
         failures: loads what the store knows of failures in the partitions.
-        check_group: raises where another member of the group uses a copy of the store.
+        fence: refuses to begin beside a member that uses a copy of the store.
 
     Attributes:
         results_upto: per partition, the offset below which results are known to be in Kafka.
@@ -39,7 +39,7 @@ class PartitionAssigner:
         start: Start,
         status: MemberStatus,
         failures: FailureTracker,
-        check_group: Callable[[], None],
+        fence: CopyFence,
     ) -> None:
         self._store = store
         self._watermark = 1 if start == "now" else 0
@@ -47,7 +47,7 @@ class PartitionAssigner:
         self.stored: dict[Partition, int] = {}
         self._status = status
         self._failures = failures
-        self._check_group = check_group
+        self._fence = fence
 
     def assign(self, consumer: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
         """Offsets at which newly assigned partitions begin.
@@ -56,7 +56,9 @@ class PartitionAssigner:
             LostOffset, ForeignStore: a partition must not be read.
             Unreachable: the store or the coordinator does not answer.
         """
-        self._check_group()
+        admin, group = Admin(self._fence.cluster), self._store.name.group
+        self._fence.check(admin)
+        self._store.topics.check(admin.topic_ids({topic for topic, _ in partitions}), group)
         committed = consumer.committed(partitions)
         progress = self._store.progress(partitions)
         offsets: dict[Partition, int] = {}
@@ -68,7 +70,7 @@ class PartitionAssigner:
                 partition,
                 committed[partition],
                 progress.get(partition),
-                group=self._store.name.group,
+                group=group,
                 store_id=consumer.store_id,
                 first=consumer.watermarks(partition)[self._watermark] if new else 0,
             )

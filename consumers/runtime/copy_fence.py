@@ -67,7 +67,7 @@ class CopyFence:
         """
         until = time.monotonic() + 1.5 * self._session_s
         reported = False
-        while (unknown := without_process(*self._look())) and not stopping.is_set():
+        while (unknown := without_process(*self._look(Admin(self.cluster)))) and not stopping.is_set():
             if time.monotonic() >= until:
                 raise ForeignStore(
                     f"{unknown[0].name} is in the group, and no process on the store {self._store.name} "
@@ -78,18 +78,18 @@ class CopyFence:
                 reported = True
             stopping.wait(_INTERVAL_S)
 
-    def check(self) -> None:
+    def check(self, admin: Admin) -> None:
         """Refuse to begin beside a member that uses another store or a copy.
 
         Raises:
             ForeignStore: naming it; or this member itself is not in its store any more.
             BrokerUnreachable, OperationFailed: the group cannot be asked.
         """
-        self._look()
+        self._look(admin)
 
-    def _look(self) -> tuple[list[StoreUser], dict[str, bool]]:
+    def _look(self, admin: Admin) -> tuple[list[StoreUser], dict[str, bool]]:
         # The group first: who is a member by now has its token in the store.
-        users = store_users(group_members(Admin(self.cluster), self._identity.group))
+        users = store_users(group_members(admin, self._identity.group))
         known = self._store.members.known({user.token for user in users} | {self._token})
         if self._token not in known:
             raise ForeignStore(

@@ -86,9 +86,7 @@ class Session:
     def _join(self) -> tuple[GroupConsumer, BatchProcessor]:
         resources = self._resources
         start = self._config.start or resources.reaction.start
-        assigner = PartitionAssigner(
-            resources.store, start, self._status, resources.failures, self._fence.check
-        )
+        assigner = PartitionAssigner(resources.store, start, self._status, resources.failures, self._fence)
         consumer = GroupConsumer(
             self._fence.cluster,
             resources.reaction.name,

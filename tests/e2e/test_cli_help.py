@@ -55,9 +55,10 @@ BETWEEN: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("dlq discard", (0,)),
     ("topics clean", (0,)),
     ("verify", (0,)),
+    ("store adopt", (4,)),
 )
 """Examples that end by themselves on a running world, in an order that makes sense; `status --check` may find
-an alarm, there is a dead letter."""
+an alarm, there is a dead letter; `store adopt` refuses, its group has a member."""
 
 
 COMMANDS = {

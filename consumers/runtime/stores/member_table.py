@@ -58,3 +58,11 @@ class MemberTable:
         with self._reading() as connection:
             rows = connection.execute(query).all()
         return {token: slot is not None and self._is_held(slot) for token, slot in rows}
+
+    def any_alive(self) -> bool:
+        """Whether a living member of this store has a slot."""
+        with self._reading() as connection:
+            slots = (
+                connection.execute(select(members.c.slot).where(members.c.slot.is_not(None))).scalars().all()
+            )
+        return any(self._is_held(slot) for slot in slots if slot is not None)

@@ -45,21 +45,22 @@ def pack(results: Sequence[tuple[Position, ProducerRecord]]) -> list[ResultRow]:
     ]
 
 
-def unpack(rows: Iterable[ResultRow], positions: Iterable[Position]) -> list[tuple[Position, ProducerRecord]]:
-    """The records of these positions, in the order they were made.
+def unpack(
+    rows: Iterable[ResultRow], positions: Iterable[Position] | None = None
+) -> list[tuple[Position, ProducerRecord]]:
+    """The records of these positions, or of all, in the order they were made.
 
     A position whose records lie in several rows has them from the first one alone.
     """
-    left = set(positions)
+    wanted = None if positions is None else set(positions)
     results: dict[Position, list[ProducerRecord]] = {}
     for row in rows:
         in_row: dict[Position, list[ProducerRecord]] = {}
         for offset, topic, key, value, headers in json.loads(row.records):
             position = Position(row.source_topic, row.source_partition, offset)
-            if position in left:
+            if position not in results and (wanted is None or position in wanted):
                 record = ProducerRecord(topic, _bytes(key), _bytes(value), _headers(headers))
                 in_row.setdefault(position, []).append(record)
-        left -= set(in_row)
         results |= in_row
     return [(position, record) for position, records in sorted(results.items()) for record in records]
 

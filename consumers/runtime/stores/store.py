@@ -19,12 +19,14 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from clients.records import ProducerRecord
 from consumers.runtime.records import KnownEffect, Partition, Progress
 from consumers.runtime.stores import batch_write, database, migrate, statements, tables
+from consumers.runtime.stores.adoption import AdoptionTables
 from consumers.runtime.stores.batch_write import StoreWrite
 from consumers.runtime.stores.database import Database
 from consumers.runtime.stores.failure_tables import FailureTables
 from consumers.runtime.stores.member_table import MemberTable
 from consumers.runtime.stores.result_rows import ResultRow, unpack
 from consumers.runtime.stores.sqlite import Sqlite
+from consumers.runtime.stores.topic_table import TopicTable
 from databases.address import StoreAddress
 from databases.text import restored
 from schemas.errors import DependencyUnavailable, ForeignStore, Position
@@ -65,6 +67,8 @@ class Store:
         migrate.ensure(name)
         self.failures = FailureTables(self._reading, self._writing)
         self.members = MemberTable(self._reading, self._writing, self._database.is_held)
+        self.topics = TopicTable(self._reading, self._writing)
+        self.adoption = AdoptionTables(self._reading, self._writing)
 
     def close(self) -> None:
         """Give up the connection and the slot."""
@@ -88,7 +92,8 @@ class Store:
         if identity.cluster != cluster:
             raise ForeignStore(
                 f"the store {self.name} belongs to cluster {identity.cluster}, this one is {cluster}; "
-                "use another --data-dir or database, or the cluster that the store was made with"
+                "use another --data-dir or database, or the cluster that the store was made with; where the "
+                f"group has moved, `cev store adopt {group}` shows where it would go on, and sets it there"
             )
         return identity
 
