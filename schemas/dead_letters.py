@@ -51,6 +51,11 @@ class Reason(NamedTuple):
     message: str | None
     attempts: int | None
 
+    @property
+    def error_name(self) -> str | None:
+        """Name of the error's class without its module."""
+        return self.error.rpartition(".")[2] if self.error else None
+
 
 def to_headers(reason: Reason) -> list[tuple[str, str | bytes | None]]:
     """The headers that say a reason, in the order of design §5; none for what is None."""

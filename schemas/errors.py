@@ -81,7 +81,11 @@ class RecordError(CommandEventError):
     Args:
         what: the fault, without the position.
         position: of the record; kept as `position` and put in front of the message.
+
+    `redrivable` says whether the same record may succeed when an operator sends it again.
     """
+
+    redrivable: ClassVar[bool] = True
 
     def __init__(self, what: str, position: Position) -> None:
         super().__init__(f"{position}: {what}")
@@ -91,6 +95,8 @@ class RecordError(CommandEventError):
 
 class UndecodableMessage(RecordError):
     """The bytes at one position can never become a message: dead-letter them, do not retry."""
+
+    redrivable = False
 
 
 class NullKey(UndecodableMessage):
@@ -120,11 +126,14 @@ class UnknownFraming(UndecodableMessage):
 class UnknownFingerprint(UndecodableMessage):
     """No schema of ours has the fingerprint: it stands for one that ships with the program; no wait helps."""
 
+    redrivable = True
+
 
 class UnknownSchemaId(UndecodableMessage):
     """The registry does not know the schema id; it may be registered a moment after its first record."""
 
     retriable = True
+    redrivable = True
 
 
 class NoRegistry(UnknownSchemaId):
@@ -160,9 +169,13 @@ class KeyMismatch(UndecodableMessage):
 class Undeliverable(RecordError):
     """The client library could not hand the record over; only its position is known."""
 
+    redrivable = False
+
 
 class ConflictingOrder(RecordError):
     """The order already has its effect, made from other content."""
+
+    redrivable = False
 
 
 class ForeignFact(RecordError):

@@ -1,5 +1,6 @@
 """`cev dlq`: records that a group gave up, why, and what becomes of them."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from cli.user import user_at_host
 from clients.admin import Admin
 from consumers.registry import all_topics
 from operations.dead_letters import decisions, listing, redrive
+from operations.dead_letters import summary as counting
 from operations.dead_letters.listing import DeadLetter, Filter
 from operations.dead_letters.redrive import Redrive, RedriveRequest
 from operations.moments import parse_moment
@@ -81,19 +83,35 @@ def list_letters(
     every: Annotated[
         bool, typer.Option("--all", help="Include decided letters: what was decided, by whom, why and when.")
     ] = False,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="List at most N, the first that are read.")
+    ] = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Count them by group and error instead of listing each.")
+    ] = False,
     as_json: output.JsonFlag = False,
 ) -> None:
-    """List the dead letters that wait for a decision, as they are read."""
+    """List the dead letters that wait for a decision, as they are read.
+
+    One line for each; `cev dlq show` shows all of one.
+    """
     criteria = _within(Filter(group=group, topic=topic, error=error, order_id=order_id), since, until)
-    count = 0
-    for letter in listing.find_dead_letters(app_context(ctx).cluster, all_topics(), criteria, every=every):
-        count += 1
-        if as_json:
-            output.emit(dead_letter_output.fields(letter))
-        else:
-            dead_letter_output.print_line(letter)
-    if not as_json:
-        output.log.print(f"{count:,} dead {'letter' if count == 1 else 'letters'}", style="dim")
+    matching = listing.find_dead_letters(app_context(ctx).cluster, all_topics(), criteria, every=every)
+    with closing(matching), counting.summary() as counts:
+        more = ""
+        for letter in matching:
+            if limit is not None and counts.number == limit:
+                more = "; there are more"
+                break
+            counts.add(letter)
+            if not summary and as_json:
+                output.emit(dead_letter_output.fields(letter))
+            elif not summary:
+                dead_letter_output.print_line(letter)
+        if summary:
+            dead_letter_output.print_summary(counts, as_json=as_json)
+        if not as_json:
+            output.log.print(dead_letter_output.total(counts) + more, style="dim")
 
 
 @command(
@@ -209,15 +227,24 @@ def _decide(
     if positions:
         criteria = criteria._replace(positions=redrive.positions_of(app.cluster, all_topics(), positions))
     doing = "redriving" if request.how == "redriven" else "discarding"
-    with Interruption() as interruption:
-        run = Redrive(app.cluster, all_topics(), criteria, request, interruption.asked)
-        with progress(doing, lambda: run.progress.total, lambda: run.progress.walked):
-            run.run()
-    stopped = {"stopped": True} if interruption.asked() else {}
-    if as_json:
-        output.emit(dead_letter_output.progress_fields(run.progress, request, run.id) | stopped)
-    else:
-        dead_letter_output.print_progress(run.progress, request)
+    with counting.summary() as counts:
+        with Interruption() as interruption:
+            run = Redrive(
+                app.cluster,
+                all_topics(),
+                criteria,
+                request,
+                stopping=interruption.asked,
+                chosen=counts.add,
+            )
+            with progress(doing, lambda: run.progress.total, lambda: run.progress.walked):
+                run.run()
+        stopped = {"stopped": True} if interruption.asked() else {}
+        if as_json:
+            document = dead_letter_output.progress_fields(run.progress, request, run.id, counts)
+            output.emit(document | stopped)
+        else:
+            dead_letter_output.print_progress(run.progress, request, counts)
     for name in run.progress.groups if request.how == "redriven" else ():
         warning = redrive.missing_member_warning(app.cluster, all_topics(), name)
         if warning:

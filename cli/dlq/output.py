@@ -3,11 +3,15 @@
 import json
 from typing import Any
 
-from cli import output
+from rich.text import Text
+
+from cli import output, tables
 from cli.tables import cell
 from operations.dead_letters.listing import DeadLetter
 from operations.dead_letters.redrive import DECIDED, RedriveProgress, RedriveRequest
+from operations.dead_letters.summary import Summary
 from schemas import dead_letters
+from schemas.counting import counted
 from schemas.decisions import Decision
 from schemas.times import rfc3339
 from schemas.topics import Kind, Message
@@ -27,7 +31,7 @@ def fields(letter: DeadLetter) -> dict[str, Any]:
         "original_partition": origin.partition if origin else None,
         "original_offset": origin.offset if origin else None,
         "order_id": str(letter.order_id) if letter.order_id is not None else None,
-        "error": _short(reason.error),
+        "error": reason.error_name,
         "message": reason.message,
         "attempts": reason.attempts,
         "at": rfc3339(letter.record.timestamp),
@@ -50,28 +54,84 @@ def contents(letter: DeadLetter, message: Message | None, fault: str | None) -> 
 
 
 def print_line(letter: DeadLetter) -> None:
-    """A dead letter for people: where it lies, its order, why, and what was decided."""
+    """A dead letter in one line: where it lies, its order, why, and what was decided; cut on a terminal."""
+    console = output.console
+    line = Text.from_markup(f"{_head(letter)}  {_decided(letter)}{cell(_why(letter))}".rstrip())
+    if console.is_terminal:
+        line.truncate(console.width, overflow="ellipsis")
+    console.print(line, soft_wrap=True)
+
+
+def _head(letter: DeadLetter) -> str:
     reason = letter.reason
     order = f"order {letter.order_id}" if letter.order_id is not None else "no order"
-    name = _short(reason.error) or ("no reason" if _given_up(letter) else "not a dead letter")
+    name = reason.error_name or ("no reason" if _given_up(letter) else "not a dead letter")
     tried = "" if reason.attempts in (None, 1) else f"  {reason.attempts} attempts"
-    output.console.print(
-        f"[bold]{cell(letter.record.position)}[/bold]  {order}  "
-        f"[red]{cell(name)}[/red]{tried}  "
-        f"[dim]{rfc3339(letter.record.timestamp)}[/dim]",
-        soft_wrap=True,
+    position, at = cell(letter.record.position), rfc3339(letter.record.timestamp)
+    return f"[bold]{position}[/bold]  {order}  [red]{cell(name)}[/red]{tried}  [dim]{at}[/dim]"
+
+
+def _why(letter: DeadLetter) -> str:
+    """The reason without the position that it begins with, or where the record came from."""
+    reason = letter.reason
+    if reason.message is None:
+        return f"from {reason.origin}" if reason.origin is not None else ""
+    return reason.message.removeprefix(f"{reason.origin}: ")
+
+
+def _decided(letter: DeadLetter) -> str:
+    return f"{_decision_line(letter.decision)}  " if letter.decision is not None else ""
+
+
+def total(counts: Summary) -> str:
+    """How many dead letters there are, and of how many orders."""
+    orders = counts.orders()
+    return counted(counts.number, "dead letter") + (f" of {counted(orders, 'order')}" if orders else "")
+
+
+def print_summary(counts: Summary, *, as_json: bool) -> None:
+    """Dead letters by group and error, and whether a redrive can succeed."""
+    if as_json:
+        for document in breakdown(counts):
+            output.emit(document)
+        return
+    table = tables.new_table(
+        *("dead letters", "orders", "group", "error", "a redrive"),
+        right=("dead letters", "orders"),
+        prose=("a redrive",),
     )
-    if reason.message:
-        output.console.print(f"  {cell(reason.message)}", soft_wrap=True)
-    elif reason.origin is not None:
-        output.console.print(f"  from {cell(reason.origin)}", soft_wrap=True)
-    if letter.decision is not None:
-        output.console.print(f"  {_decision_line(letter.decision)}", soft_wrap=True)
+    for count in counts.by_error():
+        table.add_row(
+            f"{count.dead_letters:,}",
+            f"{count.orders:,}",
+            cell(count.group),
+            f"[red]{cell(count.error or 'no reason')}[/red]",
+            count.prospect.text,
+        )
+    if table.row_count:
+        tables.print_table(table)
+
+
+def breakdown(counts: Summary) -> list[dict[str, Any]]:
+    """Dead letters by group and error, for `--json`; `can_succeed` is null where nobody knows."""
+    return [
+        {
+            "group": count.group,
+            "error": count.error,
+            "dead_letters": count.dead_letters,
+            "orders": count.orders,
+            "can_succeed": count.prospect.can_succeed,
+        }
+        for count in counts.by_error()
+    ]
 
 
 def print_whole(letter: DeadLetter, message: Message | None, fault: str | None) -> None:
     """A dead letter for people, with key, value and all headers."""
-    print_line(letter)
+    output.console.print(_head(letter), soft_wrap=True)
+    for text in (cell(_why(letter)), _decided(letter).rstrip()):
+        if text:
+            output.console.print(f"  {text}", soft_wrap=True)
     if letter.reason.timestamp is not None:
         _section("written", [rfc3339(letter.reason.timestamp)])
     key = letter.record.key
@@ -88,7 +148,9 @@ def print_whole(letter: DeadLetter, message: Message | None, fault: str | None) 
     )
 
 
-def progress_fields(progress: RedriveProgress, request: RedriveRequest, run: str) -> dict[str, Any]:
+def progress_fields(
+    progress: RedriveProgress, request: RedriveRequest, run: str, counts: Summary
+) -> dict[str, Any]:
     """What came of a run, as `--json` shows it."""
     return {
         "selected": progress.selected,
@@ -99,11 +161,12 @@ def progress_fields(progress: RedriveProgress, request: RedriveRequest, run: str
         "decided_before": progress.skipped[DECIDED],
         "skipped_because": dict(progress.skipped),
         "groups": dict(progress.groups),
+        "breakdown": breakdown(counts),
     }
 
 
-def print_progress(progress: RedriveProgress, request: RedriveRequest) -> None:
-    """What came of a run, for people."""
+def print_progress(progress: RedriveProgress, request: RedriveRequest, counts: Summary) -> None:
+    """What came of a run, for people; of a dry run also how many by group and error."""
     count = progress.groups.total() if request.dry_run else progress.done
     would = "would be " if request.dry_run else ""
     to = f" to {', '.join(progress.groups)}" if request.how == "redriven" and progress.groups else ""
@@ -111,6 +174,7 @@ def print_progress(progress: RedriveProgress, request: RedriveRequest) -> None:
     for reason, number in progress.skipped.items():
         output.console.print(f"{number:,} skipped: {reason}")
     if request.dry_run:
+        print_summary(counts, as_json=False)
         output.log.print("[dim]dry run: nothing was written[/dim]")
 
 
@@ -151,7 +215,3 @@ def _key_lines(key: bytes, order_id: int | None) -> list[str]:
 
 def _given_up(letter: DeadLetter) -> bool:
     return letter.topic.kind is Kind.DEAD_LETTER
-
-
-def _short(name: str | None) -> str | None:
-    return name.rpartition(".")[2] if name else None

@@ -6,7 +6,7 @@ partition as the broker hands it over.
 I/O: Kafka (reads dead-letter and retry topics), a temporary database through decision_index.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 from clients.admin import Admin, Partition, Watermarks, partitions_of
@@ -86,7 +86,7 @@ class Filter(NamedTuple):
 
 def find_dead_letters(
     cluster: Cluster, catalogue: Sequence[Topic], wanted: Filter, *, every: bool = False
-) -> Iterator[DeadLetter]:
+) -> Generator[DeadLetter, None, None]:
     """The dead letters that are meant, and that somebody must decide about.
 
     Args:

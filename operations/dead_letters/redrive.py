@@ -95,6 +95,7 @@ class Redrive:
         wanted: which letters are meant.
         request: what is decided about them.
         stopping: whether to end after the letters in hand; asked now and then.
+        chosen: told of each letter that this run decides, or would decide.
 
     Attributes:
         id: names the run in what it writes.
@@ -107,13 +108,16 @@ class Redrive:
         catalogue: Sequence[Topic],
         wanted: Filter,
         request: RedriveRequest,
+        *,
         stopping: Callable[[], bool] = lambda: False,
+        chosen: Callable[[DeadLetter], None] = lambda _letter: None,
     ) -> None:
         self._cluster = cluster
         self._catalogue = catalogue
         self._wanted = wanted
         self._request = request
         self._stopping = stopping
+        self._chosen = chosen
         self._admin = Admin(cluster)
         self.id = uuid.uuid4().hex
         self._run = Run(self.id, request.by, request.why)
@@ -180,6 +184,7 @@ class Redrive:
         obstacle = DECIDED if letter.record.position in known else self._unable(letter)
         if obstacle is None:
             self.progress.groups[letter.topic.owner] += 1
+            self._chosen(letter)
         else:
             self.progress.skipped[obstacle] += 1
         return obstacle is None

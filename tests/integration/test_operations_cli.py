@@ -109,6 +109,22 @@ def test_hostile_text_is_shown_escaped_and_never_as_markup(run: Run) -> None:
         assert "Hostile[/red]" in result.stdout
 
 
+def test_dead_letters_are_counted_by_group_and_error_and_listed_up_to_a_limit(run: Run) -> None:
+    counted = {
+        "group": "sales",
+        "error": "Hostile[/red]",
+        "dead_letters": 1,
+        "orders": 1,
+        "can_succeed": None,
+    }
+    assert lines(run("dlq", "list", "--summary", "--json")) == [counted]
+    assert lines(run("dlq", "redrive", "--dry-run", "--json"))[0]["breakdown"] == [counted]
+    assert "Hostile[/red]" in run("dlq", "redrive", "--dry-run").stdout
+    listed = run("dlq", "list", "--limit", "1")
+    assert (len(listed.stdout.splitlines()), listed.stderr) == (1, "1 dead letter of 1 order\n")
+    assert run("dlq", "list", "--limit", "0").exit_code == 2
+
+
 def test_a_shown_dead_letter_has_its_bytes_and_headers(run: Run) -> None:
     [found] = lines(run("dlq", "show", f"{LETTER}:0:0", "--json"))
     assert (found["key"], found["value"], found["decoded"]) == ("000000000000000c", "1b5b33316d", None)
