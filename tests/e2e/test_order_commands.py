@@ -107,13 +107,15 @@ def test_an_order_id_that_is_none_is_an_invalid_order(cev: Cev) -> None:
     assert order["order_id"] == str(-(2**63))
 
 
-def test_rows_and_a_single_order_do_not_go_together(cev: Cev) -> None:
+def test_rows_and_a_single_order_do_not_go_together(cev: Cev, tmp_path: Path) -> None:
     said = cev.refused(2, "order", "place", "--from", "-", "--address", "x", "--item", "k:1:5", "--wait", "3")
     assert "--address, --item, --wait" in said
     assert "--address" in cev.refused(2, "order", "place")
     assert "--from" in cev.refused(2, "order", "place", "--address", "x", "--format", "csv")
     assert "No such file" in cev.refused(2, "order", "place", "--from", "/nowhere/orders.csv")
-    assert "--format" in cev.refused(2, "order", "place", "--from", "/nowhere/orders.txt")
+    rows = tmp_path / "orders.txt"
+    rows.touch()
+    assert "--format" in cev.refused(2, "order", "place", "--from", str(rows))
 
 
 def test_a_dry_run_writes_nothing(cev: Cev) -> None:
