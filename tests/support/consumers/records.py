@@ -23,6 +23,13 @@ FIRST_START = NOW - 3_600_000
 DAY = 86_400_000
 
 
+def order(**more: Any) -> OrderPlaced:
+    """The fact of order 7, of epoch 1, as a reaction gets it."""
+    return OrderPlaced(
+        **{"order_id": 7, "address": "1 Streetford Road", "placed_at": NOW, "mode_epoch": 1, **more}
+    )
+
+
 def record(
     where: Position,
     *,

@@ -1,0 +1,77 @@
+"""What notification promises: each customer hears once by each way that the order names."""
+
+from typing import Any
+
+import pytest
+
+from consumers import notification
+from consumers.runtime.reaction import Context, Effect
+from schemas.facts import Item, OrderPlaced
+from tests.support.consumers.records import DAY, FIRST_START, NOW, context, order
+
+HOME = "1 Streetford Road"
+ITEMS = (Item("Lamp", 2, 1_995), Item("Tee, grün", 1, 350))
+
+
+def notified(message: OrderPlaced, **more: Any) -> list[Effect]:
+    given: Context = context(**more)
+    assert notification.react(message, given) == []
+    return given.effects
+
+
+def test_a_customer_hears_by_each_way_that_the_order_names() -> None:
+    mail, text = notified(order(email="a@b.example", phone="+4930123", customer="Ada", items=ITEMS))
+    assert (mail.name, mail.outcome, mail.input) == ("email", "intended", "a@b.example")
+    assert (text.name, text.outcome, text.input) == ("text", "intended", "+4930123")
+    assert mail.delivery is not None
+    assert mail.delivery.channel == "email"
+    assert mail.delivery.subject == "Your order 7"
+    for part in ("Hello Ada,", "2 x Lamp  39.90 EUR", "1 x Tee, grün  3.50 EUR", HOME):
+        assert part in mail.delivery.text
+
+
+def test_a_price_below_zero_is_written_as_it_is() -> None:
+    given = context()
+    notification.react(order(email="ada@customers.example", items=(Item("Voucher", 1, -1),)), given)
+    [effect] = given.effects
+    assert effect.delivery is not None
+    assert "1 x Voucher  -0.01 EUR" in effect.delivery.text
+
+
+@pytest.mark.parametrize(
+    ("currency", "price"),
+    [
+        ("JPY", "3,499 JPY"),
+        ("KWD", "3.499 KWD"),
+        ("CLF", "0.3499 CLF"),
+        ("DEM", "3,499 minor units DEM"),  # another writer's: nobody knows its decimals any more
+        ("", "3,499 minor units "),
+    ],
+)
+def test_a_price_has_the_decimals_of_its_currency(currency: str, price: str) -> None:
+    given = context()
+    items = (Item("Lamp", 1, 3_499),)
+    notification.react(order(email="ada@customers.example", items=items, currency=currency), given)
+    [effect] = given.effects
+    assert effect.delivery is not None
+    assert f"   1 x Lamp  {price}\n" in effect.delivery.text
+
+
+@pytest.mark.parametrize(
+    ("email", "phone", "names"), [(None, None, []), ("", "", []), ("a@b.example", None, ["email"])]
+)
+def test_nobody_is_owed_what_the_order_gives_no_address_for(
+    email: str | None, phone: str | None, names: list[str]
+) -> None:
+    assert [each.name for each in notified(order(email=email, phone=phone))] == names
+
+
+@pytest.mark.parametrize(("age", "outcome"), [(DAY, "intended"), (DAY + 1, "skipped")])
+def test_old_news_at_the_very_first_start_is_skipped(age: int, outcome: str) -> None:
+    [mail] = notified(order(email="a@b.example", placed_at=FIRST_START - age))
+    assert (mail.outcome, mail.delivery is None) == (outcome, outcome == "skipped")
+
+
+def test_a_fact_that_waited_long_is_mailed_because_only_the_first_start_counts() -> None:
+    [mail] = notified(order(email="a@b.example", placed_at=NOW - 30 * DAY), first_start_at=NOW - 31 * DAY)
+    assert mail.outcome == "intended"

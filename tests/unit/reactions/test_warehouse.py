@@ -1,0 +1,76 @@
+"""What the warehouse promises: each order is dispatched, refused or expired, by either path."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers import warehouse
+from consumers.runtime.reaction import Context, Effect
+from schemas.commands import MAX_ADDRESS, DispatchProduct
+from schemas.envelope import Envelope
+from schemas.facts import DispatchExpired, DispatchRejected, Fact, OrderPlaced, ProductDispatched
+from tests.support.consumers.records import DAY, NOW, context, order
+
+HOME = "1 Streetford Road"
+SKEW = 5_000
+
+
+def told(message: DispatchProduct | OrderPlaced, **more: Any) -> tuple[Sequence[Fact], list[Effect]]:
+    given: Context = context(**more)
+    return warehouse.react(message, given), given.effects
+
+
+def test_the_warehouse_dispatches_what_it_is_told_and_what_it_hears_alike() -> None:
+    for message in (DispatchProduct(7, HOME, 1), order()):
+        assert told(message) == ([ProductDispatched(7, HOME, NOW)], [Effect("dispatch", "dispatched", HOME)])
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        (None, "the address is null"),
+        ("", "the address is blank"),
+        (" \t\n\u00a0\u3000", "the address is blank"),
+        ("x" * (MAX_ADDRESS + 1), "the address has 501 characters, 500 are allowed"),
+    ],
+)
+def test_the_warehouse_refuses_an_address_that_it_cannot_use(address: str | None, reason: str) -> None:
+    facts, effects = told(DispatchProduct(7, address, 1))
+    assert facts == [DispatchRejected(7, reason, NOW)]
+    assert effects == [Effect("dispatch", "rejected", input=address, detail=reason)]
+
+
+@pytest.mark.parametrize("address", ["x", "x" * MAX_ADDRESS, "\U0001f4e6" * MAX_ADDRESS])
+def test_the_longest_and_the_shortest_address_are_dispatched(address: str) -> None:
+    assert isinstance(told(DispatchProduct(7, address))[0][0], ProductDispatched)
+
+
+@pytest.mark.parametrize(("late", "kind"), [(0, ProductDispatched), (1, DispatchExpired)])
+def test_an_order_expires_a_clock_skew_after_its_deadline_by_either_path(late: int, kind: type[Fact]) -> None:
+    deadline = NOW - SKEW - late
+    envelope = Envelope("id", "order-7", expires_at=deadline)
+    assert isinstance(told(DispatchProduct(7, HOME), envelope=envelope)[0][0], kind)
+    facts, effects = told(order(dispatch_before=deadline))
+    assert isinstance(facts[0], kind)
+    if kind is DispatchExpired:
+        assert facts == [DispatchExpired(7, deadline, NOW)]
+        assert effects == [Effect("dispatch", "expired", input=HOME)]
+
+
+def test_a_facts_headers_decide_nothing_about_its_dispatch() -> None:
+    envelope = Envelope("id", "order-7", expires_at=NOW - DAY)
+    assert isinstance(told(order(), envelope=envelope)[0][0], ProductDispatched)
+
+
+def test_a_bad_address_is_rejected_though_it_is_late_because_the_sender_can_mend_it() -> None:
+    envelope = Envelope("id", "order-7", expires_at=NOW - DAY)
+    assert isinstance(told(DispatchProduct(7, " "), envelope=envelope)[0][0], DispatchRejected)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_any_deadline_of_64_bits_is_judged(deadline: int) -> None:
+    facts, _ = told(order(dispatch_before=deadline))
+    assert isinstance(facts[0], DispatchExpired) == (deadline < NOW - SKEW)
