@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from cli import output, tables
-from cli.common import app_context, command
+from cli.common import AppContext, app_context, command
+from consumers.registry import REACTIONS
+from operations import effects
 from operations.verify import reading
 from operations.verify.check import check_all
-from operations.verify.evidence import READS
+from operations.verify.evidence import READS, SOURCES, Reads
 from operations.verify.reconciliation import Reconciliation
 from schemas.counting import counted
 
@@ -56,12 +58,13 @@ def verify(
     duplicated or changed.
     """
     app = app_context(ctx)
+    reads = _groups(app)
     with _progress() as report:
-        if wait and not reading.wait(app.cluster, wait, report):
+        if wait and not reading.wait(app.cluster, reads, wait, report):
             report("")
             output.log.print(f"not every group came to the end within {wait:g} s", style="dim")
-        stores = {group: app.store(group) for group in READS}
-        result = check_all(app.cluster, app.codec, stores, report)
+        stores = {group: app.store(group) for group in reads}
+        result = check_all(app.cluster, app.codec, stores, report, reads)
     if as_json:
         output.emit_long(result._asdict())
     else:
@@ -70,6 +73,16 @@ def verify(
         output.log.print(hint, style="dim", soft_wrap=True)
     if not result.ok:
         raise typer.Exit(1)
+
+
+def _groups(app: AppContext) -> Reads:
+    """The groups that every order is checked for, and further reactions that have run with a store here."""
+    further = {
+        reaction.name: tuple(topic for topic in reaction.reads if topic in SOURCES)
+        for reaction in REACTIONS
+        if reaction.name not in READS and effects.exists(app.store(reaction.name))
+    }
+    return {**READS, **{group: topics for group, topics in further.items() if topics}}
 
 
 @contextmanager
@@ -135,11 +148,13 @@ def _lines(result: Reconciliation) -> Iterator[tuple[str, int, str]]:
     silent = f"; {result.no_contact:,} without mail address and phone" if result.no_contact else ""
     yield "notified", result.notified, f"of {counted(result.facts, 'fact')}{silent}"
     yield "counted", result.counted, f"of {counted(result.facts, 'fact')}, in sales"
-    for group in ("notification", "sales"):
-        if result.dead_by_group[group]:
-            yield f"dead in {group}", result.dead_by_group[group], "orders in a dead letter of that group"
-        if result.discarded_by_group[group]:
-            yield f"discarded in {group}", result.discarded_by_group[group], "orders, by an operator"
+    for group, number in sorted(result.reactions.items()):
+        yield group, number, "orders with an effect of it"
+    for group in sorted({*result.dead_by_group, *result.discarded_by_group} - {"warehouse"}):
+        if number := result.dead_by_group.get(group, 0):
+            yield f"dead in {group}", number, "orders in a dead letter of that group"
+        if number := result.discarded_by_group.get(group, 0):
+            yield f"discarded in {group}", number, "orders, by an operator"
     if result.unreadable:
         errors = (f"{number:,} {error}" for error, number in result.unreadable_by_error.items())
         yield "unreadable", result.unreadable, f"records that are no orders: {', '.join(errors)}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from clients.config import Cluster
 from databases.address import StoreAddress
+from operations.verify.evidence import READS, Reads
 from operations.verify.reading import Report, gather
 from operations.verify.reconcile import reconcile
 from operations.verify.reconciliation import Reconciliation
@@ -15,7 +16,11 @@ from schemas.codec import Codec
 
 
 def check_all(
-    cluster: Cluster, codec: Codec, stores_of: Mapping[str, StoreAddress], report: Report
+    cluster: Cluster,
+    codec: Codec,
+    stores_of: Mapping[str, StoreAddress],
+    report: Report,
+    reads: Reads = READS,
 ) -> Reconciliation:
     """Read what was ordered and what was done, and compare.
 
@@ -24,11 +29,12 @@ def check_all(
         codec: reads the values.
         stores_of: the store of each group.
         report: told what is being done.
+        reads: the groups whose work is compared.
 
     Raises:
         As `gather`; and OperationFailed if the disk has no room for the temporary database.
     """
     with workspace() as evidence:
-        gathered = gather(evidence, cluster, codec, stores_of, report)
+        gathered = gather(evidence, cluster, codec, stores_of, report, reads=reads)
         report("comparing")
-        return reconcile(evidence, gathered.offsets, gathered.dead_letters)
+        return reconcile(evidence, gathered.offsets, gathered.dead_letters, reads)

@@ -21,10 +21,12 @@ READS: Mapping[str, tuple[str, ...]] = {
     "notification": (ORDERS,),
     "sales": (ORDERS,),
 }
-"""The groups whose work is checked, and what each owes something for."""
+"""The groups of which it is known what they owe each order, and the topics that they owe it for."""
 
 SOURCES = (DISPATCH_PRODUCTS, ORDERS)
-RETRIES = tuple(retry_topic(group, topic) for group, topics in READS.items() for topic in topics)
+
+Reads = Mapping[str, tuple[str, ...]]
+"""Groups, and the topics of orders that each reads."""
 
 _LONG_TEXT = 1_000
 _KEPT = 500
@@ -123,6 +125,11 @@ class Offsets(NamedTuple):
     passed: Mapping[str, Mapping[Partition, int]]
     starts: Mapping[Partition, int]
     latest: Mapping[str, Mapping[Partition, int]]
+
+
+def retry_topics(reads: Reads) -> tuple[str, ...]:
+    """The retry topics of groups."""
+    return tuple(retry_topic(group, topic) for group, topics in reads.items() for topic in topics)
 
 
 def digest(text: str | None) -> int:

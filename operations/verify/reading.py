@@ -24,21 +24,21 @@ from operations import groups
 from operations.groups import CommittedOffset
 from operations.verify import dead_letters, stores
 from operations.verify.evidence import (
-    READS,
-    RETRIES,
     SOURCES,
     Offsets,
     OrderRecord,
     OrderResult,
+    Reads,
     digest,
     digest_items,
+    retry_topics,
 )
 from operations.verify.workspace import Workspace
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import ForeignStore, OperationFailed, Position, TopicMissing, UndecodableMessage
 from schemas.facts import DispatchExpired, DispatchRejected, OrderPlaced, ProductDispatched
-from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, Message, retry_topic
+from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, Message
 
 Report = Callable[[str], None]
 _POLL_INTERVAL_S = 0.25
@@ -46,26 +46,24 @@ _REPORT_EVERY = 10_000
 _BATCH = 2_000
 
 
-def wait(cluster: Cluster, seconds: float, report: Report) -> bool:
-    """Until every group has passed the ends as they are now; False if the time was not enough.
+def wait(cluster: Cluster, reads: Reads, seconds: float, report: Report) -> bool:
+    """Until each of the groups has passed the ends as they are now; False if the time was not enough.
 
     Raises:
         BrokerUnreachable, TopicMissing, OperationFailed.
     """
     admin = Admin(cluster)
     # What an operator has sent again is on its way as well.
-    partitions = _partitions(admin, (*SOURCES, *RETRIES))
+    partitions = _partitions(admin, (*SOURCES, *retry_topics(reads)))
     watermarks = admin.watermarks(partitions)
     ends = {partition: marks.stable for partition, marks in watermarks.items() if marks.stable > marks.low}
-    reads = {
-        group: (*topics, *(retry_topic(group, topic) for topic in topics)) for group, topics in READS.items()
-    }
+    subscribed = {group: (*topics, *retry_topics({group: topics})) for group, topics in reads.items()}
     deadline = time.monotonic() + seconds
     while True:
-        committed = groups.committed(admin, READS, partitions)
+        committed = groups.committed(admin, reads, partitions)
         behind = [
             group
-            for group, topics in reads.items()
+            for group, topics in subscribed.items()
             if any(
                 _offset_at(committed[group], partition) < end
                 for partition, end in ends.items()
@@ -98,6 +96,8 @@ def gather(
     codec: Codec,
     stores_of: Mapping[str, StoreAddress],
     report: Report,
+    *,
+    reads: Reads,
 ) -> Gathered:
     """Read everything into a workspace.
 
@@ -105,8 +105,9 @@ def gather(
         workspace: an empty one.
         cluster: where.
         codec: reads the values; without the registry that the writers used it cannot read theirs.
-        stores_of: the store of each group in `READS`.
+        stores_of: the store of each of `reads`.
         report: told what is being read.
+        reads: the groups whose work is compared.
 
     Raises:
         BrokerUnreachable, RegistryUnreachable, DependencyUnavailable: something does not answer.
@@ -115,20 +116,21 @@ def gather(
         OperationFailed: a group has committed offsets, but there is no store of it here.
     """
     admin = Admin(cluster)
-    committed = groups.committed(admin, READS, _partitions(admin, (*SOURCES, *RETRIES)))
+    topics = (*SOURCES, *retry_topics(reads))
+    committed = groups.committed(admin, reads, _partitions(admin, topics))
     _read_results(workspace, _read_topics(admin, (DISPATCH_RESULTS,), report), codec)
     report("reading the stores")
-    for group in READS:
+    for group in reads:
         _read_store(workspace, group, stores_of[group], committed[group])
     undecided = {
-        group: dead_letters.read(workspace, group, topics, lambda names: _read_topics(admin, names, report))
-        for group, topics in READS.items()
+        group: dead_letters.read(workspace, group, sources, lambda names: _read_topics(admin, names, report))
+        for group, sources in reads.items()
     }
     for topic in SOURCES:
         _read_orders(workspace, _read_topics(admin, (topic,), report), codec)
-    watermarks = admin.watermarks(_partitions(admin, (*SOURCES, *RETRIES)))
+    watermarks = admin.watermarks(_partitions(admin, topics))
     # Cleaning deletes below what is committed: asked afterwards, that is never below where a log begins.
-    latest = groups.committed(admin, READS, watermarks)
+    latest = groups.committed(admin, reads, watermarks)
     starts = {partition: marks.low for partition, marks in watermarks.items()}
     return Gathered(Offsets(_offsets(committed), starts, _offsets(latest)), undecided)
 

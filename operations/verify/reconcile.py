@@ -24,27 +24,33 @@ record that an operator discarded for a group is not compared in what concerns t
 fact alone, where the log of commands was cut, is `aged`: what decided it may be gone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from operations.verify.evidence import (
     READS,
-    RETRIES,
+    SOURCES,
     Failure,
     Offsets,
     OrderEvidence,
     OrderRecord,
+    Reads,
     StoredEffect,
+    retry_topics,
 )
 from operations.verify.reconciliation import (
-    DEAD,
-    DISCARDED,
     LOST,
     SETTLED,
-    UNSEEN,
     Findings,
     OrderFindings,
     Reconciliation,
+)
+from operations.verify.record_states import (
+    below_start,
+    failure_of,
+    has_passed,
+    state_of,
+    state_without_effect,
 )
 from schemas.errors import Position
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
@@ -67,18 +73,21 @@ class Evidence(Protocol):
         """How many records cannot be decoded, by the name of the error."""
 
 
-def reconcile(evidence: Evidence, offsets: Offsets, dead_letters: Mapping[str, int]) -> Reconciliation:
+def reconcile(
+    evidence: Evidence, offsets: Offsets, dead_letters: Mapping[str, int], reads: Reads = READS
+) -> Reconciliation:
     """Compare what every order owes with what was done.
 
     Args:
         evidence: what was read; its orders are looked at one by one.
         offsets: how far groups and logs are.
         dead_letters: per group, how many nobody has decided about; only reported.
+        reads: the groups whose work is compared; of those outside `READS` nobody knows what they owe.
     """
     findings = Findings(unreadable=evidence.unreadable(), dead_letters=dict(dead_letters))
     for order in evidence.orders():
-        findings.add(order, check_order(order, offsets))
-    for group, topics in READS.items():
+        findings.add(order, check_order(order, offsets, reads))
+    for group, topics in reads.items():
         for position, failure in evidence.unexplained(group):
             if position.topic in topics and _is_lost(offsets, group, position, failure):
                 findings.vanished.add(position)
@@ -86,7 +95,7 @@ def reconcile(evidence: Evidence, offsets: Offsets, dead_letters: Mapping[str, i
     return findings.conclude()
 
 
-def check_order(order: OrderEvidence, offsets: Offsets) -> OrderFindings:
+def check_order(order: OrderEvidence, offsets: Offsets, reads: Reads = READS) -> OrderFindings:
     """What is to be said about one order."""
     findings = OrderFindings()
     if order.commands or order.facts:
@@ -96,24 +105,39 @@ def check_order(order: OrderEvidence, offsets: Offsets) -> OrderFindings:
         _check_sale(order, offsets, findings)
     _check_results(order, offsets, findings)
     _check_shadow(order, findings)
-    for effects in order.effects.values():
+    for group, effects in order.effects.items():
         for effect in effects:
-            _check_origin(order, offsets, findings, effect)
+            _check_origin(order, offsets, findings, effect, {group: reads[group]})
     if order.shadow is not None:
-        _check_origin(order, offsets, findings, order.shadow)
+        _check_origin(order, offsets, findings, order.shadow, {_WAREHOUSE: reads[_WAREHOUSE]})
+    for group in reads.keys() - READS.keys():
+        _check_reaction(order, offsets, findings, group, reads[group])
     return findings
+
+
+def _check_reaction(
+    order: OrderEvidence, offsets: Offsets, findings: OrderFindings, group: str, topics: Collection[str]
+) -> None:
+    """A reaction of which nobody here knows what it owes: perhaps nothing, so no order can be lost."""
+    if group in order.effects:
+        findings.reactions.add(group)
+        return
+    for record in (*order.commands, *order.facts):
+        state = state_of(offsets, group, record, settled=record.position.topic not in topics)
+        if state != LOST:
+            findings.note(group, state)
 
 
 def _check_dispatch(order: OrderEvidence, offsets: Offsets, findings: OrderFindings) -> None:
     records = (*order.commands, *order.facts)
     for content, group in _GROUP_OF_CONTENT.items():
-        if _disagree((record for record in records if not _failure(record, group).discarded), content):
+        if _disagree((record for record in records if not failure_of(record, group).discarded), content):
             findings.faults.add("different")
     effect = _effect(order, _WAREHOUSE, "dispatch")
     # A shadow fact alone: its command is missing, so nobody ever decides.
     deciding = [record for record in records if record.decides] or list(records)
     states = [
-        _state(offsets, _WAREHOUSE, record, settled=_settles(effect, record, record.address))
+        state_of(offsets, _WAREHOUSE, record, settled=_settles(effect, record, record.address))
         for record in deciding
     ]
     if effect is None and max(states) == LOST and _command_may_be_gone(offsets, deciding):
@@ -124,7 +148,9 @@ def _check_dispatch(order: OrderEvidence, offsets: Offsets, findings: OrderFindi
         findings.faults.add("lost")
     decided_in_shadow = order.shadow is not None
     shadow_records = [record for record in records if record not in deciding]
-    if LOST in [_state(offsets, _WAREHOUSE, record, settled=decided_in_shadow) for record in shadow_records]:
+    if LOST in [
+        state_of(offsets, _WAREHOUSE, record, settled=decided_in_shadow) for record in shadow_records
+    ]:
         findings.faults.add("lost")
 
 
@@ -136,7 +162,7 @@ def _check_notifications(order: OrderEvidence, offsets: Offsets, findings: Order
                 effect = _effect(order, "notification", name)
                 finished = effect is not None and effect.outcome in ("done", "skipped")
                 settled = finished and _settles(effect, record, content)
-                states.append(_state(offsets, "notification", record, settled=settled))
+                states.append(state_of(offsets, "notification", record, settled=settled))
     if not states:
         findings.no_contact = True
         return
@@ -151,7 +177,7 @@ def _check_sale(order: OrderEvidence, offsets: Offsets, findings: OrderFindings)
     findings.note(
         "sales",
         max(
-            _state(offsets, "sales", record, settled=_settles(effect, record, record.sale))
+            state_of(offsets, "sales", record, settled=_settles(effect, record, record.sale))
             for record in order.facts
         ),
     )
@@ -160,7 +186,7 @@ def _check_sale(order: OrderEvidence, offsets: Offsets, findings: OrderFindings)
 def _check_results(order: OrderEvidence, offsets: Offsets, findings: OrderFindings) -> None:
     effects, results = order.effects.get(_WAREHOUSE, ()), order.results
     if effects and not results:
-        passed = _passed(offsets, _WAREHOUSE, effects[0].position)
+        passed = has_passed(offsets, _WAREHOUSE, effects[0].position)
         findings.faults.add("lost" if passed else "unseen")
     elif effects and (
         results[0].outcome != effects[0].outcome
@@ -184,10 +210,14 @@ def _check_shadow(order: OrderEvidence, findings: OrderFindings) -> None:
 
 
 def _check_origin(
-    order: OrderEvidence, offsets: Offsets, findings: OrderFindings, effect: StoredEffect
+    order: OrderEvidence, offsets: Offsets, findings: OrderFindings, effect: StoredEffect, reads: Reads
 ) -> None:
-    retried = effect.position.topic in RETRIES
-    if retried and not _below_start(offsets, effect.position) and not effect.retried:
+    """Whether the record that an effect was made from is there; `reads` is its group and what that reads."""
+    known = reads.keys() <= READS.keys()
+    retried = effect.position.topic in retry_topics(reads)
+    if not known and not retried and effect.position.topic not in SOURCES:
+        return
+    if retried and not below_start(offsets, effect.position) and not effect.retried:
         findings.faults.add("phantom")
         return
     # A record that was sent again lies on a retry topic; its first position may be below the log's start by
@@ -196,11 +226,11 @@ def _check_origin(
         record for record in (*order.commands, *order.facts) if retried or record.position == effect.position
     ]
     if sources:
-        if all(_content(record, effect.name) != effect.content for record in sources):
+        if known and all(_content(record, effect.name) != effect.content for record in sources):
             findings.faults.add("different")
     elif effect.unreadable:
         return  # the consumer could read it: it had a schema registry, or a newer version of the schemas
-    elif retried or _below_start(offsets, effect.position):
+    elif retried or below_start(offsets, effect.position):
         if not order.commands and not order.facts:
             findings.faults.add("aged")
     else:
@@ -210,7 +240,7 @@ def _check_origin(
 def _is_lost(offsets: Offsets, group: str, position: Position, failure: Failure) -> bool:
     """Whether a record that cannot be read has vanished."""
     # Sent again and not dead again: its group could read it, and we cannot.
-    return failure.redriven is None and _state_without_effect(offsets, group, position, failure) == LOST
+    return failure.redriven is None and state_without_effect(offsets, group, position, failure) == LOST
 
 
 def _removed(offsets: Offsets) -> Iterator[str]:
@@ -220,23 +250,6 @@ def _removed(offsets: Offsets) -> Iterator[str]:
             start = offsets.starts.get((topic, number), 0)
             if offset < start:
                 yield f"{group}@{topic}:{number}:{offset}-{start - 1}"
-
-
-def _state(offsets: Offsets, group: str, record: OrderRecord, *, settled: bool) -> int:
-    if settled:
-        return SETTLED
-    return _state_without_effect(offsets, group, record.position, _failure(record, group))
-
-
-def _state_without_effect(offsets: Offsets, group: str, position: Position, failure: Failure) -> int:
-    """What became of a record that no effect shows."""
-    if failure.dead:
-        return DEAD
-    if failure.redriven is not None and not _passed(offsets, group, failure.redriven):
-        return UNSEEN
-    if failure.discarded:
-        return DISCARDED
-    return LOST if _passed(offsets, group, position) else UNSEEN
 
 
 def _command_may_be_gone(offsets: Offsets, deciding: Iterable[OrderRecord]) -> bool:
@@ -256,21 +269,6 @@ def _settles(effect: StoredEffect | None, record: OrderRecord, content: int) -> 
     A record that says something else is a conflict: it owes a dead letter.
     """
     return effect is not None and (effect.position == record.position or effect.content == content)
-
-
-def _passed(offsets: Offsets, group: str, position: Position) -> bool:
-    return position.offset < offsets.passed[group].get(position.topic_partition, 0)
-
-
-def _below_start(offsets: Offsets, position: Position) -> bool:
-    return position.offset < offsets.starts.get(position.topic_partition, 0)
-
-
-def _failure(record: OrderRecord, group: str) -> Failure:
-    return record.failures.get(group, _NO_FAILURE)
-
-
-_NO_FAILURE = Failure()
 
 
 def _effect(order: OrderEvidence, group: str, name: str) -> StoredEffect | None:

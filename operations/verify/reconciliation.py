@@ -66,6 +66,7 @@ class Reconciliation(NamedTuple):
         dead_by_group, discarded_by_group: the same per group.
         dead_letters: per group, how many dead letters nobody has decided about; of one order there may be
             several, and of a record that is no order one as well.
+        reactions: for each further reaction, how many orders have an effect of it.
         aged: orders that only a store knows any more: the source lies below the log's start.
         lost: also holds positions of unreadable records that vanished.
         unseen: not an error.
@@ -90,6 +91,7 @@ class Reconciliation(NamedTuple):
     dead_by_group: dict[str, int]
     discarded_by_group: dict[str, int]
     dead_letters: dict[str, int]
+    reactions: dict[str, int]
     lost: Collection[str]
     duplicated: Collection[str]
     phantom: Collection[str]
@@ -106,12 +108,14 @@ class OrderFindings:
     Attributes:
         faults: of lost, duplicated, phantom, different, unseen and aged.
         dead, discarded: the groups that it is so for.
+        reactions: the groups outside `READS` that have an effect of it.
         notified, counted, no_contact: as in `Reconciliation`.
     """
 
     faults: set[str] = field(default_factory=set)
     dead: set[str] = field(default_factory=set)
     discarded: set[str] = field(default_factory=set)
+    reactions: set[str] = field(default_factory=set)
     notified: bool = False
     counted: bool = False
     no_contact: bool = False
@@ -138,7 +142,7 @@ class Findings:
         vanished: positions of unreadable records without a dead letter.
         listed: order ids by what is wrong with them.
         counts: how many orders, by the field of `Reconciliation`.
-        dead, discarded: how many orders, per group.
+        dead, discarded, reactions: how many orders, per group.
     """
 
     unreadable: dict[str, int]
@@ -149,6 +153,7 @@ class Findings:
     counts: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(READS, 0)))
     discarded: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(READS, 0)))
+    reactions: Counter[str] = field(default_factory=Counter)
 
     def add(self, order: OrderEvidence, findings: OrderFindings) -> None:
         """Count one order; they come by order id."""
@@ -160,6 +165,7 @@ class Findings:
         self.counts["notified"] += findings.notified
         self.counts["counted"] += findings.counted
         self.counts["no_contact"] += findings.no_contact
+        self.reactions.update(findings.reactions)
         if findings.faults or findings.dead or findings.discarded:
             self._add_faults(order.order_id, findings)
 
@@ -193,6 +199,7 @@ class Findings:
             dead_by_group=dict(self.dead),
             discarded_by_group=dict(self.discarded),
             dead_letters=self.dead_letters,
+            reactions=dict(self.reactions),
             lost=lost,
             duplicated=duplicated,
             phantom=phantom,

@@ -159,7 +159,7 @@ def test_every_order_of_every_mode_is_handled_exactly_once(shop: Shop) -> None:
 
 
 def test_waiting_ends_at_once_when_every_group_is_there(shop: Shop) -> None:
-    assert reading.wait(shop.cluster, 20, lambda _text: None)
+    assert reading.wait(shop.cluster, READS, 20, lambda _text: None)
 
 
 def test_an_effect_that_vanished_makes_its_order_lost(shop: Shop, copied: Path) -> None:
@@ -256,6 +256,6 @@ def test_the_log_itself_can_be_wrong(shop: Shop) -> None:
         shop.write(DISPATCH_RESULTS, encode_key(order_id), result)
     verdict = shop.verdict()
     assert (verdict.duplicated, verdict.phantom, verdict.different) == (("4",), ("-77",), ("5",))
-    assert not reading.wait(shop.cluster, 0, lambda _text: None)
+    assert not reading.wait(shop.cluster, READS, 0, lambda _text: None)
     shop.consume("warehouse")
     assert shop.verdict().lost == ()

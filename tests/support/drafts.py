@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
 
-from operations.verify.evidence import Offsets, OrderRecord, OrderResult, Partition, StoredEffect
+from operations.verify.evidence import READS, Offsets, OrderRecord, OrderResult, Partition, StoredEffect
 from operations.verify.reconcile import reconcile
 from operations.verify.reconciliation import Reconciliation
 from operations.verify.workspace import Workspace, workspace
@@ -51,11 +51,19 @@ class Draft:
     effects: dict[str, dict[int, tuple[StoredEffect, ...]]] = field(default_factory=lambda: _per_group(dict))
     shadows: dict[int, StoredEffect] = field(default_factory=dict)
 
+    def with_reaction(self, group: str) -> "Draft":
+        """The same, and a further group that reads orders and has come to none of them."""
+        self.dead[group], self.discarded[group], self.redriven[group] = set(), set(), {}
+        self.passed[group], self.latest[group], self.effects[group] = {}, {}, {}
+        return self
+
     def reconciled(self) -> Reconciliation:
         letters = {group: len(origins) for group, origins in self.dead.items()}
         with workspace() as evidence:
             self.fill(evidence)
-            return reconcile(evidence, Offsets(self.passed, self.starts, self.latest), letters)
+            further = {group: (ORDERS,) for group in self.passed if group not in READS}
+            offsets = Offsets(self.passed, self.starts, self.latest)
+            return reconcile(evidence, offsets, letters, {**READS, **further})
 
     def fill(self, evidence: Workspace) -> None:
         """Write it down in the order of reading."""

@@ -1,0 +1,40 @@
+"""What became of one record at one group that reads it. Pure."""
+
+from operations.verify.evidence import Failure, Offsets, OrderRecord
+from operations.verify.reconciliation import DEAD, DISCARDED, LOST, SETTLED, UNSEEN
+from schemas.errors import Position
+
+_NO_FAILURE = Failure()
+
+
+def state_of(offsets: Offsets, group: str, record: OrderRecord, *, settled: bool) -> int:
+    """One of SETTLED to LOST; `settled` says that an effect is what became of the record."""
+    if settled:
+        return SETTLED
+    return state_without_effect(offsets, group, record.position, failure_of(record, group))
+
+
+def state_without_effect(offsets: Offsets, group: str, position: Position, failure: Failure) -> int:
+    """What became of a record that no effect shows."""
+    if failure.dead:
+        return DEAD
+    if failure.redriven is not None and not has_passed(offsets, group, failure.redriven):
+        return UNSEEN
+    if failure.discarded:
+        return DISCARDED
+    return LOST if has_passed(offsets, group, position) else UNSEEN
+
+
+def has_passed(offsets: Offsets, group: str, position: Position) -> bool:
+    """Whether a group had committed beyond a position before anything was read."""
+    return position.offset < offsets.passed[group].get(position.topic_partition, 0)
+
+
+def below_start(offsets: Offsets, position: Position) -> bool:
+    """Whether a position lies below where its log begins."""
+    return position.offset < offsets.starts.get(position.topic_partition, 0)
+
+
+def failure_of(record: OrderRecord, group: str) -> Failure:
+    """How a group failed at a record; of one that it handled, no failure."""
+    return record.failures.get(group, _NO_FAILURE)
