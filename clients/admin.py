@@ -167,8 +167,7 @@ class Admin:
             try:
                 ids[name] = str(self.answer(future).topic_id)
             except OperationFailed as error:
-                cause = error.__cause__
-                if not isinstance(cause, KafkaException) or not is_topic_missing(cause.args[0]):
+                if not is_topic_missing(error.__cause__.args[0]):  # type: ignore[union-attr]  # see `ask`
                     raise
         return {name: topic_id for name, topic_id in ids.items() if topic_id != _NO_TOPIC_ID}
 

@@ -6,7 +6,6 @@ and announces first starts before anything is read.
 I/O: Kafka and the store, through the consumer and the store that it is given.
 """
 
-from clients.admin import Admin
 from consumers.runtime.copy_fence import CopyFence
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.consumer import GroupConsumer
@@ -26,7 +25,7 @@ class PartitionAssigner:
         start: where the group begins at its very first start.
         status: is told where partitions begin.
         failures: loads what the store knows of failures in the partitions.
-        fence: refuses to begin beside a member that uses a copy of the store.
+        fence: refuses to begin beside a member that uses a copy of the store, or with a topic made anew.
 
     Attributes:
         results_upto: per partition, the offset below which results are known to be in Kafka.
@@ -56,9 +55,7 @@ class PartitionAssigner:
             LostOffset, ForeignStore: a partition must not be read.
             Unreachable: the store or the coordinator does not answer.
         """
-        admin, group = Admin(self._fence.cluster), self._store.name.group
-        self._fence.check(admin)
-        self._store.topics.check(admin.topic_ids({topic for topic, _ in partitions}), group)
+        self._fence.check({topic for topic, _ in partitions})
         committed = consumer.committed(partitions)
         progress = self._store.progress(partitions)
         offsets: dict[Partition, int] = {}
@@ -70,7 +67,7 @@ class PartitionAssigner:
                 partition,
                 committed[partition],
                 progress.get(partition),
-                group=group,
+                group=self._store.name.group,
                 store_id=consumer.store_id,
                 first=consumer.watermarks(partition)[self._watermark] if new else 0,
             )

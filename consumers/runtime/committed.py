@@ -12,7 +12,7 @@ from consumers.runtime.batch import Batch
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.sent_records import fingerprint, in_log
 from consumers.runtime.records import Partition
-from schemas.errors import Position
+from schemas.errors import BrokerUnreachable, OperationFailed, Position
 
 
 class CommittedOffsets:
@@ -61,14 +61,17 @@ class CommittedOffsets:
         somebody has set the committed offset back. So for those the log itself is asked.
 
         Raises:
-            BrokerUnreachable, OperationFailed: the log cannot be read.
+            BrokerUnreachable: the log cannot be read.
         """
         doubtful = [
             record
             for position, record in owed
             if position.offset < self._stored.get(position.topic_partition, 0)
         ]
-        present = in_log(self._cluster, doubtful) if doubtful else set()
+        try:
+            present = in_log(self._cluster, doubtful) if doubtful else set()
+        except OperationFailed as error:
+            raise BrokerUnreachable(f"the log cannot be asked for results: {error}") from error
         return [record for _, record in owed if not present or fingerprint(record) not in present]
 
     def advance(self, offsets: Mapping[Partition, int]) -> None:

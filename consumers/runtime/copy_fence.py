@@ -8,9 +8,10 @@ I/O: Kafka and the store.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from threading import Event
+from typing import TypeVar
 
 from clients.admin import Admin
 from clients.config import Cluster
@@ -23,9 +24,13 @@ from consumers.runtime.store_copies import (
     without_process,
 )
 from consumers.runtime.stores.store import Identity, Store
-from schemas.errors import ForeignStore
+from schemas.errors import BrokerUnreachable, ForeignStore, OperationFailed
+
+T = TypeVar("T")
 
 _INTERVAL_S = 0.25
+_START_S = 60.0
+"""A new cluster may take so long to find its first coordinator."""
 _LONGEST_SESSION_S = 60.0
 """The longest session that a broker grants by default (`group.consumer.max.session.timeout.ms`)."""
 
@@ -63,11 +68,12 @@ class CopyFence:
         Raises:
             ForeignStore: a member uses another store or a copy: one that stays for longer than the session of
                 a killed one can last.
-            BrokerUnreachable, OperationFailed: the group cannot be asked.
+            BrokerUnreachable: the group cannot be asked.
         """
+        admin = Admin(self.cluster, timeout_s=_START_S)
         until = time.monotonic() + 1.5 * self._session_s
         reported = False
-        while (unknown := without_process(*self._look(Admin(self.cluster)))) and not stopping.is_set():
+        while (unknown := without_process(*self._look(admin))) and not stopping.is_set():
             if time.monotonic() >= until:
                 raise ForeignStore(
                     f"{unknown[0].name} is in the group, and no process on the store {self._store.name} "
@@ -78,18 +84,25 @@ class CopyFence:
                 reported = True
             stopping.wait(_INTERVAL_S)
 
-    def check(self, admin: Admin) -> None:
-        """Refuse to begin beside a member that uses another store or a copy.
+    def check(self, topics: Collection[str]) -> None:
+        """Refuse to begin beside a member that uses another store or a copy, or with a topic made anew.
+
+        Args:
+            topics: of which partitions begin.
 
         Raises:
-            ForeignStore: naming it; or this member itself is not in its store any more.
-            BrokerUnreachable, OperationFailed: the group cannot be asked.
+            ForeignStore: naming the member; or this member itself is not in its store any more.
+            LostOffset: naming the topic.
+            BrokerUnreachable: the broker cannot be asked.
         """
+        admin = Admin(self.cluster)
         self._look(admin)
+        ids = _asked(lambda: admin.topic_ids(topics))
+        self._store.topics.check(ids, self._identity.group)
 
     def _look(self, admin: Admin) -> tuple[list[StoreUser], dict[str, bool]]:
         # The group first: who is a member by now has its token in the store.
-        users = store_users(group_members(admin, self._identity.group))
+        users = store_users(_asked(lambda: group_members(admin, self._identity.group)))
         known = self._store.members.known({user.token for user in users} | {self._token})
         if self._token not in known:
             raise ForeignStore(
@@ -98,3 +111,11 @@ class CopyFence:
             )
         check_store(users, known, store_id=self._identity.id, name=str(self._store.name))
         return users, known
+
+
+def _asked(question: Callable[[], T]) -> T:
+    """An answer of the broker; whatever it refuses may be mended from outside, so a member waits for it."""
+    try:
+        return question()
+    except OperationFailed as error:
+        raise BrokerUnreachable(f"the group cannot be checked: {error}") from error

@@ -79,7 +79,7 @@ def _removed(state: GroupState) -> list[StatusAlarm]:
             None,
             f"{state.group}: offsets of {topic} were removed before the group read them (partition:offsets "
             f"{', '.join(ranges)}); find out who deletes (retention, kafka-delete-records); the group does "
-            "not pass over them, it stops with exit code 4",
+            f"not pass over them, it stops with exit code 4; {_way_on(state)}",
         )
         for topic, ranges in gone.items()
     ]
@@ -97,9 +97,13 @@ def _beyond(state: GroupState, before: GroupState) -> list[StatusAlarm]:
             f"{state.group}@{', '.join(ends)}",
             None,
             f"{state.group}: its committed offsets lie beyond the ends of {', '.join(ends)}: the topic was "
-            "made anew, or lost records; the group stops with exit code 4",
+            f"made anew, or lost records; the group stops with exit code 4; {_way_on(state)}",
         )
     ] * bool(ends)
+
+
+def _way_on(state: GroupState) -> str:
+    return f"`cev store adopt {state.group}` shows where it would go on, and sets it there"
 
 
 def _no_store(state: GroupState) -> list[StatusAlarm]:

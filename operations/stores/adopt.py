@@ -23,7 +23,7 @@ from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from databases.snapshot import reading
 from operations import groups
-from operations.stores.plan import PartitionState, Step, Unknown, step
+from operations.stores.plan import PartitionState, Step, Unknown, is_anew, step
 from schemas.errors import NotAcknowledged, OperationFailed, SafetyRefusal, TopicMissing
 from schemas.times import now_ms
 
@@ -125,16 +125,12 @@ def _plan(admin: Admin, store: Store, topics: Sequence[str], unknown: Unknown | 
     steps = []
     for partition in partitions:
         name, entry = partition[0], offsets.get(partition)
-        state = PartitionState(
-            partition,
-            progress.get(partition),
-            None if entry is None else Committed(entry.offset, entry.metadata),
-            watermarks[partition],
-            anew=moved or known.get(name, ids.get(name)) != ids.get(name),
-        )
+        offset = None if entry is None else Committed(entry.offset, entry.metadata)
+        anew = moved or is_anew(known.get(name), ids.get(name), offset)
+        state = PartitionState(partition, progress.get(partition), offset, watermarks[partition], anew)
         if (taken := step(state, store_id=store_id, unknown=unknown)) is not None:
             steps.append(taken)
-    anew = [taken.partition for taken in steps if taken.anew]
+    renewed = [taken.partition for taken in steps if taken.anew]
     return Plan(
         group,
         str(store.name),
@@ -142,8 +138,8 @@ def _plan(admin: Admin, store: Store, topics: Sequence[str], unknown: Unknown | 
         (before, here),
         {name: (known.get(name), ids.get(name)) for name in topics},
         steps,
-        _unsent(admin.cluster, store, {partition: progress[partition].results_upto for partition in anew}),
-        store.adoption.count_intended(anew),
+        _unsent(admin.cluster, store, {partition: progress[partition].results_upto for partition in renewed}),
+        store.adoption.count_intended(renewed),
     )
 
 

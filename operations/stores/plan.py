@@ -61,6 +61,22 @@ class Step(NamedTuple):
         return self.state.partition
 
 
+def is_anew(stored_id: str | None, topic_id: str | None, committed: Committed | None) -> bool:
+    """Whether a topic is another one than the store's.
+
+    Where the store does not know its id, a committed offset tells: Kafka deletes those with their topic. With
+    neither it may be another one, and a log that is read from its beginning loses nothing.
+
+    Args:
+        stored_id: the id that the store knows, or None.
+        topic_id: the id that the topic has; None on a broker that is older than 2.8.
+        committed: what the group has committed there.
+    """
+    if stored_id is None:
+        return committed is None
+    return stored_id != topic_id
+
+
 def step(state: PartitionState, *, store_id: str, unknown: Unknown | None) -> Step | None:
     """Where a partition goes on; None where nothing was begun, so that its first start is yet to come.
 

@@ -4,7 +4,7 @@ import pytest
 
 from clients.admin import Watermarks
 from consumers.runtime.records import Committed, Progress
-from operations.stores.plan import PartitionState, Unknown, step
+from operations.stores.plan import PartitionState, Unknown, is_anew, step
 
 HERE = ("orders", 3)
 LOG = Watermarks(10, 200, 200)
@@ -81,6 +81,14 @@ def test_an_empty_store_knows_nothing_of_what_was_committed() -> None:
 @pytest.mark.parametrize("progress", [None, Progress(7, 7, started=False)])
 def test_a_partition_that_nobody_began_is_left_to_its_first_start(progress: Progress | None) -> None:
     assert step(PartitionState(HERE, progress, None, LOG, anew=True), store_id="mine", unknown=None) is None
+
+
+def test_a_topic_is_another_one_by_its_id_and_without_a_known_id_by_its_lost_offsets() -> None:
+    assert not is_anew("a", "a", None)
+    assert is_anew("a", "b", mine(7))
+    assert is_anew("a", None, mine(7))
+    assert is_anew(None, "b", None)
+    assert not is_anew(None, "b", mine(7))
 
 
 def test_a_second_adoption_changes_nothing() -> None:
