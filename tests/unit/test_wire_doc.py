@@ -4,6 +4,7 @@ import ast
 import json
 import re
 
+from producers.mode.sequence import FOLLOWS
 from schemas import errors, framing
 from schemas.avro_schemas import newest
 from schemas.codec import Codec
@@ -56,7 +57,7 @@ def test_the_page_names_every_fault_that_bytes_can_have() -> None:
 
 def test_the_page_names_every_header_that_an_operators_command_or_a_schema_writes() -> None:
     named = set(re.findall(r"`([\w-]+)`", PAGE))
-    assert {*RESERVED, framing.VALUE_SCHEMA, framing.KEY_SCHEMA} - named == set()
+    assert {*RESERVED, FOLLOWS, framing.VALUE_SCHEMA, framing.KEY_SCHEMA} - named == set()
 
 
 def test_the_program_of_the_page_imports_nothing_of_ours() -> None:
