@@ -104,7 +104,9 @@ class Settings(BaseModel):
         24, ge=0, description="facts older than this at the first start are not mailed, hours"
     )
     clock_skew_s: float = Field(
-        5, ge=0, description="how far clocks may differ when a deadline is judged, seconds"
+        5,
+        ge=0,
+        description="how far clocks may differ before it counts at a deadline, or is an alarm, seconds",
     )
     drain_s: float = Field(30, gt=0, description="time to finish what is in flight when stopping, seconds")
     clean_after_d: float = Field(

@@ -95,6 +95,7 @@ def _document(app: AppContext, status: Status, now: int) -> dict[str, Any]:
                 "path": str(store.store),
                 "size": store.size,
                 "effects": store.effects,
+                "skipped": store.skipped,
                 "results": store.results,
             }
             for store in status.stores
@@ -183,7 +184,8 @@ def _print_stores(status: Status) -> None:
     table = tables.new_table("store of", "effects", "size", "place", right=("effects", "size"))
     for store in status.stores:
         size = f"{store.size / _KIB / _KIB:,.1f} MiB"
-        table.add_row(store.group, f"{store.effects:,}", size, f"[dim]{cell(store.store)}[/dim]")
+        effects = f"{store.effects:,}" + (f", {store.skipped:,} skipped" if store.skipped else "")
+        table.add_row(store.group, effects, size, f"[dim]{cell(store.store)}[/dim]")
     tables.print_table(table)
 
 

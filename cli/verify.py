@@ -147,6 +147,8 @@ def _lines(result: Reconciliation) -> Iterator[tuple[str, int, str]]:
             yield name, getattr(result, name), note
     silent = f"; {result.no_contact:,} without mail address and phone" if result.no_contact else ""
     yield "notified", result.notified, f"of {counted(result.facts, 'fact')}{silent}"
+    if result.skipped:
+        yield "skipped", result.skipped, "of the notified: old news at the group's first start, never sent"
     yield "counted", result.counted, f"of {counted(result.facts, 'fact')}, in sales"
     for group, number in sorted(result.reactions.items()):
         yield group, number, "orders with an effect of it"

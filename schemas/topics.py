@@ -63,9 +63,13 @@ class Topic:
 
     @property
     def config(self) -> dict[str, str]:
-        """Topic settings that the cluster must have: time and size never delete what nobody handled."""
+        """Topic settings that the cluster must have: time and size never delete what nobody handled.
+
+        Facts have the broker's time, because the clocks of their writers may be wrong.
+        """
         spare = self.kind in (Kind.DEAD_LETTER, Kind.RETRY)
-        return {
+        stamped = {"message.timestamp.type": "LogAppendTime"} if self.kind is Kind.FACT else {}
+        return stamped | {
             "cleanup.policy": "delete",
             "retention.ms": "-1",
             "retention.bytes": "-1",

@@ -67,7 +67,7 @@ class BatchProcessor:
         self._codec = resources.codec
         self._config = resources.config
         self._store = resources.store
-        self._identity = resources.identity
+        self._clock = resources.clock
         self._producer = resources.producer
         self._pool = resources.pool
         self._failures = resources.failures
@@ -135,9 +135,10 @@ class BatchProcessor:
         """Decide, and store what is decided."""
         context = Context(
             now=at,
-            first_start_at=self._identity.created_at,
+            first_start_at=self._clock.first_start_at,
             clock_skew_ms=self._config.clock_skew_ms,
             notify_max_age_ms=self._config.notify_max_age_ms,
+            clock_offset_ms=self._clock.offset_ms,
         )
         items, order_ids = batch.unsettled, [item.order_id for item in batch.unsettled]
         for _ in range(_MAX_DECISIONS):

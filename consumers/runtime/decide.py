@@ -154,6 +154,7 @@ class _Decision:
 
     def _react(self, item: Decoded) -> tuple[Sequence[Fact], list[Effect]]:
         self.context.envelope = item.envelope
+        self.context.recorded_at = item.record.timestamp
         self.context.effects = []
         facts = self.rules.reaction.react(item.message, self.context)
         _check_contract(self.rules.reaction.name, facts, self.context.effects)

@@ -79,6 +79,12 @@ class MemberEvents:
         self._alarms.up(BROKER)
         self._alarms.runs(self._status.group)
 
+    def clock(self, difference: str | None) -> None:
+        """The clock of this machine was compared with the broker's: what is wrong with it, or None."""
+        self._alarms.clock(difference)
+        if difference is not None:
+            self._log.warning("clock", why=difference)
+
     def member_without_process(self, user: StoreUser) -> None:
         """The member waits, because another one in its group was killed or uses a copy of its store."""
         self._status.outage = f"{user.name} was killed, or uses a copy of this store"

@@ -9,6 +9,7 @@ from threading import Event
 from clients.cluster import caught_up, cluster_id
 from clients.config import Cluster
 from clients.log import Log
+from consumers.runtime.clock import MemberClock
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.copy_fence import CopyFence
 from consumers.runtime.delivery.pool import Channel, DeliveryPool
@@ -20,7 +21,7 @@ from consumers.runtime.resources import Resources
 from consumers.runtime.session import Session
 from consumers.runtime.status import MemberStatus
 from consumers.runtime.stores.database import SlotTaken
-from consumers.runtime.stores.store import Store
+from consumers.runtime.stores.store import Identity, Store
 from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.errors import NotTheOwner
@@ -83,7 +84,8 @@ class Member:
         name = self._reaction.name
         store = Store(self._address)
         try:
-            identity = store.identity(cluster_id(self._cluster, self._topics()), now_ms())
+            began_at = now_ms()
+            identity = store.identity(cluster_id(self._cluster, self._topics()), began_at)
             slot = store.claim_slot()
             self._status.opened(identity.id, slot)
             failures = FailureTracker(store, longest_wait_ms=self._config.retry_policy.max_backoff_ms)
@@ -104,6 +106,7 @@ class Member:
                 pool=self._pool,
                 failures=failures,
                 events=events,
+                clock=self._clock(store, identity, began_at),
             )
             self._session = Session(resources, fence, self._sources(), self._status, self._stopping)
             try:
@@ -124,6 +127,12 @@ class Member:
         finally:
             store.close()
         return True
+
+    def _clock(self, store: Store, identity: Identity, began_at: int) -> MemberClock:
+        began_now = identity.created_at == began_at
+        return MemberClock(
+            self._cluster, store, identity, began_now=began_now, skew_ms=self._config.clock_skew_ms
+        )
 
     def caught_up(self) -> bool:
         """Whether the whole group, not this member alone, is at the end of its topics; for any thread."""

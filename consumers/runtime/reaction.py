@@ -67,9 +67,11 @@ class Context:
 
     Attributes:
         now: when this pass over the batch began.
-        first_start_at: when this group ran for the very first time.
+        first_start_at: when this group ran for the very first time, by the broker's clock.
         clock_skew_ms: how far clocks may differ where a deadline decides.
         notify_max_age_ms: reactions that notify skip facts that were older than this at the first start.
+        clock_offset_ms: how far the broker's clock is ahead of this machine's, where they surely differ.
+        recorded_at: when the message at hand was recorded: by the broker's clock on a topic of facts.
         envelope: the headers of the message at hand.
         effects: what the reaction recorded for the message at hand.
     """
@@ -78,6 +80,8 @@ class Context:
     first_start_at: int
     clock_skew_ms: int = 5_000
     notify_max_age_ms: int = 86_400_000
+    clock_offset_ms: int = 0
+    recorded_at: int = 0
     envelope: Envelope = field(default=Envelope("", ""))
     effects: list[Effect] = field(default_factory=list)
 
@@ -86,8 +90,8 @@ class Context:
         self.effects.append(effect)
 
     def past(self, deadline: int | None) -> bool:
-        """Whether a deadline has passed, clock skew allowed for; None never passes."""
-        return deadline is not None and self.now > deadline + self.clock_skew_ms
+        """Whether a deadline has passed by the broker's clock, skew allowed for; None never passes."""
+        return deadline is not None and self.now + self.clock_offset_ms > deadline + self.clock_skew_ms
 
 
 @dataclass(frozen=True, kw_only=True)

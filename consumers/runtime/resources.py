@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from consumers.runtime.clock import MemberClock
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.events import MemberEvents
@@ -26,6 +27,7 @@ class Resources:
         pool: makes deliveries.
         failures: what is remembered of failed records.
         events: reports what happens to the member.
+        clock: compares this machine's with the broker's.
     """
 
     reaction: Reaction
@@ -37,3 +39,4 @@ class Resources:
     pool: DeliveryPool
     failures: FailureTracker
     events: MemberEvents
+    clock: MemberClock

@@ -84,6 +84,7 @@ class Session:
         self._consumer.close()
 
     def _join(self) -> tuple[GroupConsumer, BatchProcessor]:
+        self._joining_at: int | None = now_ms()
         resources = self._resources
         start = self._config.start or resources.reaction.start
         assigner = PartitionAssigner(resources.store, start, self._status, resources.failures, self._fence)
@@ -113,6 +114,11 @@ class Session:
     def _poll_once(self) -> None:
         # While it joins, the assignment is reported as soon as it is there.
         polled = self._consumer.poll(self._limit, POLL_S if self._consumer.joined else JOINING_POLL_S)
+        if self._joining_at is not None and (self._consumer.joined or len(polled)):
+            # Before anything is decided, and once the group has recorded that this member joined.
+            self._resources.clock.compare(self._joining_at)
+            self._events.clock(self._resources.clock.difference)
+            self._joining_at = None
         if len(polled):
             self._status.batch_started(owned=len(self._consumer.owned))
             self._process_batch(polled)

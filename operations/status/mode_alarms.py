@@ -17,12 +17,15 @@ def of_mode(state: ModeState, order_epoch: int) -> list[StatusAlarm]:
         state: what it says.
         order_epoch: the highest epoch of the newest orders.
     """
-    texts = {
-        "mode-unreadable": f"no order is placed: {state.unreadable_text}" if state.unreadable else None,
-        "mode-suspect": _suspect_text(state) if state.suspects else None,
-        "mode-anew": _anew_text(state, lost) if (lost := state.lost_epoch(order_epoch)) else None,
-    }
-    return [StatusAlarm(name, ORDER_MODE, None, text) for name, text in texts.items() if text is not None]
+    alarms = []
+    if state.unreadable is not None:
+        text = f"no order is placed: {state.unreadable_text}"
+        alarms.append(StatusAlarm("mode-unreadable", ORDER_MODE, None, text))
+    if state.suspects:
+        alarms.append(StatusAlarm("mode-suspect", ORDER_MODE, None, _suspect_text(state)))
+    if lost := state.lost_epoch(order_epoch):
+        alarms.append(StatusAlarm("mode-anew", ORDER_MODE, None, _anew_text(state, lost)))
+    return alarms
 
 
 def _suspect_text(state: ModeState) -> str:

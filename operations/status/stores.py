@@ -40,6 +40,7 @@ class StoreState(NamedTuple):
         store: which.
         size: bytes on its disk, with write-ahead log or indexes.
         effects: how many it has.
+        skipped: of these, mails and texts that were old news at the group's first start, and never sent.
         results: how many batches of results it keeps until Kafka is known to have them.
         alarms: those that the group raised itself.
         id: the store's own id, empty before a member opened it.
@@ -50,6 +51,7 @@ class StoreState(NamedTuple):
     store: StoreAddress
     size: int
     effects: int
+    skipped: int
     results: int
     alarms: tuple[StatusAlarm, ...]
     id: str
@@ -72,8 +74,8 @@ def read_stores(readers: Iterable[Reader]) -> tuple[list[StoreState], list[tuple
 
 def _state(reader: Reader, store: Snapshot) -> StoreState:
     # A store that no member of this version has opened lacks the newer tables.
-    def number(table: str) -> int:
-        return next(store.rows(f"SELECT count(*) FROM {table}"))[0] if store.has(table) else 0  # noqa: S608 - names of our own
+    def number(table: str, which: str = "") -> int:
+        return next(store.rows(f"SELECT count(*) FROM {table} {which}"))[0] if store.has(table) else 0  # noqa: S608 - names of our own
 
     rows = (
         store.rows("SELECT name, subject, since, text FROM alarms ORDER BY 1, 2")
@@ -85,6 +87,7 @@ def _state(reader: Reader, store: Snapshot) -> StoreState:
         reader.store,
         store.size(),
         number("effects"),
+        number("effects", "WHERE outcome = 'skipped'"),
         number("results"),
         tuple(
             alarms.of_group(reader.group, restored(n), restored(s), at, restored(t)) for n, s, at, t in rows

@@ -79,6 +79,8 @@ def keeps_more(difference: Difference) -> bool:
     if difference.what == "cleanup.policy":
         # Unlimited retention is part of the catalogue, so `delete` deletes nothing; compaction does.
         return difference.wanted == "delete"
+    if difference.what == "message.timestamp.type":
+        return True
     if difference.what not in _NUMBERS:
         return False
     try:

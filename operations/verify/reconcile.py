@@ -168,6 +168,10 @@ def _check_notifications(order: OrderEvidence, offsets: Offsets, findings: Order
         return
     worst = max(states)
     findings.notified = worst == SETTLED
+    effects = (_effect(order, "notification", name) for name in ("email", "text"))
+    findings.skipped = findings.notified and any(
+        effect is not None and effect.outcome == "skipped" for effect in effects
+    )
     findings.note("notification", worst)
 
 

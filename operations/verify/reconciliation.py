@@ -58,6 +58,8 @@ class Reconciliation(NamedTuple):
     """The reconciliation; fields of design §9 and a few more. Lists hold order ids as text, sorted.
 
     Attributes:
+        notified: facts whose mails and texts are done or skipped.
+        skipped: of these, the ones with a mail or text that was skipped as old news, and never sent.
         no_contact: facts that name neither e-mail nor phone, so that no notification is owed.
         unreadable: records of orders and results that cannot be decoded.
         unreadable_by_error: the same by the name of the error.
@@ -83,6 +85,7 @@ class Reconciliation(NamedTuple):
     dead: int
     discarded: int
     notified: int
+    skipped: int
     counted: int
     aged: int
     no_contact: int
@@ -109,7 +112,7 @@ class OrderFindings:
         faults: of lost, duplicated, phantom, different, unseen and aged.
         dead, discarded: the groups that it is so for.
         reactions: the groups outside `READS` that have an effect of it.
-        notified, counted, no_contact: as in `Reconciliation`.
+        notified, skipped, counted, no_contact: as in `Reconciliation`.
     """
 
     faults: set[str] = field(default_factory=set)
@@ -117,6 +120,7 @@ class OrderFindings:
     discarded: set[str] = field(default_factory=set)
     reactions: set[str] = field(default_factory=set)
     notified: bool = False
+    skipped: bool = False
     counted: bool = False
     no_contact: bool = False
 
@@ -163,6 +167,7 @@ class Findings:
         for effect in order.effects.get("warehouse", ())[:1]:
             self.counts[effect.outcome] += 1
         self.counts["notified"] += findings.notified
+        self.counts["skipped"] += findings.skipped
         self.counts["counted"] += findings.counted
         self.counts["no_contact"] += findings.no_contact
         self.reactions.update(findings.reactions)
@@ -191,6 +196,7 @@ class Findings:
             dead=self.dead["warehouse"],
             discarded=self.discarded["warehouse"],
             notified=self.counts["notified"],
+            skipped=self.counts["skipped"],
             counted=self.counts["counted"],
             aged=self.counts["aged"],
             no_contact=self.counts["no_contact"],

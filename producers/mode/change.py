@@ -46,6 +46,10 @@ TRANSACTIONAL_ID = "cev-order-mode"
 """The same for every writer of the control topic, for ever: that is what fences."""
 
 
+_COMPARE_S = 5.0
+"""How long the newest orders may take to be read; who may not read them waits for so long."""
+
+
 class ModeChangeResult(NamedTuple):
     """What came of setting the mode.
 
@@ -206,7 +210,8 @@ def set_mode(
 
 def _lost_epoch(cluster: Cluster, codec: Codec, before: ModeState, timeout_s: float) -> int:
     try:
-        return before.lost_epoch(newest_order_epoch(cluster, codec, timeout_s=timeout_s))
+        epoch = newest_order_epoch(cluster, codec, timeout_s=min(timeout_s, _COMPARE_S))
+        return before.lost_epoch(epoch)
     except (Unreachable, OperationFailed) as error:
         # The topics of orders must not keep anybody from setting the mode.
         Log(topic=ORDER_MODE).warning("cannot compare with the newest orders", error=str(error))

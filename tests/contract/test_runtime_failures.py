@@ -22,6 +22,7 @@ from clients.records import ProducerRecord
 from consumers.registry import named
 from consumers.runtime.batch import Batch
 from consumers.runtime.batch_processor import BatchProcessor
+from consumers.runtime.clock import MemberClock
 from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.pool import DeliveryPool
@@ -216,21 +217,24 @@ class Member:
         self._lanes = DeliveryPool("warehouse", {}, 1)
         patience = RetryPolicy(attempts=ATTEMPTS, jitter=lambda: 0.0)
         failures = FailureTracker(store, longest_wait_ms=patience.max_backoff_ms)
+        identity = store.identity("cluster", 0)
+        nowhere = Cluster(bootstrap="nowhere")
         tools = Resources(
             reaction=reaction,
             codec=CODEC,
             config=MemberConfig(retry_policy=patience),
             store=store,
-            identity=store.identity("cluster", 0),
+            identity=identity,
             producer=world,  # type: ignore[arg-type]  # the world stands in for it
             pool=self._lanes,
             failures=failures,
             events=MemberEvents(MemberStatus(reaction.name), failures.alarms, Log(group=reaction.name)),
+            clock=MemberClock(nowhere, store, identity, began_now=True, skew_ms=5_000),
         )
         tools.failures.load([*PARTITIONS])
         self._at = dict(world.committed)
         inlet: Any = Inlet(world)
-        committed = CommittedOffsets(inlet, Cluster(bootstrap="nowhere"), dict(world.committed), {})
+        committed = CommittedOffsets(inlet, nowhere, dict(world.committed), {})
         self._processor = BatchProcessor(tools, inlet, committed)
 
     def take(self, step: Step) -> None:

@@ -1,5 +1,6 @@
 """What becomes of an order, by either path, on a real broker (design §5, §6 and §7, points 2 and 6)."""
 
+import re
 import struct
 from typing import Any
 
@@ -181,7 +182,7 @@ def test_a_generous_clock_skew_lets_a_late_order_pass(shop: ConsumerHarness) -> 
 
 
 def test_old_facts_are_skipped_at_the_first_start_and_mailed_ever_after(shop: ConsumerHarness) -> None:
-    old = now_ms() - 3 * 86_400_000
+    old = now_ms() - 30 * 86_400_000
     shop.fact(1, email="old@customers.example", placed_at=old)
     shop.fact(2, email="new@customers.example", phone="+4930123")
     code, told = shop.ran("consume", "notification", "--until-idle", "0.3")
@@ -193,6 +194,42 @@ def test_old_facts_are_skipped_at_the_first_start_and_mailed_ever_after(shop: Co
     ]
     assert [each.name for each in (shop.data_dir / "maildir" / "new").iterdir()] == ["notification.2.email"]
     assert len((shop.data_dir / "texts.jsonl").read_text().splitlines()) == 1
+
+
+# A machine whose clock is 30 hours ahead; only what this program asks for the time is told so.
+_AHEAD = """
+import time, types, schemas.times
+schemas.times.time = types.SimpleNamespace(time_ns=lambda: time.time_ns() + 30 * 3_600 * 10**9)
+"""
+
+
+def test_a_first_start_with_a_clock_that_is_ahead_skips_no_mail_and_is_an_alarm(
+    shop: ConsumerHarness,
+) -> None:
+    shop.fact(1, email="ada@customers.example")
+    code, told = shop.ran("consume", "notification", "--until-idle", "0.3", code=_AHEAD)
+    assert code == 0, told
+    assert shop.outcomes("notification") == {1: "done"}
+    [(text,)] = shop.rows("notification", "SELECT text FROM alarms WHERE name = 'clock'")
+    assert re.search(r"10[78],\d{3} s ahead of the broker's", text)
+    [(started,)] = shop.rows("notification", "SELECT created_at FROM store")
+    assert abs(started - now_ms()) < 3_600_000
+    shop.handled("notification")
+    assert shop.rows("notification", "SELECT text FROM alarms WHERE name = 'clock'") == []
+
+
+def test_a_deadline_is_judged_by_the_brokers_clock_where_the_members_is_ahead(shop: ConsumerHarness) -> None:
+    shop.command(1, ce_expirytime=rfc3339(now_ms() + 3_600_000))
+    code, told = shop.ran("consume", "warehouse", "--until-idle", "0.3", code=_AHEAD)
+    assert code == 0, told
+    assert shop.outcomes("warehouse") == {1: "dispatched"}
+
+
+def test_the_mails_of_a_placer_whose_clock_is_three_days_behind_are_sent(shop: ConsumerHarness) -> None:
+    shop.fact(1, email="ada@customers.example", placed_at=now_ms() - 3 * 86_400_000)
+    code, told = shop.ran("consume", "notification", "--until-idle", "0.3")
+    assert code == 0, told
+    assert shop.outcomes("notification") == {1: "done"}
 
 
 def test_once_idle_the_committed_offsets_reach_the_end_behind_transaction_markers(

@@ -3,6 +3,7 @@
     outage            something that we depend on is down; subject: the dependency
     unknown-schema    a partition is paused at records that nobody here can read; subject: TOPIC:PARTITION
     stopped           a member ended because of an error; subject: the group
+    clock             the clock of a member's machine differs from the broker's; subject: the machine
 
 They are rows of the group's store, so that `cev status` sees them and a restarted member knows of them.
 Promise: no alarm stops anybody. Where the store itself is down, the alarm is written as soon as it is up.
@@ -10,6 +11,7 @@ Promise: no alarm stops anybody. Where the store itself is down, the alarm is wr
 I/O: through the store that it is given.
 """
 
+import socket
 from contextlib import suppress
 
 from consumers.runtime.records import Alarm, Partition
@@ -20,6 +22,7 @@ from schemas.times import now_ms
 OUTAGE = "outage"
 UNKNOWN_SCHEMA = "unknown-schema"
 STOPPED = "stopped"
+CLOCK = "clock"
 BROKER = "broker"
 SERVICES = (BROKER, "registry", "store")
 
@@ -65,6 +68,14 @@ class Alarms:
     def runs(self, group: str) -> None:
         """A member of the group works."""
         self._clear(STOPPED, group)
+
+    def clock(self, difference: str | None) -> None:
+        """The clock of this machine differs from the broker's, and how; None: no more."""
+        host = socket.gethostname()
+        if difference is None:
+            self._clear(CLOCK, host)
+        else:
+            self._raise(CLOCK, host, difference)
 
     def pause(self, partition: Partition, reason: str) -> None:
         """A partition is paused at an unknown schema."""

@@ -97,6 +97,11 @@ class Store:
             )
         return identity
 
+    def set_first_start(self, at: int) -> None:
+        """Mend when the group began, ms since the epoch: another clock wrote it."""
+        with self._writing() as connection:
+            connection.execute(tables.store.update().values(created_at=at))
+
     def claim_slot(self) -> int:
         """A number below 64 that no other living member of this store has.
 

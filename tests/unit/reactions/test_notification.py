@@ -72,6 +72,18 @@ def test_old_news_at_the_very_first_start_is_skipped(age: int, outcome: str) -> 
     assert (mail.outcome, mail.delivery is None) == (outcome, outcome == "skipped")
 
 
+@pytest.mark.parametrize("wrong_by", [-3 * DAY, 30 * DAY, 10_000 * DAY])
+def test_a_fact_is_as_old_as_its_record_where_the_clock_of_its_placer_is_wrong(wrong_by: int) -> None:
+    for recorded_at, outcome in ((FIRST_START, "intended"), (FIRST_START - 2 * DAY, "skipped")):
+        message = order(email="a@b.example", placed_at=recorded_at + wrong_by)
+        assert notified(message, recorded_at=recorded_at)[0].outcome == outcome
+
+
+def test_history_of_another_system_that_was_loaded_today_is_old_news_all_the_same() -> None:
+    [mail] = notified(order(email="a@b.example", placed_at=NOW - 30 * DAY), recorded_at=FIRST_START)
+    assert mail.outcome == "skipped"
+
+
 def test_a_fact_that_waited_long_is_mailed_because_only_the_first_start_counts() -> None:
     [mail] = notified(order(email="a@b.example", placed_at=NOW - 30 * DAY), first_start_at=NOW - 31 * DAY)
     assert mail.outcome == "intended"

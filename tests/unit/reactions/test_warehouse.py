@@ -74,3 +74,11 @@ def test_a_bad_address_is_rejected_though_it_is_late_because_the_sender_can_mend
 def test_any_deadline_of_64_bits_is_judged(deadline: int) -> None:
     facts, _ = told(order(dispatch_before=deadline))
     assert isinstance(facts[0], DispatchExpired) == (deadline < NOW - SKEW)
+
+
+def test_a_deadline_is_judged_by_the_brokers_clock_where_ours_is_known_to_differ() -> None:
+    hour = 3_600_000
+    late, _ = told(order(dispatch_before=NOW), clock_offset_ms=hour)
+    assert isinstance(late[0], DispatchExpired)
+    in_time, _ = told(order(dispatch_before=NOW - hour), clock_offset_ms=-2 * hour)
+    assert isinstance(in_time[0], ProductDispatched)
