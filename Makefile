@@ -61,11 +61,12 @@ fmt: $(READY) ## let ruff put the code in order
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: setup ## the benchmarks, as ratios: throughput to the raw client, starts to importing typer, silences
+bench: setup ## the benchmarks, as ratios: throughput to the raw client, starts to importing typer, silences, memory of reports
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/outbox.py
 	@$(BIN)/python benchmarks/startup.py
 	@$(BIN)/python benchmarks/idle.py
+	@$(BIN)/python benchmarks/reports.py
 
 lock: $(READY) ## renew the hashed requirements
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt

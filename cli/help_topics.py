@@ -16,7 +16,8 @@ EXIT_CODES = {
     "an alarm; a topic is missing; the drain deadline passed.",
     "2": "Usage: an invalid order, an unknown or impossible setting.",
     "3": "The broker, the registry or a database cannot be reached.",
-    "4": "Refused by a safety rule: not the owner, foreign store, fenced or stale mode set, lost offset.",
+    "4": "Refused by a safety rule: not the owner, another store, another writer took over, somebody else "
+    "changed the mode, a lost offset.",
     "130, 143": "Ended by Ctrl-C (SIGINT) or SIGTERM before its work was done; `consume` and `relay`, which "
     "have no end of their own, end with 0.",
 }

@@ -17,7 +17,10 @@ from schemas.times import rfc3339
 
 _SHOWN = 5
 
-commands = new_group("Show or set how orders are written: as command, shadow or event.")
+commands = new_group(
+    "Show or set how orders are written: as command, as event, or in shadow.\n\n"
+    "In shadow both are written and the command decides. Every change has a number, its epoch."
+)
 
 
 @command(
@@ -55,7 +58,7 @@ def set_(
         Mode,
         typer.Argument(
             metavar="MODE",
-            help="How orders are written from now on: command, shadow or event.",
+            help="How orders are written from now on: command, event, or shadow (both, the command decides).",
             show_default=False,
         ),
     ],
@@ -63,7 +66,9 @@ def set_(
     why: Annotated[str, typer.Option(metavar="TEXT", help="Reason, recorded in the history.")] = "",
     if_epoch: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Change the mode only if epoch N is in force; otherwise exit 4."),
+        typer.Option(
+            metavar="N", help="Change the mode only if its last change has number N; otherwise exit 4."
+        ),
     ] = None,
     repair: Annotated[
         bool,

@@ -9,6 +9,7 @@ from cli.completion import reaction_names
 from cli.output import JsonFlag, console, emit, log
 from cli.tables import cell, new_table, print_table
 from operations.stores.plan import Step, Unknown
+from schemas.counting import counted
 from schemas.topics import retry_topic
 
 if TYPE_CHECKING:
@@ -107,14 +108,15 @@ def _print(plan: "Plan", *, done: bool) -> None:
         shown = ("topic", "partition", "store", "committed", "log", "start", "skips", "repeats", "unknown")
         table.add_row(*("-" if row[name] is None else str(row[name]) for name in shown))
     print_table(table)
-    verb = "were" if done else "would be"
+    would = "" if done else "would be "
     if plan.unsent:
-        console.print(f"{len(plan.unsent)} results that Kafka does not have {verb} sent")
+        console.print(f"{would}sent: {counted(len(plan.unsent), 'result')} that Kafka does not have")
     if plan.intended:
-        console.print(f"{plan.intended} deliveries {verb} taken back until their order comes again")
+        deliveries = counted(plan.intended, "delivery", "deliveries")
+        console.print(f"{would}taken back until their order comes again: {deliveries}")
     if plan.unknown and not done:
         console.print(
-            f"{plan.unknown} offsets are committed that the store does not know: --unknown skip if what "
+            f"committed, and unknown to the store: {counted(plan.unknown, 'offset')}; --unknown skip if what "
             "they say was done; --unknown repeat if it may be done again",
             soft_wrap=True,
         )

@@ -20,7 +20,7 @@ from schemas.times import now_ms, rfc3339
 
 _DAY_MS = 86_400_000
 
-commands = new_group("Create, inspect and clean the topics of the catalogue.")
+commands = new_group("Create, inspect and clean the topics that cev uses.")
 
 
 def create_all(app: AppContext, *, starting_s: float = 0) -> CreationResult:
@@ -120,7 +120,7 @@ def list_all(ctx: typer.Context, *, as_json: output.JsonFlag = False) -> None:
 def describe(
     ctx: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A topic of the catalogue.", autocompletion=topic_names)
+        str, typer.Argument(metavar="NAME", help="A topic that cev uses.", autocompletion=topic_names)
     ],
     *,
     as_json: output.JsonFlag = False,

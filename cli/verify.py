@@ -121,7 +121,7 @@ def _print(result: Reconciliation) -> None:
     tables.print_table(table)
     for name, meaning in _FAULTS.items():
         _print_list(name, getattr(result, name), meaning, "red")
-    _print_list("unseen", result.unseen, "the group has not come to it yet; no error", "yellow")
+    _print_list("not read yet", result.unseen, "the group has not come to it; no error", "yellow")
     if result.ok:
         waiting = f"; {len(result.unseen):,} still on their way" if len(result.unseen) else ""
         output.console.print(f"\n[bold green]ok[/bold green]  no order lost, doubled or changed{waiting}")

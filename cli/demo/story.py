@@ -57,7 +57,7 @@ class Story:
             self._tell.ran(f"{spelled('consume', group)} &")
 
     def _command(self) -> None:
-        self._tell.chapter("[BUY] writes a command: DispatchProduct, with an audience of one")
+        self._tell.chapter("[BUY] writes a command: DispatchProduct, for one reader")
         for order_id, address in PAGE:
             command = ("order", "place", "--order-id", order_id, "--address", address)
             self._tell.ran(spelled(*command), self._stage.cev(*command))

@@ -163,7 +163,7 @@ def fetch(cluster: Cluster, catalogue: Sequence[Topic], text: str) -> DeadLetter
     if topic is None:
         known = [topic.name for topic in catalogue if topic.kind is Kind.DEAD_LETTER]
         meant = did_you_mean(position.topic, known) or "; `cev dlq list` shows positions"
-        raise UsageError(f"there is no topic {position.topic!r} in the catalogue{meant}")
+        raise UsageError(f"cev uses no topic {position.topic!r}{meant}")
     admin = Admin(cluster)
     partitions = partitions_of(admin.topics(), [topic.name])
     if not partitions:

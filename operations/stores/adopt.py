@@ -24,6 +24,7 @@ from databases.address import StoreAddress
 from databases.snapshot import reading
 from operations import groups
 from operations.stores.plan import PartitionState, Step, Unknown, is_anew, step
+from schemas.counting import counted
 from schemas.errors import NotAcknowledged, OperationFailed, SafetyRefusal, TopicMissing
 from schemas.times import now_ms
 
@@ -158,8 +159,9 @@ def _carry_out(admin: Admin, store: Store, plan: Plan, unknown: Unknown | None) 
     """Results, then the store, then Kafka: killed in between, the same plan is made again."""
     if plan.unknown and unknown is None:
         raise SafetyRefusal(
-            f"the group has committed {plan.unknown} offsets that the store {plan.store} does not know: say "
-            "`--unknown skip` if what they say was done, or `--unknown repeat` if it may be done again"
+            f"the group has committed {counted(plan.unknown, 'offset')} that the store {plan.store} does not "
+            "know: say `--unknown skip` if what they say was done, or `--unknown repeat` if it may be done "
+            "again"
         )
     _send(admin.cluster, plan.unsent)
     store.adoption.write(

@@ -166,7 +166,7 @@ def find_topic(wanted: Sequence[Topic], name: str) -> Topic:
         if topic.name == name:
             return topic
     meant = did_you_mean(name, [topic.name for topic in wanted]) or "; `cev topics list` shows them all"
-    raise UsageError(f"there is no topic {name!r} in the catalogue{meant}")
+    raise UsageError(f"cev uses no topic {name!r}{meant}")
 
 
 def _create(admin: Admin, missing: Sequence[Topic]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from producers.bulk.row import MAX_LINE, TOO_LONG, Row, damaged_at
 from producers.placing.request import FIELDS
+from schemas.counting import counted
 from schemas.errors import UsageError
 from schemas.suggestions import did_you_mean
 
@@ -104,7 +105,7 @@ def _cell_fault(cells: list[str], header: list[str], delimiter: str) -> str:
         cells.pop()
     if len(cells) != len(header):
         remedy = f"; a cell with a {delimiter!r} in it needs quotes" if len(cells) > len(header) else ""
-        return f"{len(cells)} columns, the header has {len(header)}{remedy}"
+        return f"{counted(len(cells), 'column')}, the header has {len(header)}{remedy}"
     for number, (name, cell) in enumerate(zip(header, cells, strict=True), 1):
         if damaged_at(cell) is not None:
             return f"{name or f'column {number}'} is not UTF-8, or not in the encoding that was named"

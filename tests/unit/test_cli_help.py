@@ -23,6 +23,9 @@ WITHOUT_CLUSTER = {
     ("config", "init"),
 }
 TYPES = re.compile(r"<|list\[|\b(bool|int|float|str|text) range\b|INTEGER|FLOAT|\{[A-Z]+\}")
+OWN_WORDS = re.compile(
+    r"\b(?:audience|catalogue|fenced|lanes?|owed?|owes|parked|rollout|setback|slots?|unseen)\b", re.IGNORECASE
+)
 
 ALL = every_command()
 SINGLE = {words: command for words, command in ALL.items() if not hasattr(command, "commands")}
@@ -51,6 +54,11 @@ def test_help_fits_the_terminal_and_has_examples(words: tuple[str, ...], columns
 @pytest.mark.parametrize("words", ALL, ids=named)
 def test_help_names_values_and_not_types(words: tuple[str, ...]) -> None:
     assert TYPES.findall(page(words)) == []
+
+
+@pytest.mark.parametrize("words", ALL, ids=named)
+def test_help_uses_no_word_of_the_project_that_a_reader_cannot_know(words: tuple[str, ...]) -> None:
+    assert OWN_WORDS.findall(page(words)) == []
 
 
 @pytest.mark.parametrize("words", ALL, ids=named)

@@ -172,7 +172,7 @@ def test_csv_rows_are_numbered_by_record_and_say_their_line() -> None:
     ("line", "fault"),
     [
         (b"a,b,c", "3 columns, the header has 2"),
-        (b"a", "1 columns, the header has 2"),
+        (b"a", "1 column, the header has 2"),
         (b"\xff,", "address is not UTF-8"),
         (b'"a"b,', "not CSV"),
         (b"a" * (MAX_LINE + 10) + b",", "the line is longer than"),
