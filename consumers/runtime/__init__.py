@@ -49,4 +49,7 @@ The invariants, each with the files that hold it. A comment beside a deciding br
     -> assignment, starting_offset, stores/store, stores/member_table, copy_fence, store_copies
 15. A slot, and the transactional id made of it, belongs to one living member.
     -> stores/sqlite, stores/postgres, member
+16. Nothing is done in a store that is older than its member left it, or not where it was opened. Each
+    transaction makes sure of it, and after a lost connection so does the next batch, for the whole group.
+    -> stores/write_mark, stores/sqlite, store_check
 """

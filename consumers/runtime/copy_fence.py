@@ -52,7 +52,7 @@ class CopyFence:
     def __init__(self, cluster: Cluster, store: Store, identity: Identity, slot: int, at: int) -> None:
         self._store = store
         self._identity = identity
-        self._token = store.members.register(slot, at)
+        self._token = store.register(slot, at)
         name = client_id(cluster.kafka.get("client.id"), identity.id, self._token)
         self.cluster = replace(cluster, kafka={**cluster.kafka, "client.id": name})
         session_ms = cluster.kafka.get("session.timeout.ms", "")

@@ -19,6 +19,7 @@ from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.resources import Resources
 from consumers.runtime.retry_policy import OUTAGE_BACKOFF, RetryPolicy
 from consumers.runtime.status import MemberStatus
+from consumers.runtime.store_check import check_store
 from schemas.errors import Unreachable
 from schemas.times import now_ms
 
@@ -26,6 +27,8 @@ POLL_S = 0.2
 JOINING_POLL_S = 0.05
 MAX_DELIVERY_BATCH = 100
 """Most records of a batch with deliveries: a crash among them delivers no more than these once again."""
+IDLE_CHECK_S = 5.0
+"""So often a member with nothing to do makes sure that its store is still there, and as it left it."""
 _AHEAD = 10
 """So many batches become one at most, where records wait for their next attempt and others are read on."""
 _REJOIN_BACKOFF = RetryPolicy(initial_backoff_ms=2_000, max_backoff_ms=15_000, jitter=lambda: 1.0)
@@ -60,6 +63,7 @@ class Session:
         self._limit = min(max_batch, MAX_DELIVERY_BATCH) if resources.reaction.channels else max_batch
         self._log = Log(group=resources.reaction.name)
         self._events = resources.events
+        self._idle_check_at = 0.0
         self._consumer, self._processor = self._join()
 
     def run(self) -> None:
@@ -140,6 +144,7 @@ class Session:
         outages = 0
         while len(batch.polled):
             try:
+                self._check_store()
                 unsettled = self._processor.process(batch)
             except StaleBatch as stale:  # invariant 4
                 self._log.warning("batch dropped: the group moved on", why=str(stale))
@@ -183,11 +188,19 @@ class Session:
 
     def _commit_idle(self) -> None:
         try:
+            self._check_store(idle=True)
             self._processor.commit_end_offsets()
         except Unreachable as error:
             self._wait(self._outage(error, OUTAGE_BACKOFF.initial_backoff_ms))
         else:
             self._events.idle(None)
+
+    def _check_store(self, *, idle: bool = False) -> None:
+        store = self._resources.store
+        check_store(store, self._consumer, self._fence.cluster, self._sources)
+        if idle and time.monotonic() >= self._idle_check_at:
+            store.check()
+            self._idle_check_at = time.monotonic() + IDLE_CHECK_S
 
     def _outage(self, error: Unreachable, wait_ms: int) -> Unsettled:
         self._events.service_down(error, "waiting", ms=wait_ms)

@@ -28,7 +28,7 @@ class LeaderLock:
         self._engine = engine
         self._outbox_id: str | None = None
         self._file: IO[str] | None = None
-        self._open_files: OpenFiles | None = None
+        self._files = OpenFiles()
 
     def acquire(self, connection: Connection) -> bool:
         """Lock the outbox until `release` or the end of the connection; False while another relay has it.
@@ -45,7 +45,7 @@ class LeaderLock:
         self._file = lock_file(lock_path)
         if self._file is None:
             return False
-        self._open_files = OpenFiles([path, lock_path])
+        self._files.add(path, lock_path)
         return True
 
     def check(self) -> None:
@@ -54,8 +54,7 @@ class LeaderLock:
         Raises:
             ReplacedStore: they are not.
         """
-        if self._open_files is not None:
-            self._open_files.check()
+        self._files.check()
 
     def release(self) -> None:
         """Give up the file's lock; a session's lock ends with its connection."""

@@ -95,6 +95,20 @@ def test_a_pool_that_leaves_a_session_its_connection_is_as_good_as_none(pooler: 
         assert other.find_effects([1]).keys() == {(1, "dispatch")}
 
 
+def test_a_pool_that_begins_to_lend_connections_under_a_member_is_noticed_by_the_next_write(
+    pooler: Pooler,
+) -> None:
+    pooler.lends = False
+    with opened(StoreAddress(pooler.url, "warehouse")) as store, opened(store.name) as other:
+        store.register(store.claim_slot(), 1)
+        store.write(StoreWrite(at=1, effects=[effect(1)]))
+        other.find_effects([1])
+        pooler.lends = True
+        with pytest.raises(SafetyRefusal, match="pool_mode=transaction"):
+            store.write(StoreWrite(at=2, effects=[effect(2)]))
+        assert other.find_effects([1, 2]).keys() == {(1, "dispatch")}
+
+
 def test_who_only_looks_may_look_through_any_pool(pooler: Pooler, migrated_url: str) -> None:
     for number, group in enumerate(("warehouse", "sales")):
         with opened(StoreAddress(migrated_url, group)) as store:

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from consumers.runtime.records import Alarm, Partition
 from consumers.runtime.stores.failure_tables import FailureTables
-from schemas.errors import BrokerUnreachable, RegistryUnreachable, Unreachable
+from schemas.errors import BrokerUnreachable, RegistryUnreachable, SafetyRefusal, Unreachable
 from schemas.times import now_ms
 
 OUTAGE = "outage"
@@ -62,8 +62,9 @@ class Alarms:
             self._clear(OUTAGE, dependency)
 
     def stopped(self, group: str, error: Exception) -> None:
-        """A member ended because of an error."""
-        self._raise(STOPPED, group, str(error) or repr(error))
+        """A member ended because of an error, which may be that its store is not its store any more."""
+        with suppress(SafetyRefusal):
+            self._raise(STOPPED, group, str(error) or repr(error), unchecked=True)
 
     def runs(self, group: str) -> None:
         """A member of the group works."""
@@ -85,9 +86,9 @@ class Alarms:
         """It goes on."""
         self._clear(UNKNOWN_SCHEMA, _subject(partition))
 
-    def _raise(self, name: str, subject: str, text: str) -> None:
+    def _raise(self, name: str, subject: str, text: str, *, unchecked: bool = False) -> None:
         with suppress(Unreachable):
-            self._store.raise_alarm(Alarm(name, subject, now_ms(), text))
+            self._store.raise_alarm(Alarm(name, subject, now_ms(), text), unchecked=unchecked)
             self._raised.add((name, subject))
 
     def _clear(self, name: str, subject: str) -> None:

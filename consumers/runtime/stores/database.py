@@ -26,7 +26,13 @@ class SlotTaken(Fenced):
 
 
 class Database(Protocol):
-    """One connection, which is replaced when it is lost. For one thread."""
+    """One connection, which is replaced when it is lost. For one thread.
+
+    Attributes:
+        session: a number of the connection's session, which another connection does not have.
+    """
+
+    session: int
 
     def check_sessions(self) -> None:
         """Before anything else: refuse an address at which a slot's lock would not stay with its member.

@@ -49,11 +49,13 @@ class FailureTables:
 
     Args:
         reading, writing: connections to the group's store; they raise `DependencyUnavailable`.
+        unchecked_writing: one for a store that is not as its member left it.
     """
 
-    def __init__(self, reading: Connected, writing: Connected) -> None:
+    def __init__(self, reading: Connected, writing: Connected, unchecked_writing: Connected) -> None:
         self._reading = reading
         self._writing = writing
+        self._unchecked_writing = unchecked_writing
 
     def attempts(self, partitions: Collection[Partition]) -> dict[Position, Attempts]:
         """Records of these partitions that failed, how often, and when they are tried next."""
@@ -72,10 +74,15 @@ class FailureTables:
             rows = connection.execute(select(alarms).order_by(alarms.c.name, alarms.c.subject)).all()
         return [Alarm(*row) for row in rows]
 
-    def raise_alarm(self, alarm: Alarm) -> None:
-        """Write an alarm; one that is there already keeps its time and gets the new text."""
+    def raise_alarm(self, alarm: Alarm, *, unchecked: bool = False) -> None:
+        """Write an alarm; one that is there already keeps its time and gets the new text.
+
+        Args:
+            alarm: what to write.
+            unchecked: write it also where the store is not as its member left it.
+        """
         statement = upsert(alarms).values(**alarm._replace(text=_plain(alarm.text))._asdict())
-        with self._writing() as connection:
+        with (self._unchecked_writing if unchecked else self._writing)() as connection:
             connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["name", "subject"], set_={"text": statement.excluded.text}

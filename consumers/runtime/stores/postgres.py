@@ -23,7 +23,7 @@ from consumers.runtime.stores import statements
 from consumers.runtime.stores.database import SlotTaken
 from databases.address import StoreAddress
 from databases.connect import RawPostgres, connect_postgres, connect_store, lock_key
-from databases.pooler import refuse_lent_sessions
+from databases.pooler import SESSION, refuse_lent_sessions
 
 _TRY_LOCK = "SELECT pg_try_advisory_lock(%s)"
 _LOCK = "SELECT pg_advisory_lock(%s)"
@@ -49,6 +49,7 @@ class Postgres:
         self._lock_wait_s = lock_wait_s
         self._slots = slots
         self._slot: int | None = None
+        self.session = 0
         self.engine = create_engine(
             "postgresql+psycopg://",
             creator=self._connect,
@@ -85,7 +86,7 @@ class Postgres:
 
     def sql(self, statement: str) -> str:
         """See `Database`."""
-        return statement.replace("?", "%s").format(schema=self._schema)
+        return statement.replace("?", "%s").format(schema=self._schema, session=SESSION)
 
     def execute_rows(self, connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """See `Database`; one array per column: one round trip, and as fast as SQLite.
@@ -130,6 +131,7 @@ class Postgres:
         try:
             if self._slot is not None:
                 self._lock_slot_again(raw, self._slot)
+            [(self.session,)] = raw.execute(f"SELECT {SESSION}").fetchall()
         except BaseException:
             raw.close()
             raise

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.pool import StaticPool
 
 from consumers.runtime.stores import statements
 from databases.connect import lock_file, sqlite_engine
+from databases.open_files import OpenFiles
 
 _LOOKUP = 500
+_WAL = ("-wal", "-shm")
 _SCHEMA = "main"
 """SQLite's name for the file that a connection has open."""
 
@@ -28,6 +30,8 @@ class Sqlite:
         slots: how many members there may be.
     """
 
+    session = 0
+
     def __init__(self, path: Path, *, lock_wait_s: float, slots: int) -> None:
         self._path = path
         self._slots = slots
@@ -35,20 +39,28 @@ class Sqlite:
         self.engine = sqlite_engine(
             f"sqlite:///{path}", lock_wait_s=lock_wait_s, poolclass=StaticPool, write_ahead=True
         )
+        self._files = OpenFiles()
+        event.listen(self.engine, "connect", self._remember_files)
 
     def check_sessions(self) -> None:
         """Does nothing: a slot's lock is the kernel's."""
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """See `Database`."""
+        """See `Database`; what is committed to files that are not the store's any more is not written.
+
+        Raises:
+            ReplacedStore: one of the files was removed or replaced.
+        """
         with self.engine.begin() as connection:
             yield connection
+        self._files.check()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """See `Database`."""
+        """See `Database`; raises ReplacedStore as `writing` does."""
         with self.engine.connect() as connection:
+            self._files.check()
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def lock_identity(self, connection: Connection) -> None:
@@ -56,7 +68,7 @@ class Sqlite:
 
     def sql(self, statement: str) -> str:
         """See `Database`."""
-        return statement.format(schema=_SCHEMA)
+        return statement.format(schema=_SCHEMA, session=self.session)
 
     def execute_rows(self, connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """See `Database`."""
@@ -75,6 +87,7 @@ class Sqlite:
         for slot in range(self._slots):
             self._slot = self._lock(slot)
             if self._slot is not None:
+                self._files.add(self._slot_path(slot))
                 return slot
         return None
 
@@ -92,7 +105,14 @@ class Sqlite:
             self._slot.close()
 
     def _lock(self, slot: int) -> IO[str] | None:
-        return lock_file(self._path.with_name(f"{self._path.name}.slot-{slot}"))
+        return lock_file(self._slot_path(slot))
+
+    def _slot_path(self, slot: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.slot-{slot}")
+
+    def _remember_files(self, _raw: object, _record: object) -> None:
+        # In a WAL file the last to close it removes the other two, and this connection has it open.
+        self._files.add(self._path, *(self._path.with_name(f"{self._path.name}{end}") for end in _WAL))
 
 
 def _marks(values: Sequence[Any]) -> str:

@@ -1,7 +1,8 @@
 """A store's SQL, the same for both databases; pure.
 
-Question marks stand for values, `{rows}` for rows of values, and `{schema}` for the schema of the tables: no
-session's search path says where a store is. `Database` puts all that into the words of its database.
+Question marks stand for values, `{rows}` for rows of values, `{session}` for the number of the session, and
+`{schema}` for the schema of the tables: no session's search path says where a store is. `Database` puts all
+that into the words of its database.
 """
 
 EFFECT = "INSERT INTO {schema}.effects {rows}"
@@ -56,3 +57,6 @@ ADVANCE = f"""{_PROGRESS}
 """
 """A member that was stopped and went on must not take back what the next one did. `started` is 1: the start's
 announcement may have been cut short, and a missing offset is lost from here on all the same."""
+
+MARK = "UPDATE {schema}.members SET writes = ? WHERE token = ? AND writes >= ? AND {session} = ?"
+WRITES = "SELECT writes FROM {schema}.members WHERE token = ?"

@@ -27,6 +27,7 @@ from consumers.runtime.stores.member_table import MemberTable
 from consumers.runtime.stores.result_rows import ResultRow, unpack
 from consumers.runtime.stores.sqlite import Sqlite
 from consumers.runtime.stores.topic_table import TopicTable
+from consumers.runtime.stores.write_mark import WriteMark
 from databases.address import StoreAddress
 from databases.text import restored
 from schemas.errors import DependencyUnavailable, ForeignStore, Position
@@ -53,6 +54,12 @@ class Store:
     Args:
         name: which; created and migrated if need be.
 
+    Attributes:
+        name: the same.
+        failures, members: tables of its own that others read and write.
+        in_doubt: the connection was lost since this was last set to False: the next one may lead to an older
+            state.
+
     Raises:
         DependencyUnavailable: it cannot be opened or migrated.
         InvalidSetting: its address cannot be read.
@@ -61,11 +68,13 @@ class Store:
 
     def __init__(self, name: StoreAddress) -> None:
         self.name = name
+        self.in_doubt = False
+        self._mark: WriteMark | None = None
         self._database = _open(name)
         with self._guarded():
             self._database.check_sessions()
         migrate.ensure(name)
-        self.failures = FailureTables(self._reading, self._writing)
+        self.failures = FailureTables(self._reading, self._writing, self._unchecked_writing)
         self.members = MemberTable(self._reading, self._writing, self._database.is_held)
         self.topics = TopicTable(self._reading, self._writing)
         self.adoption = AdoptionTables(self._reading, self._writing)
@@ -117,6 +126,27 @@ class Store:
         if slot is None:
             raise DependencyUnavailable(f"{database.SLOTS} members use {self.name} already; stop one of them")
         return slot
+
+    def register(self, slot: int, at: int) -> str:
+        """Make a token for the member that has just claimed a slot (`MemberTable`).
+
+        From here on every transaction makes sure that the store is in the state in which the last one left
+        it, and raises `RevertedStore` if not.
+        """
+        token = self.members.register(slot, at)
+        self._mark = WriteMark(self.name, self._database, token)
+        return token
+
+    def check(self) -> None:
+        """Make sure, without writing, that the store is where and as this member left it.
+
+        Raises:
+            RevertedStore, ReplacedStore: it is not.
+            DependencyUnavailable: the database does not answer.
+        """
+        with self._reading() as connection:
+            if self._mark is not None:
+                self._mark.check(connection)
 
     def progress(self, partitions: Iterable[Partition]) -> dict[Partition, Progress]:
         """Progress of those partitions that the store knows."""
@@ -178,12 +208,23 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
+        with self._unchecked_writing() as connection:
+            if self._mark is not None:
+                self._mark.write(connection)
+            yield connection
+        if self._mark is not None:
+            self._mark.committed()
+
+    @contextmanager
+    def _unchecked_writing(self) -> Iterator[Connection]:
         with self._guarded(), self._database.writing() as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         with self._guarded(), self._database.reading() as connection:
+            if self._mark is not None:
+                self._mark.check_session(connection)
             yield connection
 
     @contextmanager
@@ -193,6 +234,7 @@ class Store:
         except IntegrityError:
             raise
         except DBAPIError as error:
+            self.in_doubt |= error.connection_invalidated
             reason = self.name.masked(error.orig)
             raise DependencyUnavailable(f"the store {self.name} does not answer: {reason}") from error
 

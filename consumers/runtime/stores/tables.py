@@ -114,6 +114,7 @@ members = Table(
     Column("token", Text, primary_key=True),
     Column("slot", Integer),
     Column("started_at", BigInteger, nullable=False),
+    Column("writes", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 

@@ -14,7 +14,7 @@ called in the thread that takes the step, right before and right behind it, with
     producer.produce(TOPIC):before|after
     store.VERB TABLE:before|after            one statement: select, insert, update, delete, create
     store.commit(VERB TABLE):before|after    a transaction that did this among others
-    store.commit(TABLE alone):before|after   one that wrote to no other table
+    store.commit(TABLE alone):before|after   one that wrote to no other table; `members` is written with each
     mail.deliver:before|after                one mail, and text.deliver
     mail.rename:before                       a mail's file is written and not yet visible
     react:before|after                       a reaction decides about one message, beside the polling thread
@@ -191,7 +191,7 @@ def _watch_store(told: Reached) -> None:
 
     def committing(dialect: Any, connection: Any) -> None:
         wrote, _steps.wrote = list(dict.fromkeys(_steps.wrote)), []
-        tables = {each.split()[1] for each in wrote} - {"results"}
+        tables = {each.split()[1] for each in wrote} - {"results", "members"}
         names = [f"store.commit({each})" for each in wrote]
         names += [f"store.commit({table} alone)" for table in tables if len(tables) == 1]
         for name in names:
