@@ -130,6 +130,11 @@ def _messages(consumer: Consumer, cluster: Cluster, stall_s: float) -> Iterator[
                 yield message
                 # After the yield: time that the caller takes with a record is no silence of the broker.
                 deadline = time.monotonic() + stall_s
+            elif error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise OperationFailed(
+                    f"{message.topic()} may not be read by this user ({error.str()}): the cluster's access "
+                    "rules (ACLs) decide"
+                )
             elif error.code() == AUTO_OFFSET_RESET:
                 raise OperationFailed(
                     f"{message.topic()}: records were deleted while they were read ({error.str()})"

@@ -16,6 +16,8 @@ from tests.support.documents.documents import Block, blocks
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reactions.md"
+WITH_A_TABLE = ("consumers_registry", "architecture", "cli_completion", "cli_wrong_names", "erasure_doc")
+"""Tests of what knows every reaction."""
 
 
 def listings(language: str) -> list[Block]:
@@ -26,7 +28,7 @@ def changed(text: str, change: Block) -> str:
     """A text after a change that the page shows as a diff."""
     before = "".join(f"{line[1:]}\n" for line in change.lines if line[0] != "+")
     after = "".join(f"{line[1:]}\n" for line in change.lines if line[0] != "-")
-    assert text.count(before) == 1, f"{PAGE.name}:{change.line}: that is not in the registry"
+    assert text.count(before) == 1, f"{PAGE.name}:{change.line}: that is not there"
     return text.replace(before, after)
 
 
@@ -43,9 +45,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (tree / "tests" / "unit" / "reactions" / "test_gifts.py").write_text(
         "\n".join(test.lines) + "\n", "utf-8"
     )
-    registry = tree / "consumers" / "registry.py"
-    for change in listings("diff"):
-        registry.write_text(changed(registry.read_text("utf-8"), change), "utf-8")
+    registry, erasure = tree / "consumers" / "registry.py", tree / "docs" / "erasure.md"
+    for change, page in zip(listings("diff"), (registry, registry, erasure), strict=True):
+        page.write_text(changed(page.read_text("utf-8"), change), "utf-8")
     return tree
 
 
@@ -65,7 +67,7 @@ def run(tree: Path, *words: str) -> str:
 
 
 def test_its_test_and_the_tests_of_all_reactions_and_of_the_architecture_pass(copy: Path) -> None:
-    files = ["reactions", "test_consumers_registry.py", "test_architecture.py", "test_cli_completion.py"]
+    files = ["reactions", *(f"test_{name}.py" for name in WITH_A_TABLE)]
     output = run(copy, "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/unit/{file}" for file in files))
     assert "passed" in output
     assert "test_gifts.py" in run(copy, "pytest", "-q", "--collect-only", "tests/unit/reactions")

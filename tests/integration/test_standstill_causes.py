@@ -7,13 +7,24 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # public, its stub only lacks the re-export
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 
+from broker import properties
+from broker.datadir import claim
 from consumers.registry import REACTIONS, all_topics
 from consumers.runtime.reaction import Delivery
 from operations.status import alarms as status_alarms
@@ -21,13 +32,14 @@ from operations.status import collect, progress
 from operations.status.stores import Reader
 from operations.topics import provision
 from schemas.codec import Codec
-from schemas.errors import Position
+from schemas.errors import OperationFailed, Position
 from schemas.facts import Item
 from schemas.framing import encode_key
 from schemas.registry import Registry
 from schemas.topics import ORDERS, dead_letter_topic, retry_topic
 from tests.support.consumers.harness import ConsumerHarness, Running
-from tests.support.kafka.log import until
+from tests.support.kafka.broker import world
+from tests.support.kafka.log import prepare, until
 
 SOON_S = 20.0
 NO_LIMIT = 1_073_741_823
@@ -175,3 +187,76 @@ def test_a_topic_that_is_removed_under_a_member_is_an_alarm_until_it_is_there_ag
     shop.fact(1)
     shop.flush()
     until(lambda: shop.outcomes("sales"), "its other topics are read")
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[ConsumerHarness]:
+    """An empty log on a broker of its own, which asks for permissions where there is a rule."""
+    asks = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(properties, "_FAST_FAILOVER", {**properties._FAST_FAILOVER, **asks})
+        with world() as started:
+            prepare(started.bootstrap)
+            data_dir = tmp_path / "data"
+            claim(data_dir)
+            (data_dir / "stores").mkdir()
+            shop = ConsumerHarness(started.bootstrap, data_dir)
+            yield shop
+            shop.close()
+
+
+def rule(kind: ResourceType, name: str, operation: AclOperation, permission: AclPermissionType) -> AclBinding:
+    literal, anybody = ResourcePatternType.LITERAL, "User:ANONYMOUS"
+    return AclBinding(kind, name, literal, anybody, "*", operation, permission)
+
+
+@contextmanager
+def denied(shop: ConsumerHarness, kind: ResourceType, name: str) -> Iterator[None]:
+    """Nobody may read it; what else there is to do with it stays allowed."""
+    rules = [
+        rule(kind, name, AclOperation.ALL, AclPermissionType.ALLOW),
+        rule(kind, name, AclOperation.READ, AclPermissionType.DENY),
+    ]
+    for future in shop.admin.create_acls(rules).values():
+        future.result(SOON_S)
+    yield
+    everybody: Any = None
+    every = AclBindingFilter(
+        kind,
+        name,
+        ResourcePatternType.LITERAL,
+        everybody,
+        everybody,
+        AclOperation.READ,
+        AclPermissionType.DENY,
+    )
+    for future in shop.admin.delete_acls([every]).values():
+        future.result(SOON_S)
+
+
+def is_not_authorized(shop: ConsumerHarness, running: Running) -> None:
+    assert "uthorization failed" in until(lambda: running.status.outage, "the outage is seen", SOON_S)
+    assert not running.status.ready
+    raised = shop.rows("sales", "SELECT name, subject FROM alarms")
+    assert raised == [("outage", "broker")]
+
+
+def test_a_group_and_a_topic_that_may_not_be_read_are_an_alarm_until_they_may(
+    guarded: ConsumerHarness,
+) -> None:
+    guarded.fact(1)
+    guarded.flush()
+    with denied(guarded, ResourceType.GROUP, "sales"):
+        running = guarded.member("sales")
+        is_not_authorized(guarded, running)
+        assert "uthorization failed" in has_alarm(guarded, "outage", "broker")
+    goes_on(guarded, running)
+    with denied(guarded, ResourceType.TOPIC, ORDERS):
+        running = guarded.member("sales")
+        is_not_authorized(guarded, running)
+        with pytest.raises(OperationFailed, match="orders may not be read by this user"):
+            alarms(guarded)
+    goes_on(guarded, running)
