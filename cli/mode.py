@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from cli.common import app_context, command, new_group
-from cli.output import JsonFlag, console, emit, log
-from cli.tables import cell, new_table, print_table
+from cli.output import JsonFlag, console, emit
+from cli.tables import cell, new_table, print_table, warn
 from cli.user import user_at_host
 from producers.mode.audience import missing_consumer_warning
 from producers.mode.change import ModeChangeResult, set_mode
@@ -88,7 +88,7 @@ def set_(
     _print_result(result, as_json=as_json)
     warning = missing_consumer_warning(app.cluster, mode)
     if warning:
-        _warn(warning)
+        warn(warning)
 
 
 @command(
@@ -125,15 +125,15 @@ def history(ctx: typer.Context, *, as_json: JsonFlag = False) -> None:
 def _print_result(result: ModeChangeResult, *, as_json: bool) -> None:
     before, passed_over = result.before, result.before.suspects if result.changed else ()
     if result.lost_epoch:
-        _warn(
+        warn(
             f"order_mode was made anew: orders were placed in epoch {result.lost_epoch}, and it said "
             f"{before.change.mode}, epoch {before.change.epoch}"
         )
     if result.changed:
         for suspect in passed_over:
-            _warn(f"passed over {suspect.position}: {suspect.reason}")
+            warn(f"passed over {suspect.position}: {suspect.reason}")
         if before.suspects_left_out:
-            _warn(f"passed over {before.suspects_left_out:,} more")
+            warn(f"passed over {before.suspects_left_out:,} more")
     else:
         _warn_of_suspects(before)
     if as_json:
@@ -146,17 +146,13 @@ def _print_result(result: ModeChangeResult, *, as_json: bool) -> None:
 
 def _warn_of_suspects(state: ModeState) -> None:
     for suspect in state.suspects[:_SHOWN]:
-        _warn(f"{suspect.position}: {suspect.reason}")
+        warn(f"{suspect.position}: {suspect.reason}")
     if state.suspects:
         more = len(state.suspects) + state.suspects_left_out - _SHOWN
-        _warn(
+        warn(
             f"{f'{more:,} more records' if more > 0 else 'records'} on order_mode that no `mode set` wrote; "
             "`cev mode set MODE --repair` passes over them"
         )
-
-
-def _warn(text: str) -> None:
-    log.print(f"[yellow]warning:[/yellow] {cell(text)}", soft_wrap=True)
 
 
 def _document(change: ModeChanged) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from cli import output, tables
 from cli.common import AppContext, app_context, command
@@ -199,19 +198,13 @@ def _cells(lag: Lag | None, now: int) -> tuple[str, str, str, str]:
 
 def _print_alarm(alarm: StatusAlarm, now: int) -> None:
     """An alarm with what to do: one line into a file or a pipe, folded between words on a terminal."""
-    console = output.console
     since = f" for {_ago((now - alarm.since) / 1000)}" if alarm.since is not None else ""
-    head, text = f"[bold]{alarm.name}[/bold]{since}", Text(output.safe(alarm.text))
-    if not console.is_terminal:
-        _line("alarm", f"{head}  {cell(alarm.text)}")
-        return
-    _line("alarm", head, color="red")
-    for line in tables.folded(text, console.width - _LABEL):
-        console.print(Text(" " * _LABEL).append_text(line), soft_wrap=True)
+    text = f"[red]{'alarm':<{_LABEL}}[/red][bold]{alarm.name}[/bold]{since}  {cell(alarm.text)}"
+    tables.print_prose(output.console, text, indent=_LABEL)
 
 
-def _line(label: str, text: str, *, color: str = "dim") -> None:
-    output.console.print(f"[{color}]{label:<{_LABEL}}[/{color}]{text}", soft_wrap=True)
+def _line(label: str, text: str) -> None:
+    output.console.print(f"[dim]{label:<{_LABEL}}[/dim]{text}", soft_wrap=True)
 
 
 def _lags_on(status: Status, description: TopicDescription) -> list[Lag]:

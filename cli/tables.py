@@ -150,17 +150,39 @@ def print_table(table: Table) -> None:
         console.print(line, soft_wrap=True)
 
 
-def folded(text: Text, width: int) -> list[Text]:
+def print_prose(console: Console, markup: str, *, indent: int = 0) -> None:
+    """Print sentences: folded between words on a terminal, as one line into a file or a pipe.
+
+    Args:
+        console: where.
+        markup: the text with rich's markup; foreign text goes through `cell` before.
+        indent: of the lines after the first, in cells.
+    """
+    text = Text.from_markup(markup)
+    if not console.is_terminal:
+        console.print(text, soft_wrap=True)
+        return
+    for number, line in enumerate(folded(text, console.width, indent)):
+        console.print(Text(" " * indent if number else "").append_text(line), soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr; the text may be foreign."""
+    print_prose(output.log, f"[yellow]warning:[/yellow] {cell(text)}")
+
+
+def folded(text: Text, width: int, indent: int = 0) -> list[Text]:
     """A text in lines of at most so many cells, folded between words; a longer word is left whole.
 
     Args:
         text: what stands between backticks counts as one word.
         width: in cells.
+        indent: by how much the lines after the first are shorter.
     """
     lines: list[Text] = []
     begin, end = 0, 0
     for word in _WORD.finditer(text.plain):
-        if begin < end and text[begin : word.end()].cell_len > width:
+        if begin < end and text[begin : word.end()].cell_len > width - (indent if lines else 0):
             lines.append(text[begin:end])
             begin = word.start()
         end = word.end()

@@ -70,7 +70,7 @@ def verify(
     else:
         _print(result)
     for hint in _hints(result):
-        output.log.print(hint, style="dim", soft_wrap=True)
+        tables.print_prose(output.log, f"[dim]{hint}[/dim]")
     if not result.ok:
         raise typer.Exit(1)
 
@@ -169,8 +169,9 @@ def _print_list(name: str, ids: Collection[str], meaning: str, color: str) -> No
     if not ids:
         return
     more = f" and {len(ids) - _LISTED:,} more" if len(ids) > _LISTED else ""
-    output.console.print(
+    tables.print_prose(
+        output.console,
         f"[{color}]{name}[/{color}]  {len(ids):,}  [dim]{meaning}[/dim]  "
         f"{', '.join(islice(ids, _LISTED))}{more}",
-        soft_wrap=True,
+        indent=2,
     )

@@ -11,7 +11,7 @@ from cli.completion import reaction_names, topic_names
 from cli.dlq import output as dead_letter_output
 from cli.progress import progress
 from cli.signals import Interruption
-from cli.tables import cell
+from cli.tables import warn
 from cli.user import user_at_host
 from clients.admin import Admin
 from consumers.registry import all_topics
@@ -248,7 +248,7 @@ def _decide(
     for name in run.progress.groups if request.how == "redriven" else ():
         warning = redrive.missing_member_warning(app.cluster, all_topics(), name)
         if warning:
-            output.log.print(f"[yellow]warning:[/yellow] {cell(warning)}", soft_wrap=True)
+            warn(warning)
     if stopped:
         output.log.print("stopped before the end; the same command again goes on from there")
     interruption.end()

@@ -92,7 +92,7 @@ def of_topics(missing: Iterable[Topic], differs: Iterable[Difference]) -> list[S
             "topics-differ",
             difference.topic,
             None,
-            f"{difference.what} is {difference.actual}, wanted {difference.wanted}; "
+            f"{difference.topic}: {difference.what} is {difference.actual}, wanted {difference.wanted}; "
             "`cev topics create` mends what is safe",
         )
         for difference in differs

@@ -23,6 +23,16 @@ def test_a_missing_topic_and_a_difference_are_alarms() -> None:
         ("topic-missing", DISPATCH_PRODUCTS),
         ("topics-differ", ORDERS),
     ]
+    # People see the text and not the subject.
+    assert all(each.subject in each.text for each in raised)
+
+
+def test_a_number_and_its_noun_agree() -> None:
+    one = BEHIND._replace(lag=1, members=1)
+    [alone] = alarms.of_lags([one._replace(members=0)], WAREHOUSE, KNOWN, NOW)
+    [stuck] = alarms.of_standstill([one], [])
+    assert alone.text.startswith("1 record waits on ")
+    assert "although it has 1 live member:" in stuck.text
 
 
 def test_another_group_with_offsets_on_a_command_topic_is_foreign() -> None:

@@ -1,11 +1,14 @@
 """Tables: what people copy is never broken, and a narrow terminal gets less rather than pieces."""
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from rich.text import Text
 
-from cli.tables import Table, folded, new_table
+from cli.tables import Table, folded, new_table, print_prose
 
 TOPIC = "warehouse.dispatch_products.dlq"
 COMMAND = f"`cev dlq list --topic {TOPIC}`"
@@ -68,3 +71,19 @@ def test_prose_is_folded_between_words_and_commands_are_words(
     prose: str, width: int, lines: list[str]
 ) -> None:
     assert [line.plain for line in folded(Text(prose), width)] == lines
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "printed"),
+    [
+        (True, "alarm  stopped  run\n  `cev consume sales`\n  now\n"),
+        (False, "alarm  stopped  run `cev consume sales` now\n"),
+    ],
+)
+def test_sentences_are_folded_on_a_terminal_and_one_line_elsewhere(
+    *, is_terminal: bool, printed: str
+) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=20, force_terminal=is_terminal, no_color=True, highlight=False)
+    print_prose(console, "alarm  stopped  run `cev consume sales` now", indent=2)
+    assert out.getvalue() == printed
