@@ -81,7 +81,7 @@ class MemberEvents:
 
     def clock(self, difference: str | None) -> None:
         """The clock of this machine was compared with the broker's: what is wrong with it, or None."""
-        self._alarms.clock(difference)
+        self._alarms.clock(self._status.slot, difference)
         if difference is not None:
             self._log.warning("clock", why=difference)
 

@@ -84,7 +84,8 @@ class Session:
                 failures = 0 if self._consumer.joined else failures
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group; the clock of a machine without members concerns nobody."""
+        self._events.clock(None)
         self._consumer.close()
 
     def _join(self) -> tuple[GroupConsumer, BatchProcessor]:

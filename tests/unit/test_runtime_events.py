@@ -152,3 +152,12 @@ def test_a_group_that_had_to_stop_says_why_until_it_works_again() -> None:
     assert bench.tables.rows == {("stopped", "sales"): "the committed offset is gone"}
     bench.events.idle(None)
     assert bench.tables.rows == {}
+
+
+def test_the_alarm_of_a_clock_is_its_slots_and_goes_with_the_member_or_with_the_next_one_there() -> None:
+    bench = Bench()
+    bench.status.opened("store", 3)
+    bench.events.clock("an hour ahead")
+    assert bench.tables.rows == {("clock", "slot 3"): "an hour ahead"}
+    bench.events.clock(None)
+    assert bench.tables.rows == {}

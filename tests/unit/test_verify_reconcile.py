@@ -37,6 +37,20 @@ def test_every_fact_is_notified_or_owes_nothing_or_is_dead_or_unseen(orders: lis
     assert verdict.dead_by_group["sales"] == sum(order.sales == DEAD for order in facts)
 
 
+@given(several)
+def test_what_was_skipped_counts_as_notified_and_apart(orders: list[Order]) -> None:
+    world = draft(orders)
+    effects = world.effects["notification"]
+    half = sorted(effects)[::2]
+    effects |= {
+        order_id: (effects[order_id][0]._replace(outcome="skipped"), *effects[order_id][1:])
+        for order_id in half
+    }
+    verdict = world.reconciled()
+    assert (verdict.skipped, verdict.notified) == (len(half), draft(orders).reconciled().notified)
+    assert verdict.ok
+
+
 def _no_sale(world: Draft) -> None:
     del world.effects["sales"][7]
 

@@ -3,7 +3,8 @@
     outage            something that we depend on is down; subject: the dependency
     unknown-schema    a partition is paused at records that nobody here can read; subject: TOPIC:PARTITION
     stopped           a member ended because of an error; subject: the group
-    clock             the clock of a member's machine differs from the broker's; subject: the machine
+    clock             the clock of a member's machine differs from the broker's; subject: the member's slot,
+                      which the next member takes over with its alarm
 
 They are rows of the group's store, so that `cev status` sees them and a restarted member knows of them.
 Promise: no alarm stops anybody. Where the store itself is down, the alarm is written as soon as it is up.
@@ -11,7 +12,6 @@ Promise: no alarm stops anybody. Where the store itself is down, the alarm is wr
 I/O: through the store that it is given.
 """
 
-import socket
 from contextlib import suppress
 
 from consumers.runtime.records import Alarm, Partition
@@ -70,13 +70,13 @@ class Alarms:
         """A member of the group works."""
         self._clear(STOPPED, group)
 
-    def clock(self, difference: str | None) -> None:
-        """The clock of this machine differs from the broker's, and how; None: no more."""
-        host = socket.gethostname()
+    def clock(self, slot: int, difference: str | None) -> None:
+        """The clock of the member in a slot differs from the broker's, and how; None: it does not."""
+        subject = f"slot {slot}"
         if difference is None:
-            self._clear(CLOCK, host)
+            self._clear(CLOCK, subject)
         else:
-            self._raise(CLOCK, host, difference)
+            self._raise(CLOCK, subject, difference)
 
     def pause(self, partition: Partition, reason: str) -> None:
         """A partition is paused at an unknown schema."""
