@@ -1,8 +1,8 @@
-"""The broker's clock, as the records tell that it writes itself.
+"""The broker's clock, as the records tell that it stamps itself.
 
-A broker has no question for its time. But it stamps the records of `__consumer_offsets`: each offset that a
-group commits, and each member that joins, is one. So the newest record of a group's partition there is from
-after the group's last commit.
+A broker cannot be asked for its time. But it stamps the facts that it appends, and the records of
+`__consumer_offsets`: each offset that a group commits, and each member that joins, is one. So the newest
+record of a group's partition there is from after the group's last commit.
 
 I/O: Kafka (reads the end of one partition; joins no group). Where that may not be read, nobody knows.
 """
@@ -18,6 +18,17 @@ _TOPIC = "__consumer_offsets"
 _LAST_OFFSETS = 50
 """How far from the end to look: a transaction's markers take offsets too."""
 _INT, _LEAST_INT = 2**32, 2**31
+
+
+def clock_offset_ms(stamped_at: int, *, asked_at: int, answered_at: int) -> int:
+    """How far the broker's clock is ahead of ours at least, or, below zero, behind it. Pure.
+
+    Args:
+        stamped_at: when the broker stamped a record, by its own clock, ms.
+        asked_at: our clock before the record was made.
+        answered_at: our clock when the record was read.
+    """
+    return min(max(0, stamped_at - answered_at), stamped_at - asked_at)
 
 
 def newest_group_record_at(cluster: Cluster, group: str, *, timeout_s: float = 3.0) -> int | None:

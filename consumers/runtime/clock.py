@@ -9,21 +9,10 @@ I/O: Kafka and the store, through what it is given.
 import socket
 from dataclasses import dataclass
 
-from clients.broker_clock import newest_group_record_at
+from clients.broker_clock import clock_offset_ms, newest_group_record_at
 from clients.config import Cluster
 from consumers.runtime.stores.store import Identity, Store
 from schemas.times import now_ms
-
-
-def clock_offset_ms(stamped_at: int, *, asked_at: int, answered_at: int) -> int:
-    """How far the broker's clock is ahead of ours at least, or, below zero, behind it. Pure.
-
-    Args:
-        stamped_at: when the broker stamped a record, by its own clock, ms.
-        asked_at: our clock before the record was made.
-        answered_at: our clock when the record was read.
-    """
-    return min(max(0, stamped_at - answered_at), stamped_at - asked_at)
 
 
 @dataclass(slots=True)

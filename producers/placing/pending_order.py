@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, Message
 from clients.errors import delivery_error
 from clients.records import ProducerRecord
 from producers.mode.follower import mode_of
+from producers.placing.clock_check import ClockCheck
 from producers.placing.order_ids import new_order_id
 from producers.placing.render import MetadataSource, correlation_id, render_order
 from producers.placing.request import OrderRequest
@@ -47,11 +48,36 @@ class PendingOrder:
         positions: where records were acknowledged so far.
         missing: how many are not.
         error: why the order is not placed; final.
+
+    Args:
+        rendered_at: when its records were made, ms since the epoch.
+        clock: compares that with the broker's time.
     """
 
-    __slots__ = ("epoch", "error", "missing", "mode", "order_id", "positions", "records")
+    __slots__ = (
+        "_clock",
+        "_rendered_at",
+        "epoch",
+        "error",
+        "missing",
+        "mode",
+        "order_id",
+        "positions",
+        "records",
+    )
 
-    def __init__(self, order_id: int, mode: Mode, epoch: int, records: tuple[ProducerRecord, ...]) -> None:
+    def __init__(
+        self,
+        order_id: int,
+        mode: Mode,
+        epoch: int,
+        records: tuple[ProducerRecord, ...],
+        *,
+        rendered_at: int,
+        clock: ClockCheck,
+    ) -> None:
+        self._rendered_at = rendered_at
+        self._clock = clock
         self.order_id = order_id
         self.mode = mode
         self.epoch = epoch
@@ -66,6 +92,7 @@ class PendingOrder:
             self.error = delivery_error(self.order_id, error)
         else:
             self.positions.append(Position(message.topic(), message.partition(), message.offset()))  # type: ignore[arg-type]  # a delivered record has all three
+            self._clock.reported(message, self._rendered_at)
         self.missing -= 1
 
     def stored_at(self, positions: list[Position]) -> None:
@@ -107,6 +134,7 @@ class OrderRenderer:
         self._mode = mode
         self._currency = currency
         self._metadata_source = MetadataSource()
+        self._clock = ClockCheck()
         self._latest: tuple[ModeChanged | None, Mode] = (None, Mode.COMMAND)
 
     def prepare(self, request: OrderRequest, order_id: int | None = None) -> PendingOrder:
@@ -128,16 +156,16 @@ class OrderRenderer:
         number = request.order_id
         if number is None:
             number = new_order_id() if order_id is None else order_id
-        encode = self._codec.encode
+        encode, at = self._codec.encode, now_ms()
         records = render_order(
             request,
             order_id=number,
             mode=mode,
             epoch=change.epoch,
             currency=self._currency,
-            metadata=self._metadata_source.metadata(now_ms()),
+            metadata=self._metadata_source.metadata(at),
         )
         encoded = tuple(
             [ProducerRecord(r.topic, r.key, encode(r.topic, r.message), [*r.headers]) for r in records]
         )
-        return PendingOrder(number, mode, change.epoch, encoded)
+        return PendingOrder(number, mode, change.epoch, encoded, rendered_at=at, clock=self._clock)

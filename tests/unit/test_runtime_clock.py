@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.broker_clock import partition_of_group
-from consumers.runtime.clock import clock_offset_ms, first_start_ms
+from clients.broker_clock import clock_offset_ms, partition_of_group
+from consumers.runtime.clock import first_start_ms
 
 TIMES = st.integers(0, 2**44)
 STEPS = st.integers(0, 10_000)
