@@ -155,3 +155,19 @@ def test_a_member_that_waits_for_one_that_was_killed_stops_at_once(shop: Consume
     until(lambda: after.status.outage, "it waits")
     after.stop()
     assert after.status.start_offsets == {}
+
+
+@pytest.mark.parametrize("store_kind", ["postgres"])
+def test_an_idle_member_that_lost_its_session_in_the_database_keeps_no_other_one_out(
+    shop: ConsumerHarness, postgres: Server
+) -> None:
+    first = joined(shop.member("sales"))
+    postgres.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cev sales'"
+    )
+    second = joined(shop.member("sales"))
+    place(shop)
+    shop.until_outcomes("sales", ORDERS_PLACED)
+    until(lambda: first.status.owned + second.status.owned == 12, "both work, or one of them for both")
+    first.stop()
+    second.stop()
