@@ -91,7 +91,7 @@ class ModeFollower(Closing):
             try:
                 self._changes.poll()
             except CommandEventError as error:
-                self._log.warning("cannot follow the mode, trying again", error=str(error))
+                self._log.warning("cannot follow the mode, trying again", why=str(error))
                 self._stop.wait(_RETRY_S)
                 continue
             change = self._changes.state.change

@@ -159,10 +159,10 @@ class ModeLog(Closing):
             self.state = self._reading
         elif error.code() == AUTO_OFFSET_RESET:
             # The topic was created again or truncated: read what it holds now, from its beginning.
-            self._log.warning("order_mode lost records that were there, reading it again", error=error.str())
+            self._log.warning("order_mode lost records that were there, reading it again", why=error.str())
             self._rewind()
         else:
-            self._log.warning("cannot read the mode, trying again", error=error.str())
+            self._log.warning("cannot read the mode, trying again", why=error.str())
 
 
 def read_log(

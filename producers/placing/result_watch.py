@@ -115,7 +115,7 @@ class ResultWatch:
                     DISPATCH_RESULTS, message.key(), message.value(), position, headers_of(message)
                 )
             except UndecodableMessage as error:
-                self._log.warning("ignored a record that is no result", error=str(error))
+                self._log.warning("ignored a record that is no result", why=str(error))
                 continue
             return result_of(fact, self._address)
         return None
