@@ -16,6 +16,7 @@ from typing import TypeVar
 from clients.admin import Admin
 from clients.config import Cluster
 from clients.groups import group_members
+from consumers.runtime.events import MemberEvents
 from consumers.runtime.store_copies import (
     StoreUser,
     check_store,
@@ -29,8 +30,7 @@ from schemas.errors import BrokerUnreachable, ForeignStore, OperationFailed
 T = TypeVar("T")
 
 _INTERVAL_S = 0.25
-_START_S = 60.0
-"""A new cluster may take so long to find its first coordinator."""
+_ASK_AGAIN_S = 2.0
 _LONGEST_SESSION_S = 60.0
 """The longest session that a broker grants by default (`group.consumer.max.session.timeout.ms`)."""
 
@@ -58,29 +58,36 @@ class CopyFence:
         session_ms = cluster.kafka.get("session.timeout.ms", "")
         self._session_s = max(int(session_ms) / 1000 if session_ms.isdecimal() else 0, _LONGEST_SESSION_S)
 
-    def wait(self, stopping: Event, report: Callable[[StoreUser], None]) -> None:
+    def wait(self, stopping: Event, events: MemberEvents) -> None:
         """Wait until every member of the group is known to run on this store, or until told to stop.
 
         Args:
             stopping: set by others to end the wait.
-            report: told once, for whom this waits.
+            events: told for whom this waits, or why the group cannot be asked.
 
         Raises:
             ForeignStore: a member uses another store or a copy: one that stays for longer than the session of
                 a killed one can last.
-            BrokerUnreachable: the group cannot be asked.
         """
-        admin = Admin(self.cluster, timeout_s=_START_S)
+        admin = Admin(self.cluster)
         until = time.monotonic() + 1.5 * self._session_s
         reported = False
-        while (unknown := without_process(*self._look(admin))) and not stopping.is_set():
+        while not stopping.is_set():
+            try:
+                unknown = without_process(*self._look(admin))
+            except BrokerUnreachable as error:
+                events.idle(error)
+                stopping.wait(_ASK_AGAIN_S)
+                continue
+            if not unknown:
+                return
             if time.monotonic() >= until:
                 raise ForeignStore(
                     f"{unknown[0].name} is in the group, and no process on the store {self._store.name} "
                     "belongs to it: it uses a copy; keep the newer one, and stop the members of the other"
                 )
             if not reported:
-                report(unknown[0])
+                events.member_without_process(unknown[0])
                 reported = True
             stopping.wait(_INTERVAL_S)
 

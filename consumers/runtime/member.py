@@ -92,7 +92,7 @@ class Member:
             events = MemberEvents(self._status, failures.alarms, self._log)
             fence = CopyFence(self._cluster, store, identity, slot, now_ms())
             # Before the producer, which would fence the one of a copy in the middle of its transaction.
-            fence.wait(self._stopping, events.member_without_process)
+            fence.wait(self._stopping, events)
             if self._stopping.is_set():
                 return True
             producer = ResultProducer(self._cluster, f"cev-{name}-{identity.id[:12]}-{slot}")
