@@ -152,7 +152,7 @@ def test_a_second_sigterm_ends_at_once(here: Here, endless_gateway: str) -> None
     cev = here.cev.beside(CEV_TEXT_URL=endless_gateway, CEV_DRAIN_S="300")
     with cev.started("consume", "warehouse", "notification", "sales") as consuming:
         consuming.joined("warehouse", "notification", "sales")
-        assert f'text="gateway {endless_gateway}"' in consuming.said
+        assert f'text="gateway {endless_gateway.rpartition("/")[0]}/********"' in consuming.said
         order = place(cev, *EVERYTHING, "--wait", "30")
         until(lambda: bool(cev.json("effects", "sales", "--order-id", order)), 30, "sales goes on")
         until(lambda: states(cev, order).get("text") == "intended", 30, "a text is intended")
