@@ -5,6 +5,7 @@ its type, a list is longer than any order's. No bytes are read or written here.
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from schemas import keys
@@ -22,6 +23,7 @@ Three bytes can be an item, which takes a hundred times as much memory: without 
 largest records would take gigabytes.
 """
 
+_ITEM, _ORDER = itemgetter(*Item._fields), itemgetter(*OrderPlaced._fields)
 _INT = range(-(2**31), 2**31)
 
 Build = Callable[[dict[str, Any], int, Position], Message]
@@ -65,13 +67,13 @@ def _build_order(fields: dict[str, Any], number: int, position: Position) -> Mes
             f"{len(items):,} items and {len(shadow_of):,} names in shadow_of; {MAX_ENTRIES:,} are read",
             position,
         )
-    fields["items"] = items = tuple([Item(**item) for item in items])
+    fields["items"] = items = tuple([Item._make(_ITEM(item)) for item in items])
     for item in items:
         # fastavro reads an Avro int like a long; other readers, which count in 32 bits, could not.
         if item.quantity not in _INT:
             raise MalformedBody(f"the quantity {item.quantity} is no Avro int", position)
     fields["shadow_of"] = tuple(shadow_of)
-    return OrderPlaced(**fields)
+    return OrderPlaced._make(_ORDER(fields))
 
 
 def _build_keyed(record: type[Message]) -> Build:

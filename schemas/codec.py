@@ -19,7 +19,7 @@ from fastavro.schema import SchemaParseException
 
 from schemas import avro_schemas, building, foreign, framing, keys, time_units
 from schemas.commands import DispatchProduct
-from schemas.envelope import Headers
+from schemas.envelope import NO_HEADERS, HeaderValues
 from schemas.errors import (
     FramedKey,
     MalformedBody,
@@ -122,7 +122,7 @@ class Codec:
         key: bytes | None,
         value: bytes | None,
         position: Position,
-        headers: Headers | None = None,
+        headers: HeaderValues = NO_HEADERS,
     ) -> Message:
         """A record's key and value as a message.
 
@@ -131,7 +131,7 @@ class Codec:
             key: the record's key, as bytes.
             value: the record's value, as bytes.
             position: the record's position, for the error.
-            headers: the record's headers, which may name the schema.
+            headers: the record's headers by name, which may name the schema.
 
         Raises:
             UndecodableMessage: one of its subclasses says what is wrong with the bytes.
@@ -152,7 +152,7 @@ class Codec:
             self._refuse_frame(number, headers, position)
         return message
 
-    def _refuse_frame(self, number: int, headers: Headers | None, position: Position) -> None:
+    def _refuse_frame(self, number: int, headers: HeaderValues, position: Position) -> None:
         # No value says which order it is, and the registry alone can tell a frame from an ordinary id.
         key = framing.encode_key(number)
         bare = keys.bare_number(key)

@@ -10,7 +10,7 @@ follow the CloudEvents naming rule (lower-case letters and digits).
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from schemas.errors import Position
@@ -18,6 +18,10 @@ from schemas.times import parse_time, rfc3339
 
 Headers = Sequence[tuple[str, str | bytes | None]]
 """Headers as the client takes them; as it hands them over, the values are bytes or None."""
+
+HeaderValues = Mapping[str, str | bytes | None]
+"""Headers by name."""
+NO_HEADERS: HeaderValues = {}
 
 CONTENT_TYPE = "application/avro"
 NAMESPACE = "command_event"
@@ -92,28 +96,76 @@ def to_headers(envelope: Envelope, *, record: str, source: str, at: str) -> list
     return headers
 
 
+class ReceivedEnvelope:
+    """The envelope of a record that was read: the same as `Envelope`, each part read when it is asked for.
+
+    Args:
+        values: the headers by name.
+        order_id: the record's key; names the correlation where the record does not.
+        position: the record's position; names the message where the record does not.
+    """
+
+    __slots__ = ("_order_id", "_position", "_values")
+
+    def __init__(self, values: HeaderValues, order_id: int, position: Position) -> None:
+        self._values = values
+        self._order_id = order_id
+        self._position = position
+
+    @property
+    def message_id(self) -> str:
+        """Unique per source; the position where the record says none."""
+        return _text(self._values.get("ce_id")) or str(self._position)
+
+    @property
+    def correlation_id(self) -> str:
+        """The same for everything that one order causes."""
+        return _text(self._values.get("ce_correlationid")) or f"order-{self._order_id}"
+
+    @property
+    def causation_id(self) -> str | None:
+        """The message that caused this one, or None."""
+        return _text(self._values.get("ce_causationid"))
+
+    @property
+    def expires_at(self) -> int | None:
+        """Milliseconds since the epoch after which a command is void; None means never."""
+        expiry = self._values.get("ce_expirytime")
+        return _time(expiry) if expiry else None
+
+    @property
+    def traceparent(self) -> str | None:
+        """W3C trace context of the sender, or None."""
+        return _traceparent(self._values.get("traceparent"))
+
+    @property
+    def tracestate(self) -> str | None:
+        """What tracing systems keep beside it, or None."""
+        state = self._values.get("tracestate")
+        return None if state is None or self.traceparent is None else _tracestate(state)
+
+    @property
+    def unread_expiry(self) -> str | None:
+        """The text of an expiry that cannot be read, or None."""
+        expiry = self._values.get("ce_expirytime")
+        return _shown(expiry) if expiry and self.expires_at is None else None
+
+
+def by_name(headers: Headers | None) -> HeaderValues:
+    """Headers by name; of a doubled name the last counts, as in Kafka's own `Headers.lastHeader`."""
+    return dict(headers) if headers else NO_HEADERS
+
+
 def from_headers(headers: Headers | None, *, order_id: int, position: Position) -> Envelope:
     """Read an envelope; what is missing or unusable is derived (design §5).
 
     Args:
-        headers: as the client hands them over; of a doubled name the last counts, as in Kafka's own
-            `Headers.lastHeader`.
-        order_id: the record's key; names the correlation where the record does not.
-        position: the record's position; names the message where the record does not.
+        headers: as the client hands them over.
+        order_id: the record's key.
+        position: the record's position.
     """
-    values = dict(headers) if headers else {}
-    expiry = values.get("ce_expirytime")
-    expires_at = _time(expiry) if expiry else None
-    trace = _traceparent(values.get("traceparent"))
-    return Envelope(
-        message_id=_text(values.get("ce_id")) or str(position),
-        correlation_id=_text(values.get("ce_correlationid")) or f"order-{order_id}",
-        causation_id=_text(values.get("ce_causationid")),
-        expires_at=expires_at,
-        traceparent=trace,
-        tracestate=None if trace is None else _tracestate(values.get("tracestate")),
-        unread_expiry=_shown(expiry) if expiry and expires_at is None else None,
-    )
+    received = ReceivedEnvelope(by_name(headers), order_id, position)
+    return Envelope(*(getattr(received, name) for name in Envelope._fields))
 
 
 def new_traceparent() -> str:
@@ -128,8 +180,8 @@ def child_traceparent(parent: str | None) -> str | None:
     return f"00-{parent[3:35]}-{random.getrandbits(64) | 1:016x}-{parent[53:55]}"
 
 
-def _text(value: bytes | str | None, longest: int = MAX_ID) -> str | None:
-    text = _decoded(value, longest)
+def _text(value: bytes | str | None) -> str | None:
+    text = _decoded(value, MAX_ID)
     return text if text and text.isprintable() else None
 
 

@@ -10,7 +10,7 @@ import struct
 from uuid import UUID
 
 from schemas import keys
-from schemas.envelope import Headers
+from schemas.envelope import HeaderValues
 from schemas.errors import FramedKey, NullKey, Position, UnknownFraming, WrongKeyLength
 
 SINGLE_OBJECT_MAGIC = b"\xc3\x01"
@@ -62,23 +62,20 @@ def registry_header(schema_id: int) -> bytes:
     return _REGISTRY.pack(REGISTRY_MAGIC, schema_id)
 
 
-def schema_header(headers: Headers | None, name: str) -> bytes | None:
+def schema_header(headers: HeaderValues, name: str) -> bytes | None:
     """The schema that a record's header names, in its bytes; None where there is none, or no well-formed one.
 
     Args:
-        headers: as the client hands them over.
+        headers: the record's, by name.
         name: `VALUE_SCHEMA` or `KEY_SCHEMA`.
     """
-    header = None
-    for header_name, value in headers or ():
-        if header_name == name:
-            header = value
+    header = headers.get(name)
     if isinstance(header, bytes) and (len(header), int.from_bytes(header[:1])) in _HEADERS:
         return header
     return None
 
 
-def frame_of(value: bytes, headers: Headers | None, position: Position) -> tuple[bytes, int]:
+def frame_of(value: bytes, headers: HeaderValues, position: Position) -> tuple[bytes, int]:
     """What names a value's schema, and where its body begins.
 
     Returns:

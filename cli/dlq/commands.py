@@ -20,6 +20,7 @@ from operations.dead_letters import summary as counting
 from operations.dead_letters.listing import DeadLetter, Filter
 from operations.dead_letters.redrive import Redrive, RedriveRequest
 from operations.moments import parse_moment
+from schemas.envelope import by_name
 from schemas.errors import RegistryUnreachable, UndecodableMessage, UsageError
 from schemas.times import now_ms
 from schemas.topics import Kind, Message
@@ -258,6 +259,8 @@ def _decode(app: AppContext, letter: DeadLetter) -> tuple[Message | None, str | 
     record = letter.record
     source = letter.topic.source or letter.topic.name
     try:
-        return app.codec.decode(source, record.key, record.value, record.position, record.headers), None
+        return app.codec.decode(
+            source, record.key, record.value, record.position, by_name(record.headers)
+        ), None
     except (UndecodableMessage, RegistryUnreachable) as error:
         return None, str(error)

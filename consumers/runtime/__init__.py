@@ -16,14 +16,14 @@ The invariants, each with the files that hold it. A comment beside a deciding br
     transaction carries results, dead letters and offsets.
     -> batch_processor, kafka/producer
  4. Consumer group metadata is taken at the poll and travels with the batch. A batch is committed only where
-    every partition of it was owned all the time since.
-    -> kafka/consumer, batch, batch_processor
+    nothing was assigned or revoked since; otherwise what is not committed is read again.
+    -> kafka/consumer, assigned, batch_processor
  5. No offset is committed above the lowest record that is not settled. An effect that is only intended does
-    not settle its record.
-    -> batch_processor
+    not settle its record. Results and dead letters go out with the offset of their record.
+    -> offset_tracker, unsent, batch_processor
  6. Stored results are sent again under the same message id, unless Kafka has them. Whether it has is asked of
-    Kafka after every transaction whose end is unknown.
-    -> decide, committed, results
+    Kafka after every commit whose end is unknown.
+    -> decide, committed, results, unsent
  7. Nothing disappears: a record ends in an effect, a known duplicate, a dead letter, a passed discard marker,
     or a result that says rejected or expired.
     -> decide, dead_letters
@@ -34,7 +34,7 @@ The invariants, each with the files that hold it. A comment beside a deciding br
     -> failures/unknown_schemas
 10. Records of one order are handled one behind the other, also while one of them waits for its next attempt
     or for its deliveries.
-    -> failures/ordering, delivery/pool
+    -> retry_queue, failures/ordering
 11. What goes to the outside is stored as intended, delivered under a key that stays the same, and then stored
     as done: at least once, never forgotten.
     -> decide, batch_processor, delivery/pool

@@ -89,5 +89,5 @@ class PartitionAssigner:
             return
         at = now_ms()
         self._store.announce_start(offsets, at, started=False)
-        consumer.commit_first(offsets)
+        consumer.commit(offsets)
         self._store.announce_start(offsets, at, started=True)

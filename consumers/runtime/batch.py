@@ -1,104 +1,83 @@
-"""One batch: what was polled, what of it is settled, and what it owes Kafka.
+"""What one step of the loop handles, and what becomes of it. No I/O."""
 
-It lives from the poll to the commit, through as many passes as its failures need, and takes on what is polled
-while they wait. None of it is stored: what it forgets comes again from Kafka and from the store.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from clients.records import ProducerRecord
-from consumers.runtime.failures.unknown_schemas import PausePoint
+from consumers.runtime.delivery.outcomes import DeliveryOutcome
+from consumers.runtime.delivery.pool import DeliveryResults
 from consumers.runtime.kafka.polled import PolledRecords
-from consumers.runtime.plan import DeadRecord, Plan
+from consumers.runtime.plan import Plan
 from consumers.runtime.records import Item, Partition
+from consumers.runtime.retry_queue import UNTIL_DELIVERED, Key, key_of
 from schemas.errors import Position
 
 
 @dataclass(slots=True)
 class Batch:
-    """One batch.
+    """The records of one poll, and deliveries that have ended. An outage lets it come again.
 
     Attributes:
-        polled: everything that was polled, under the metadata of the latest poll (invariant 4).
-        undecoded: of it, what is not decoded yet; None if nothing.
-        next_offsets: per partition, the offset to commit when everything is settled; of what was decoded.
-        unsettled: items that are not settled yet, in order.
-        results: records to send, each with the position whose effect it reports.
-        dead: dead letters to send, by position: a pass that is cut short and repeated finds them again.
-        pauses: partitions that are paused at an unknown schema, behind what is handled here.
-        stored: whether the store knows that everything is settled.
-        effects, duplicates, discarded: counts.
+        polled: what one poll returned.
+        delivered: how deliveries ended that began in earlier batches.
+        items: the polled records, decoded; None before.
+        next_offsets: per partition, the offset after what was read.
+        stored: whether the store has it, so that only the commit is left.
+        effects, dead, duplicates, discarded: counts.
     """
 
     polled: PolledRecords
-    undecoded: PolledRecords | None
+    delivered: DeliveryResults = field(default_factory=DeliveryResults)
+    items: list[Item] | None = None
     next_offsets: dict[Partition, int] = field(default_factory=dict)
-    unsettled: list[Item] = field(default_factory=list)
-    results: list[tuple[Position, ProducerRecord]] = field(default_factory=list)
-    dead: dict[Position, DeadRecord] = field(default_factory=dict)
-    pauses: dict[Partition, PausePoint] = field(default_factory=dict)
     stored: bool = False
     effects: int = 0
+    dead: int = 0
     duplicates: int = 0
     discarded: int = 0
 
-    @classmethod
-    def of(cls, polled: PolledRecords) -> "Batch":
-        """A batch of one poll, nothing of it decoded."""
-        return cls(polled, polled)
 
-    def add(self, polled: PolledRecords) -> None:
-        """Take on another poll. Not after a pause: what lies behind it must wait."""
-        self.polled = self.polled.extended_by(polled)
-        self.undecoded = polled if self.undecoded is None else self.undecoded.extended_by(polled)
-        self.stored = False
+@dataclass(slots=True, kw_only=True)
+class Step:
+    """One batch on its way: who is decided about, who waits, and what was decided.
 
-    def add_decoded(self, items: list[Item], pauses: dict[Partition, PausePoint]) -> None:
-        """Take over what was undecoded.
+    Attributes:
+        ready: records to decide about: those that waited and are due, then new ones.
+        held: new records that wait behind others of their order.
+        in_flight: records whose deliveries had not ended before this batch.
+        results: how deliveries ended.
+        outcome: what becomes of the records whose deliveries did not all succeed.
+        plan: what was decided.
+    """
 
-        Args:
-            items: its records, decoded.
-            pauses: partitions whose records are left alone from an offset on.
-        """
-        if self.undecoded is None:
-            return
-        next_offsets = self.undecoded.next_offsets()
-        if pauses:
-            first = self.undecoded.first_offsets()
-            next_offsets |= {partition: pause.offset for partition, pause in pauses.items()}
-            next_offsets = {
-                partition: offset for partition, offset in next_offsets.items() if offset > first[partition]
-            }
-            items = [item for item in items if not _is_left_alone(item.record.position, pauses)]
-        self.next_offsets |= next_offsets
-        self.unsettled += items
-        self.pauses |= pauses
-        self.undecoded = None
+    ready: Sequence[Item]
+    held: Sequence[Item]
+    in_flight: set[Position]
+    results: DeliveryResults
+    outcome: DeliveryOutcome
+    plan: Plan = field(default_factory=Plan)
 
-    def add_stored(self, plan: Plan) -> None:
-        """Keep what a plan owes Kafka, once the store has it, until it is committed."""
-        self.results += plan.results
-        self.dead |= {dead.record.position: dead for dead in plan.dead}
-        self.effects += len(plan.effects)
-        self.duplicates += plan.duplicates
-        self.discarded += plan.discarded
+    def waiting(self) -> list[Item]:
+        """Records that wait from now on, each order's in their order."""
+        waits = {task.record.position for task in self.plan.deliveries}
+        waits |= {item.record.position for item in self.plan.waiting}
+        ready = [item for item in self.ready if item.record.position in waits] if waits else []
+        delivered = self._delivered()
+        return ready + [item for item in self.held if item.record.position not in delivered]
 
-    def keep_only(self, owned: set[Partition]) -> None:
-        """Forget what belongs to partitions that are not owned any more (invariant 4)."""
-        self.polled = self.polled.only(owned)
-        if self.undecoded is not None:
-            self.undecoded = self.undecoded.only(owned)
-        self.next_offsets = {
-            partition: offset for partition, offset in self.next_offsets.items() if partition in owned
-        }
-        self.pauses = {partition: pause for partition, pause in self.pauses.items() if partition in owned}
-        self.results = [result for result in self.results if result[0].topic_partition in owned]
-        self.dead = {
-            position: dead for position, dead in self.dead.items() if position.topic_partition in owned
-        }
-        self.unsettled = [item for item in self.unsettled if item.record.position.topic_partition in owned]
+    def settled(self) -> set[Position]:
+        """Records about which nothing is left to do."""
+        waits = {item.record.position for item in self.waiting()}
+        return {item.record.position for item in self.ready} - waits | self._delivered()
 
+    def until(self) -> dict[Key, int]:
+        """Until when the orders of waiting records wait."""
+        blocked = (self.plan.blocked, self.outcome.plan.blocked)
+        until: dict[Key, int] = {order_id: at for orders in blocked for order_id, at in orders.items()}
+        until |= {failed.position: failed.attempts.at for failed in self.plan.failed_attempts}
+        until |= {task.order_id: UNTIL_DELIVERED for task in self.plan.deliveries}
+        under_way = self.in_flight - self.results.positions
+        reread = [item for item in self.held if item.record.position in under_way]
+        return until | {key_of(item): UNTIL_DELIVERED for item in reread}
 
-def _is_left_alone(position: Position, pauses: dict[Partition, PausePoint]) -> bool:
-    pause = pauses.get(position.topic_partition)
-    return pause is not None and position.offset >= pause.offset
+    def _delivered(self) -> set[Position]:
+        return self.results.positions - self.outcome.unsettled

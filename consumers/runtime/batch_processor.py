@@ -1,21 +1,24 @@
-"""The way of one batch, from bytes to committed offsets (invariants 3 to 6).
+"""One step of the loop, from polled bytes to committed offsets (invariants 3 to 6).
 
     decode -> decide -> store transaction -> deliveries -> Kafka transaction
 
-The first pass does everything that can be done. What failed and may work later is tried again in further
-passes, and the Kafka transaction comes when all is settled. Whatever stops a batch between two arrows, it
-comes again and ends the same: effects are found by their key, and stored results are sent once more under the
-same id, unless Kafka already has them.
+What a step handles are the records of one poll, the records that waited and are due, and deliveries that
+ended. Everything that can be settled is settled at once. What waits is kept in the retry queue, holds back
+later records of its order, and keeps the offset of its partition from being committed. Whatever stops a step
+between two arrows, its batch comes again and ends the same: effects are found by their key, and stored
+results are sent once more under the same id, unless Kafka already has them.
 
 I/O: through the consumer, the producer, the store and the delivery pool that it is given.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from clients.errors import StaleBatch
-from consumers.runtime.batch import Batch
+from clients.records import ProducerRecord
+from consumers.runtime.assigned import AssignedPartitions
+from consumers.runtime.batch import Batch, Step
 from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.dead_letters import dead_letter
 from consumers.runtime.decide import DecisionRules, decide
@@ -23,8 +26,8 @@ from consumers.runtime.decoding import decode, decode_again
 from consumers.runtime.delivery.outcomes import DeliveryOutcome, delivery_outcome
 from consumers.runtime.delivery.pool import DeliveryResults
 from consumers.runtime.kafka.consumer import GroupConsumer
-from consumers.runtime.kafka.polled import PolledRecords
-from consumers.runtime.plan import Plan
+from consumers.runtime.offset_tracker import OffsetTracker
+from consumers.runtime.plan import DeliveryTask, Plan
 from consumers.runtime.reaction import Context
 from consumers.runtime.records import Item, Partition
 from consumers.runtime.resources import Resources
@@ -40,29 +43,26 @@ _MAX_DECISIONS = 20
 _KEEP_ALIVE_S = 0.05
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unsettled:
-    """A batch is not settled yet.
-
-    Attributes:
-        at: when to process it again, ms since the epoch.
-        outage: the channel that is down, or None.
-    """
-
-    at: int
-    outage: Unreachable | None
-
-
 class BatchProcessor:
     """Carries batches through, for as long as one consumer lives.
 
     Args:
         resources: see `Resources`.
         consumer: where the batches come from, and where plain offsets go.
+        assigned: what is known of its partitions; updated.
         committed: what Kafka is known to have.
+
+    Attributes:
+        outage: the channel that is down, for which records wait; None if none is.
     """
 
-    def __init__(self, resources: Resources, consumer: GroupConsumer, committed: CommittedOffsets) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        consumer: GroupConsumer,
+        assigned: AssignedPartitions,
+        committed: CommittedOffsets,
+    ) -> None:
         self._reaction = resources.reaction
         self._codec = resources.codec
         self._config = resources.config
@@ -71,6 +71,7 @@ class BatchProcessor:
         self._producer = resources.producer
         self._pool = resources.pool
         self._failures = resources.failures
+        self._events = resources.events
         self._consumer = consumer
         self._committed = committed
         self._renderer = ResultRenderer(resources.reaction, resources.codec)
@@ -80,59 +81,100 @@ class BatchProcessor:
             render=self._renderer.render,
             retry_policy=resources.config.retry_policy,
         )
-        self._events = resources.events
+        self._assigned = assigned
+        self.outage: Unreachable | None = None
 
-    def process(self, batch: Batch) -> Unsettled | None:
-        """Carry a batch as far as it goes.
-
-        Returns:
-            None when it is settled and committed; else when to process it again.
+    def process(self, batch: Batch) -> None:
+        """Carry a batch through, and whatever is due.
 
         Raises:
             StaleBatch: the group moved on; nothing was committed.
             Unreachable: something is down; the same batch may be processed again.
         """
-        batch.unsettled = decode_again(self._codec, batch.unsettled)
-        if batch.undecoded is not None:
-            self._decode(batch, batch.undecoded)
-        self._committed.refresh_if_uncertain(batch.next_offsets)
-        unsettled = self._process_once(batch) if batch.unsettled else None
-        if unsettled is not None:
-            return unsettled
+        if committed := self._committed.refresh_if_uncertain(self._assigned.tracker.partitions):
+            is_behind = self._assigned.tracker.is_behind(committed)
+            self._assigned.committed(committed)
+            if is_behind:
+                raise StaleBatch("records were read again that the group has committed")
         if not batch.stored:
-            self._write(Plan(), now_ms(), batch.next_offsets)
+            self._decode(batch)
+            self._handle(batch)
             batch.stored = True
         self._commit(batch)
-        return None
 
-    def _decode(self, batch: Batch, polled: PolledRecords) -> None:
+    def record_deliveries(self, results: DeliveryResults) -> None:
+        """Store which deliveries are done, and nothing else: the end of a session.
+
+        Raises:
+            Unreachable: the store is down; they are made again.
+        """
+        if results.delivered:
+            self._store.write(StoreWrite(at=now_ms(), finished=results.delivered))
+        self._pool.recorded(results)
+
+    def _decode(self, batch: Batch) -> None:
         """Decode what was polled, and leave alone what lies behind an unknown schema."""
-        items = decode(self._codec, polled.records, polled.broken)
+        if batch.items is not None:
+            return
+        items = decode(self._codec, batch.polled.records, batch.polled.broken)
         pauses, resumed = self._failures.unknown_schemas.inspect(items)
-        batch.add_decoded(items, pauses)
+        next_offsets = batch.polled.next_offsets()
         for partition, pause in pauses.items():
+            next_offsets[partition] = pause.offset
+            self._consumer.pause_until(partition, pause.offset, self._config.schema_retry_s)
             self._events.paused(partition, pause.offset, pause.reason)
         for partition in resumed:
             self._events.resumed(partition)
+        if pauses:
+            items = [
+                item
+                for item in items
+                if item.record.position.offset < next_offsets[item.record.position.topic_partition]
+            ]
+        batch.items, batch.next_offsets = items, next_offsets
 
-    def _process_once(self, batch: Batch) -> Unsettled | None:
-        """One pass: decide, store, deliver; what is left comes in another pass."""
+    def _handle(self, batch: Batch) -> None:
+        """Decide and store, let wait what is not settled, and begin deliveries."""
         at = now_ms()
         self._renderer.at = rfc3339(at)
-        plan = self._decide(batch, at)
-        outcome, outages = self._deliver(batch, plan, at)
-        left = {item.record.position for item in plan.waiting} | outcome.unsettled
-        batch.unsettled = [item for item in batch.unsettled if item.record.position in left] if left else []
-        if not batch.unsettled:
-            return None
-        blocked = plan.blocked | outcome.plan.blocked
-        return Unsettled(
-            at=min(_retry_at(item, blocked) for item in batch.unsettled),
-            outage=next(iter(outages.values()), None),
+        step = self._step(batch, at)
+        # Transaction markers take offsets too: what was read to its end is passed up to there.
+        next_offsets = batch.next_offsets | self._consumer.end_offsets
+        ended = step.results.positions
+        if not (step.ready or step.held or ended or self._assigned.tracker.is_behind(next_offsets)):
+            return
+        self._store_step(step, next_offsets, at)
+        self._pool.recorded(step.results)
+        self._pool.submit(step.plan.deliveries, self._is_owned)
+        self._report(step, batch)
+
+    def _step(self, batch: Batch, at: int) -> Step:
+        waiting, in_flight = self._assigned.waiting, {*self._pool.in_flight}
+        due = decode_again(self._codec, waiting.due(at))
+        ready, held = waiting.split(batch.items or [], due, in_flight)
+        outcome = self._outcome(batch.delivered, {item.record.position for item in held})
+        return Step(ready=ready, held=held, in_flight=in_flight, results=batch.delivered, outcome=outcome)
+
+    def _outcome(self, results: DeliveryResults, held: Collection[Position]) -> DeliveryOutcome:
+        """What becomes of records whose deliveries did not all succeed, where they still wait here."""
+        if not results.failed and not results.remaining:
+            return DeliveryOutcome()
+
+        def waits(task: DeliveryTask) -> bool:
+            position = task.record.position
+            return position in held or position in self._assigned.waiting
+
+        here = replace(
+            results,
+            failed=[(task, error) for task, error in results.failed if waits(task)],
+            remaining=[task for task in results.remaining if waits(task)],
+        )
+        return delivery_outcome(
+            here, attempts=self._failures.attempts, retry_policy=self._config.retry_policy, now=now_ms()
         )
 
-    def _decide(self, batch: Batch, at: int) -> Plan:
-        """Decide, and store what is decided."""
+    def _store_step(self, step: Step, next_offsets: Mapping[Partition, int], at: int) -> None:
+        """Decide, and store what is decided together with how deliveries ended."""
         context = Context(
             now=at,
             first_start_at=self._clock.first_start_at,
@@ -140,92 +182,86 @@ class BatchProcessor:
             notify_max_age_ms=self._config.notify_max_age_ms,
             clock_offset_ms=self._clock.offset_ms,
         )
-        items, order_ids = batch.unsettled, [item.order_id for item in batch.unsettled]
         for _ in range(_MAX_DECISIONS):
-            effects = self._store.find_effects(order_id for order_id in order_ids if order_id is not None)
-            decision = partial(
-                decide,
-                items,
-                effects,
-                self._committed.upto,
-                context,
-                self._rules,
-                attempts=self._failures.attempts,
-            )
-            plan = self._pool.run_beside(decision, self._keep_alive)
-            # Before the write: results that are stored from here on are in the batch already (invariant 6).
-            resends = (
-                self._store.results(self._committed.missing(plan.resends, batch)) if plan.resends else []
-            )
-            settled = not plan.deliveries and not plan.waiting
+            step.plan = self._decide(step.ready, context)
+            # Before the write: results that are stored from here on are new here (invariant 6).
+            resends = self._missing_results(step.plan)
+            waits = [item.record.position for item in step.waiting()]
+            tracker = self._assigned.tracker.after(next_offsets, settled=step.settled(), unsettled=waits)
             try:
-                # An effect that is only intended is not done: after a crash the record must come again, so
-                # its offset is not stored yet (invariants 5 and 11).
-                self._write(plan, at, batch.next_offsets if settled else {})
+                self._write(step, at, tracker)
             except EffectTaken:
                 continue  # invariant 1
-            batch.stored = settled
-            batch.results += resends
-            self._collect(batch, plan)
-            return plan
+            dead_letters = [
+                (dead.record.position, dead_letter(dead, self._reaction.name))
+                for dead in step.plan.dead + step.outcome.plan.dead
+            ]
+            self._assigned.stored(step, tracker, resends + step.plan.results + dead_letters)
+            return
         raise DependencyUnavailable(
             f"other members took effects of this batch {_MAX_DECISIONS} times in a row"
         )
 
-    def _deliver(self, batch: Batch, plan: Plan, at: int) -> tuple[DeliveryOutcome, dict[str, Unreachable]]:
-        if not plan.deliveries:
-            return DeliveryOutcome(), {}
-        results = self._pool.run(plan.deliveries, self._keep_alive, self._is_owned)
-        outcome = delivery_outcome(
-            results,
+    def _decide(self, items: Sequence[Item], context: Context) -> Plan:
+        if not items:
+            return Plan()
+        order_ids = (item.order_id for item in items)
+        effects = self._store.find_effects(order_id for order_id in order_ids if order_id is not None)
+        decision = partial(
+            decide,
+            items,
+            effects,
+            self._committed.upto,
+            context,
+            self._rules,
             attempts=self._failures.attempts,
-            retry_policy=self._config.retry_policy,
-            now=now_ms(),
         )
-        settled = not plan.waiting and not outcome.unsettled
-        next_offsets = batch.next_offsets if settled else {}
-        self._write(outcome.plan, at, next_offsets, results.delivered, outcome.withdrawn)
-        batch.stored = settled
-        self._collect(batch, outcome.plan)
-        self._report_channels(results)
-        return outcome, results.outages
+        return self._pool.run_beside(decision, self._keep_alive)
 
-    def _write(
-        self,
-        plan: Plan,
-        at: int,
-        next_offsets: dict[Partition, int],
-        finished: Iterable[tuple[int, str]] = (),
-        withdrawn: Iterable[tuple[int, str]] = (),
-    ) -> None:
+    def _missing_results(self, plan: Plan) -> list[tuple[Position, ProducerRecord]]:
+        if not plan.resends:
+            return []
+        return self._store.results(self._committed.missing(plan.resends, self._assigned.unsent))
+
+    def _write(self, step: Step, at: int, tracker: OffsetTracker) -> None:
+        stored, owned = self._assigned.tracker.lowest_unsettled(), self._assigned.owned()
         passed = self._failures.passed(self._committed.upto)
+        failed_attempts = step.plan.failed_attempts + step.outcome.plan.failed_attempts
         self._store.write(
             StoreWrite(
                 at=at,
-                effects=plan.effects,
-                shadows=plan.shadows,
-                results=plan.results,
-                positions=next_offsets,
+                effects=step.plan.effects,
+                shadows=step.plan.shadows,
+                results=step.plan.results,
+                # An effect that is only intended is not done: its record waits, and after a crash it comes
+                # again (invariants 5 and 11).
+                positions={
+                    partition: offset
+                    for partition, offset in tracker.lowest_unsettled().items()
+                    if offset > stored[partition] and partition in owned
+                },
                 results_upto=self._committed.upto,
-                finished=[*finished],
-                withdrawn=[*withdrawn],
-                failures=failure_changes(plan, passed),
+                finished=step.results.delivered,
+                withdrawn=step.outcome.withdrawn,
+                failures=failure_changes(failed_attempts, passed),
             )
         )
         self._failures.forget(passed)
-        self._failures.remember(plan.failed_attempts)
+        self._failures.remember(failed_attempts)
 
-    def _collect(self, batch: Batch, plan: Plan) -> None:
-        batch.add_stored(plan)
+    def _report(self, step: Step, batch: Batch) -> None:
+        plan, outcome, results = step.plan, step.outcome, step.results
+        batch.effects, batch.dead = len(plan.effects), len(plan.dead) + len(outcome.plan.dead)
+        batch.duplicates, batch.discarded = plan.duplicates, plan.discarded
         self._events.unread_expiries(plan.unread_expiries)
-        for dead in plan.dead:
+        for dead in plan.dead + outcome.plan.dead:
             self._events.dead_letter(dead)
-        for failed in plan.failed_attempts:
+        for failed in plan.failed_attempts + outcome.plan.failed_attempts:
             self._events.failed(failed)
-
-    def _report_channels(self, results: DeliveryResults) -> None:
-        down = {name: error for name, error in results.outages.items() if self._pool.is_down(name)}
-        self._events.channels(down, results.answering - results.outages.keys())
+        if results.positions:
+            self.outage = next(iter(results.outages.values()), None)
+            down = {name: error for name, error in results.outages.items() if self._pool.is_down(name)}
+            self._events.channels(down, results.answering - results.outages.keys())
 
     def _keep_alive(self) -> None:
         """Stay in the group (invariant 13)."""
@@ -235,47 +271,18 @@ class BatchProcessor:
         return position.topic_partition in self._consumer.owned
 
     def _commit(self, batch: Batch) -> None:
-        """Send what the batch owes Kafka, with its offsets; the store has all of it (invariant 3)."""
-        next_offsets = batch.next_offsets
-        if not next_offsets.keys() <= self._consumer.owned_since(batch.polled.generation):
-            raise StaleBatch("a partition of the batch was revoked")  # invariant 4
-        covers = self._committed.covers
-        batch.dead = {position: dead for position, dead in batch.dead.items() if not covers(position)}
-        owed = [(position, record) for position, record in batch.results if not covers(position)]
-        name = self._reaction.name
-        owed += [(position, dead_letter(dead, name)) for position, dead in batch.dead.items()]
-        records = self._committed.unsent(owed)
-        if records:
-            with self._committed.uncertain():
-                self._producer.send(records, self._consumer.offsets(next_offsets), batch.polled.metadata)
-        else:
-            self._consumer.commit(next_offsets)
-        self._committed.advance(next_offsets)
-        for partition, pause in batch.pauses.items():
-            self._consumer.pause_until(partition, pause.offset, self._config.schema_retry_s)
-        self._events.services_up()
-
-    def commit_end_offsets(self) -> None:
-        """With nothing in flight, commit past what is no record: transaction markers take offsets too.
-
-        Raises:
-            Unreachable: the store or the coordinator is down; try again later.
-        """
-        ahead = {
-            partition: offset
-            for partition, offset in self._consumer.end_offsets.items()
-            if offset > self._committed.upto.get(partition, -1)
-        }
-        if not ahead:
+        """Send what Kafka is owed, with its offsets; the store has all of it (invariant 3)."""
+        offsets = self._assigned.tracker.to_commit()
+        if not offsets:
             return
-        try:
-            self._write(Plan(), now_ms(), ahead)
-            self._consumer.commit(ahead)
-        except StaleBatch:
-            return  # the rebalance is on its way; the next owner commits
-        self._committed.advance(ahead)
+        if not self._assigned.current:
+            raise StaleBatch("the group was rebalanced meanwhile")  # invariant 4
+        records = self._committed.not_in_log(self._assigned.unsent.below(offsets, self._committed.covers))
+        with self._committed.uncertain():
+            if records:
+                self._producer.send(records, self._consumer.offsets(offsets), batch.polled.metadata)
+            else:
+                self._consumer.commit(offsets)
+        self._committed.advance(offsets)
+        self._assigned.committed(offsets)
         self._events.services_up()
-
-
-def _retry_at(item: Item, blocked: Mapping[int, int]) -> int:
-    return 0 if item.order_id is None else blocked.get(item.order_id, 0)

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 from clients.config import Cluster
 from clients.records import ProducerRecord
-from consumers.runtime.batch import Batch
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.sent_records import fingerprint, in_log
 from consumers.runtime.records import Partition
+from consumers.runtime.unsent import UnsentRecords
 from schemas.errors import BrokerUnreachable, OperationFailed, Position
 
 
@@ -43,18 +43,17 @@ class CommittedOffsets:
         """Whether the results of the record at a position are known to be in Kafka."""
         return position.offset < self.upto.get(position.topic_partition, 0)
 
-    def missing(self, replays: Iterable[Position], batch: Batch) -> list[Position]:
-        """Positions whose results neither Kafka has, asked of Kafka itself, nor the batch holds.
+    def missing(self, replays: Iterable[Position], unsent: UnsentRecords) -> list[Position]:
+        """Positions whose results neither Kafka has, asked of Kafka itself, nor this member is about to send.
 
         A member that was stopped and continued may hold records that another one has finished meanwhile; its
         own memory of what is committed is then too old.
         """
-        in_batch = {position for position, _ in batch.results}
-        positions = [position for position in dict.fromkeys(replays) if position not in in_batch]
+        positions = [position for position in dict.fromkeys(replays) if not unsent.has(position)]
         self.refresh({position.topic_partition for position in positions})
         return [position for position in positions if not self.covers(position)]
 
-    def unsent(self, owed: Sequence[tuple[Position, ProducerRecord]]) -> list[ProducerRecord]:
+    def not_in_log(self, owed: Sequence[tuple[Position, ProducerRecord]]) -> list[ProducerRecord]:
         """Of records, each with the position that it comes from, those that are not in the log.
 
         A record that the store had when the partition was assigned comes again after a crash, but also where
@@ -83,24 +82,34 @@ class CommittedOffsets:
 
     @contextmanager
     def uncertain(self) -> Iterator[None]:
-        """Around a transaction: when it fails, only Kafka knows whether it was committed all the same."""
+        """Around a commit: when it fails, only Kafka knows whether it came about all the same."""
         self._uncertain = True
         yield
         self._uncertain = False
 
-    def refresh_if_uncertain(self, partitions: Iterable[Partition]) -> None:
-        """Before a batch goes on: find out what became of a transaction that seemed to fail (invariant 6)."""
-        if self._uncertain:
-            self.refresh(partitions)
-            self._uncertain = False
+    def refresh_if_uncertain(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Before a batch goes on: find out what became of a commit that seemed to fail (invariant 6).
 
-    def refresh(self, partitions: Iterable[Partition]) -> None:
+        Returns:
+            What the group has committed; empty where every commit had its answer.
+        """
+        if not self._uncertain:
+            return {}
+        committed = self.refresh(partitions)
+        self._uncertain = False
+        return committed
+
+    def refresh(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Ask Kafka what the group has committed.
 
         Raises:
             BrokerUnreachable: the coordinator does not answer.
         """
         partitions = [*partitions]
-        for partition, committed in (self._consumer.committed(partitions) if partitions else {}).items():
-            if committed is not None:
-                self.upto[partition] = max(self.upto.get(partition, 0), committed.offset)
+        offsets = {
+            partition: committed.offset
+            for partition, committed in (self._consumer.committed(partitions) if partitions else {}).items()
+            if committed is not None
+        }
+        self.upto.update({key: max(self.upto.get(key, 0), offset) for key, offset in offsets.items()})
+        return offsets

@@ -13,7 +13,7 @@ from consumers.runtime.records import ConsumerRecord, Decoded, FailedRecord, Ite
 from schemas import framing
 from schemas.codec import Codec
 from schemas.decisions import is_discard
-from schemas.envelope import from_headers
+from schemas.envelope import ReceivedEnvelope, by_name
 from schemas.errors import FramedKey, Position, RecordError, TextKey, Undeliverable, UnknownSchemaId
 from schemas.topics import BY_NAME
 
@@ -39,15 +39,15 @@ def decode(
         try:
             if unknown and (reason := unknown.get(_frame(record))) is not None:
                 raise UnknownSchemaId(reason, position)
-            message = decode_value(record.source, record.key, record.value, position, record.headers)
+            headers = by_name(record.headers)
+            message = decode_value(record.source, record.key, record.value, position, headers)
         except RecordError as error:
             if type(error) is UnknownSchemaId:
                 unknown[_frame(record)] = error.what
             items.append(_undecodable(record, error))
             continue
         order_id: int = message[0]  # the first field of every message is what its key says
-        envelope = from_headers(record.headers, order_id=order_id, position=position)
-        items.append(Decoded(record, order_id, message, envelope))
+        items.append(Decoded(record, order_id, message, ReceivedEnvelope(headers, order_id, position)))
     items += [_undeliverable(position, reason) for position, reason in broken]
     return items
 
@@ -79,7 +79,7 @@ def _order_of(record: ConsumerRecord) -> int | None:
 
 
 def _frame(record: ConsumerRecord) -> tuple[str, bytes]:
-    header = framing.schema_header(record.headers, framing.VALUE_SCHEMA)
+    header = framing.schema_header(by_name(record.headers), framing.VALUE_SCHEMA)
     return record.source, header or (record.value or b"")[: framing.REGISTRY_BYTES]
 
 

@@ -9,24 +9,31 @@ from threading import Event
 from clients.cluster import caught_up, cluster_id
 from clients.config import Cluster
 from clients.log import Log
+from consumers.runtime.assignment import PartitionAssigner
 from consumers.runtime.clock import MemberClock
+from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.copy_fence import CopyFence
 from consumers.runtime.delivery.pool import Channel, DeliveryPool
 from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.tracker import FailureTracker
+from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.producer import ResultProducer
+from consumers.runtime.loop import ConsumeLoop
 from consumers.runtime.reaction import Reaction
 from consumers.runtime.resources import Resources
-from consumers.runtime.session import Session
+from consumers.runtime.retry_policy import RetryPolicy
 from consumers.runtime.status import MemberStatus
+from consumers.runtime.store_check import StoreCheck
 from consumers.runtime.stores.database import SlotTaken
 from consumers.runtime.stores.store import Identity, Store
 from databases.address import StoreAddress
 from schemas.codec import Codec
-from schemas.errors import NotTheOwner
+from schemas.errors import NotTheOwner, Unreachable
 from schemas.times import now_ms
 from schemas.topics import BY_NAME, Kind, dead_letter_topic, retry_topic
+
+_REJOIN_BACKOFF = RetryPolicy(initial_backoff_ms=2_000, max_backoff_ms=15_000, jitter=lambda: 1.0)
 
 
 class Member:
@@ -64,7 +71,6 @@ class Member:
         self._status = status
         self._stopping = stopping
         self._pool = DeliveryPool(reaction.name, channels, config.workers)
-        self._session: Session | None = None
         self._log = Log(group=reaction.name)
 
     def run(self) -> None:
@@ -108,16 +114,14 @@ class Member:
                 events=events,
                 clock=self._clock(store, identity, began_at),
             )
-            self._session = Session(resources, fence, self._sources(), self._status, self._stopping)
             try:
-                self._session.run()
+                self._consume(resources, fence)
             except SlotTaken:
                 raise
             except Exception as error:
                 resources.events.stopped(error)
                 raise
             finally:
-                self._session.close()
                 producer.close()
         except SlotTaken as taken:
             # The slot's transactional id is another member's now: everything that uses it is created again
@@ -133,6 +137,40 @@ class Member:
         return MemberClock(
             self._cluster, store, identity, began_now=began_now, skew_ms=self._config.clock_skew_ms
         )
+
+    def _consume(self, resources: Resources, fence: CopyFence) -> None:
+        """Join the group and work; where the client or an assignment failed, leave, wait, and join again."""
+        failures = 0
+        while not self._stopping.is_set():
+            consumer, loop = self._loop(resources, fence)
+            try:
+                consumer.subscribe()
+                loop.run()
+            except Unreachable as error:
+                failures = 1 if consumer.joined else failures + 1
+                wait_ms = _REJOIN_BACKOFF.wait_ms(failures - 1)
+                resources.events.service_down(error, "joining again", ms=wait_ms)
+                self._status.left()
+            else:
+                return
+            finally:
+                # The clock of a machine without members concerns nobody.
+                resources.events.clock(None)
+                consumer.close()
+            self._stopping.wait(wait_ms / 1000)
+
+    def _loop(self, resources: Resources, fence: CopyFence) -> tuple[GroupConsumer, ConsumeLoop]:
+        start, sources = self._config.start or self._reaction.start, self._sources()
+        assigner = PartitionAssigner(resources.store, start, self._status, resources.failures, fence)
+        consumer = GroupConsumer(
+            fence.cluster, self._reaction.name, sources, assigner.assign, resources.identity.id
+        )
+        committed = CommittedOffsets(consumer, fence.cluster, assigner.results_upto, assigner.stored)
+        store_check = StoreCheck(resources.store, consumer, fence.cluster, sources)
+        loop = ConsumeLoop(
+            resources, consumer, committed, store_check, status=self._status, stopping=self._stopping
+        )
+        return consumer, loop
 
     def caught_up(self) -> bool:
         """Whether the whole group, not this member alone, is at the end of its topics; for any thread."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from schemas.envelope import Envelope
+from schemas.envelope import Envelope, ReceivedEnvelope
 from schemas.facts import Fact
 
 Start = Literal["beginning", "now"]
@@ -82,7 +82,7 @@ class Context:
     notify_max_age_ms: int = 86_400_000
     clock_offset_ms: int = 0
     recorded_at: int = 0
-    envelope: Envelope = field(default=Envelope("", ""))
+    envelope: Envelope | ReceivedEnvelope = field(default=Envelope("", ""))
     effects: list[Effect] = field(default_factory=list)
 
     def record(self, effect: Effect) -> None:

@@ -5,7 +5,7 @@ Not here: what a batch amounts to (`plan`), and records on their way to Kafka (`
 
 from typing import Literal, NamedTuple
 
-from schemas.envelope import Envelope, Headers
+from schemas.envelope import Envelope, Headers, ReceivedEnvelope
 from schemas.errors import Position, RecordError
 from schemas.topics import Message
 
@@ -65,7 +65,7 @@ class Decoded(NamedTuple):
     record: ConsumerRecord
     order_id: int
     message: Message
-    envelope: Envelope
+    envelope: Envelope | ReceivedEnvelope
 
 
 class FailedRecord(NamedTuple):

@@ -3,7 +3,7 @@
 The message id is the effect key, so the same result sent again has the same `ce_id`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clients.records import ProducerRecord
 from consumers.runtime.reaction import BrokenReaction, Reaction
@@ -28,6 +28,7 @@ class ResultRenderer:
     reaction: Reaction
     codec: Codec
     at: str = ""
+    _topics: dict[type[Fact], str] = field(default_factory=dict)
 
     def render(self, fact: Fact, message: Decoded) -> ProducerRecord:
         """The record of a fact that answers a message.
@@ -40,17 +41,24 @@ class ResultRenderer:
             BrokenReaction: no topic in the reaction's `writes` carries such facts.
             RegistryUnreachable: the registry did not answer; nothing was decided.
         """
-        fact_type = type(fact)
-        topic = next((name for name in self.reaction.writes if fact_type in BY_NAME[name].records), None)
-        if topic is None:
-            name = f"{self.reaction.name} returned a {fact_type.__name__}"
-            raise BrokenReaction(f"{name}, which no topic in its `writes` carries")
+        fact_type, group, received = type(fact), self.reaction.name, message.envelope
+        topic = self._topics.get(fact_type) or self._topic_of(fact_type)
+        traceparent = child_traceparent(received.traceparent)
         envelope = Envelope(
-            message_id=f"{self.reaction.name}/{message.order_id}/{fact_type.__name__}",
-            correlation_id=message.envelope.correlation_id,
-            causation_id=message.envelope.message_id,
-            traceparent=child_traceparent(message.envelope.traceparent),
-            tracestate=message.envelope.tracestate,
+            message_id=f"{group}/{message.order_id}/{fact_type.__name__}",
+            correlation_id=received.correlation_id,
+            causation_id=received.message_id,
+            traceparent=traceparent,
+            tracestate=None if traceparent is None else received.tracestate,
         )
-        headers = to_headers(envelope, record=fact_type.__name__, source=self.reaction.name, at=self.at)
+        headers = to_headers(envelope, record=fact_type.__name__, source=group, at=self.at)
         return ProducerRecord(topic, encode_key(message.order_id), self.codec.encode(topic, fact), [*headers])
+
+    def _topic_of(self, fact_type: type[Fact]) -> str:
+        for topic in self.reaction.writes:
+            if fact_type in BY_NAME[topic].records:
+                self._topics[fact_type] = topic
+                return topic
+        raise BrokenReaction(
+            f"{self.reaction.name} returned a {fact_type.__name__}, which no topic in its `writes` carries"
+        )

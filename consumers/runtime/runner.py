@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
 from clients.log import Log
+from consumers.runtime.garbage import collected_between_turns
 from consumers.runtime.member import Member
 from consumers.runtime.status import MemberStatus
 
@@ -42,6 +43,10 @@ class Runner:
         Returns:
             Whether every member ended within the drain deadline.
         """
+        with collected_between_turns():
+            return self._run(until_idle_s, drain_s, watch)
+
+    def _run(self, until_idle_s: float | None, drain_s: float, watch: Callable[[], None]) -> bool:
         for thread in self._threads:
             thread.start()
         while not self._stopping.is_set() and any(thread.is_alive() for thread in self._threads):

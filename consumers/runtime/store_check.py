@@ -9,6 +9,7 @@ Invariant 16.
 I/O: Kafka and the store.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 
 from clients.admin import Admin, partitions_of
@@ -18,26 +19,48 @@ from consumers.runtime.records import Committed, Partition, Progress
 from consumers.runtime.stores.store import Store
 from schemas.errors import RevertedStore
 
+IDLE_CHECK_S = 5.0
+"""So often a member with nothing to do makes sure that its store is still there, and as it left it."""
 
-def check_store(store: Store, consumer: GroupConsumer, cluster: Cluster, topics: Iterable[str]) -> None:
-    """Make sure, where the store is in doubt, that it is not behind any offset that the group has committed.
+
+class StoreCheck:
+    """What one member makes sure of before it goes on with its store.
 
     Args:
-        store: in doubt or not; afterwards it is not.
+        store: in doubt or not; after a check it is not.
         consumer: asks for the group's committed offsets.
         cluster: where the topics are.
         topics: all that the group reads.
-
-    Raises:
-        RevertedStore: naming the first partition where it is.
-        Unreachable: the store or the broker does not answer.
     """
-    if not store.in_doubt:
-        return
-    # Kafka first: a member commits there what it has stored before.
-    committed = consumer.committed(partitions_of(Admin(cluster).topics(), topics))
-    compare(store.progress(committed), committed, name=str(store.name))
-    store.in_doubt = False
+
+    def __init__(
+        self, store: Store, consumer: GroupConsumer, cluster: Cluster, topics: Iterable[str]
+    ) -> None:
+        self._store = store
+        self._consumer = consumer
+        self._cluster = cluster
+        self._topics = [*topics]
+        self._idle_check_at = 0.0
+
+    def check(self, *, idle: bool) -> None:
+        """Where the store is in doubt, make sure that it is not behind what the group has committed.
+
+        Args:
+            idle: whether there is nothing to write, which would find out whether the store is still there.
+
+        Raises:
+            RevertedStore, ReplacedStore: it is behind, or another one is in its place.
+            Unreachable: the store or the broker does not answer.
+        """
+        if self._store.in_doubt:
+            # Kafka first: a member commits there what it has stored before.
+            topics = Admin(self._cluster).topics()
+            committed = self._consumer.committed(partitions_of(topics, self._topics))
+            compare(self._store.progress(committed), committed, name=str(self._store.name))
+            self._store.in_doubt = False
+        if idle and time.monotonic() >= self._idle_check_at:
+            self._store.check()
+            self._idle_check_at = time.monotonic() + IDLE_CHECK_S
 
 
 def compare(

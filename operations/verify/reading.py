@@ -36,6 +36,7 @@ from operations.verify.evidence import (
 from operations.verify.workspace import Workspace
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
+from schemas.envelope import by_name
 from schemas.errors import ForeignStore, OperationFailed, Position, TopicMissing, UndecodableMessage
 from schemas.facts import DispatchExpired, DispatchRejected, OrderPlaced, ProductDispatched
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, Message
@@ -215,7 +216,9 @@ def _decoded(
         for record in batch:
             position = record.position
             try:
-                message = codec.decode(position.topic, record.key, record.value, position, record.headers)
+                message = codec.decode(
+                    position.topic, record.key, record.value, position, by_name(record.headers)
+                )
             except UndecodableMessage as error:
                 unreadable.append((position, type(error).__name__))
             else:

@@ -21,6 +21,7 @@ from clients.topic_id import TopicIdWatch
 from producers.mode.sequence import LogEntry, ModeState, following, follows_of
 from schemas.codec import Codec
 from schemas.control import ModeChanged
+from schemas.envelope import by_name
 from schemas.errors import DeadlinePassed, Position, RecordError, UndecodableMessage, UnknownType
 from schemas.framing import decode_key
 from schemas.topics import ORDER_MODE
@@ -145,7 +146,7 @@ class ModeLog(Closing):
         except RecordError:
             epoch = None
         try:
-            change = self._codec.decode(ORDER_MODE, key, message.value(), position, headers)
+            change = self._codec.decode(ORDER_MODE, key, message.value(), position, by_name(headers))
         except UndecodableMessage as error:
             return LogEntry(position, epoch, follows, error)
         if isinstance(change, ModeChanged):

@@ -11,6 +11,7 @@ from clients.config import Cluster
 from clients.log_reader import LogRecord, scan
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
+from schemas.envelope import by_name
 from schemas.errors import UndecodableMessage
 from schemas.facts import OrderPlaced
 from schemas.topics import BY_NAME, DISPATCH_PRODUCTS, ORDERS
@@ -35,12 +36,11 @@ def newest_order_epoch(cluster: Cluster, codec: Codec, *, timeout_s: float = 10.
 
 
 def _epoch_of(record: LogRecord, codec: Codec) -> int:
-    if dict(record.headers).get("ce_source") != _SOURCE:
+    headers = by_name(record.headers)
+    if headers.get("ce_source") != _SOURCE:
         return 0
     try:
-        message = codec.decode(
-            record.position.topic, record.key, record.value, record.position, record.headers
-        )
+        message = codec.decode(record.position.topic, record.key, record.value, record.position, headers)
     except UndecodableMessage:
         return 0
     return message.mode_epoch if isinstance(message, DispatchProduct | OrderPlaced) else 0

@@ -18,6 +18,7 @@ from clients.errors import headers_of, partitions_of
 from clients.log import Log
 from clients.partitioner import partition_of
 from schemas.codec import Codec
+from schemas.envelope import by_name
 from schemas.errors import Position, UndecodableMessage
 from schemas.facts import DispatchExpired, DispatchRejected, ProductDispatched
 from schemas.framing import encode_key
@@ -112,7 +113,7 @@ class ResultWatch:
             position = Position(DISPATCH_RESULTS, message.partition() or 0, message.offset() or 0)
             try:
                 fact = self._codec.decode(
-                    DISPATCH_RESULTS, message.key(), message.value(), position, headers_of(message)
+                    DISPATCH_RESULTS, message.key(), message.value(), position, by_name(headers_of(message))
                 )
             except UndecodableMessage as error:
                 self._log.warning("ignored a record that is no result", why=str(error))

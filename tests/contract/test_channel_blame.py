@@ -129,7 +129,10 @@ def test_connections_that_a_mail_server_closed_for_being_idle_are_no_failure_of_
     server = MailServer(idle_s=0.2)
     pool = DeliveryPool("notification", {"mail": SmtpMail(server.url, FROM)}, workers=4)
     for order_ids in (range(4), range(4, 8)):
-        report = pool.run([_mail_task(order_id) for order_id in order_ids], lambda: None)
+        pool.submit([_mail_task(order_id) for order_id in order_ids], lambda _: True)
+        until(lambda: len(pool.ended().positions) == len(order_ids), "all have ended")  # noqa: B023 - called at once
+        report = pool.ended()
+        pool.recorded(report)
         assert (report.remaining, report.outages) == ([], {})
         until(lambda: server.connections == 0, "the server closed idle connections")
     pool.close()

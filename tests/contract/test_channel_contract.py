@@ -19,6 +19,7 @@ from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
 from schemas.errors import DeliveryRejected, DependencyUnavailable, Position
 from tests.support.consumers.records import record
+from tests.support.kafka.log import until
 from tests.support.receivers import MailServer, TextGateway
 
 WHERE = Position("orders", 1, 2)
@@ -141,8 +142,10 @@ def test_a_message_that_is_refused_for_good_is_blamed_with_its_position(bench: B
 
 def test_many_workers_deliver_each_message_once_and_whole(bench: Bench) -> None:
     pool = DeliveryPool("notification", {"any": bench.channel}, workers=8)
-    errands = [DeliveryTask(n - 30, "email", record(WHERE), LETTER) for n in range(60)]
-    report = pool.run(errands, lambda: None)
+    tasks = [DeliveryTask(n - 30, "email", record(WHERE._replace(offset=n)), LETTER) for n in range(60)]
+    pool.submit(tasks, lambda _: True)
+    until(lambda: len(pool.ended(1).positions) == 60, "all have ended")
+    report = pool.ended()
     pool.close()
     assert (report.failed, report.remaining, report.outages) == ([], [], {})
     assert sorted(report.delivered) == sorted((n - 30, "email") for n in range(60))

@@ -1,7 +1,7 @@
 """Failures of any kind, in any order, with crashes anywhere: every effect once, and in its order's order.
 
-The real processor on a real store (SQLite); Kafka is a list, the clock stands still, and an operator decides
-about each dead letter: redriven once its cause is gone, or discarded.
+The real loop on a real store (SQLite); Kafka is a list, nothing waits long, and an operator decides about
+each dead letter: redriven once its cause is gone, or discarded.
 """
 
 import shutil
@@ -13,29 +13,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clients.config import Cluster
-from clients.log import Log
 from clients.records import ProducerRecord
 from consumers.registry import named
-from consumers.runtime.batch import Batch
-from consumers.runtime.batch_processor import BatchProcessor
-from consumers.runtime.clock import MemberClock
-from consumers.runtime.committed import CommittedOffsets
-from consumers.runtime.config import MemberConfig
-from consumers.runtime.delivery.pool import DeliveryPool
-from consumers.runtime.events import MemberEvents
-from consumers.runtime.failures.tracker import FailureTracker
-from consumers.runtime.kafka.polled import PolledRecords
-from consumers.runtime.reaction import Context, Effect, Reaction
-from consumers.runtime.records import Committed, ConsumerRecord, Partition
-from consumers.runtime.resources import Resources
+from consumers.runtime import loop
+from consumers.runtime.reaction import Context, Effect
+from consumers.runtime.records import Partition
 from consumers.runtime.retry_policy import RetryPolicy
-from consumers.runtime.status import MemberStatus
-from consumers.runtime.stores.batch_write import StoreWrite
-from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
@@ -43,14 +30,21 @@ from schemas.errors import Position
 from schemas.facts import Fact, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
+from tests.support.consumers.list_kafka import FAULTS, Died, ListKafka, ListMember, WatchedStore
 from tests.support.stores.stores import template
 
 ATTEMPTS = 3
+RETRY_POLICY = RetryPolicy(attempts=ATTEMPTS, jitter=lambda: 0.0)
 DLQ, RETRY = "warehouse.orders.dlq", "warehouse.orders.retry"
 PARTITIONS: tuple[Partition, ...] = ((DISPATCH_PRODUCTS, 0), (ORDERS, 0), (RETRY, 0))
 CODEC = Codec()
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Nobody pulls the plug here: a store in memory keeps hundreds of lives short."""
+
+
+@pytest.fixture(autouse=True)
+def _outages_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "OUTAGE_BACKOFF", RetryPolicy(initial_backoff_ms=0))
 
 
 class Written(NamedTuple):
@@ -63,17 +57,19 @@ class Written(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One batch.
+    """Some turns of the loop.
 
     Attributes:
-        takes: how many records of each partition it begins with.
-        more: how many of each it takes on at every wait.
-        crash: at which step the process dies.
+        takes: how many records of each partition a poll returns.
+        turns: how many turns.
+        crash: at which step something befalls the process.
+        fault: which (`tests/support/consumers/list_kafka.py`).
     """
 
     takes: int
-    more: int
+    turns: int
     crash: int | None
+    fault: str = "dies"
 
 
 histories = st.lists(
@@ -87,29 +83,24 @@ histories = st.lists(
     max_size=10,
 )
 steps = st.lists(
-    st.builds(Step, st.integers(1, 5), st.integers(0, 2), st.none() | st.integers(0, 9)), max_size=10
+    st.builds(
+        Step,
+        st.integers(0, 5),
+        st.integers(1, 3),
+        st.none() | st.integers(0, 9),
+        st.sampled_from(FAULTS),
+    ),
+    max_size=10,
 )
 
 
-class Died(Exception):
-    """The process, at a step."""
-
-
 @dataclass
-class World:
-    """Kafka, the outside, and an operator; the store is a real one."""
+class World(ListKafka):
+    """Kafka, and an operator."""
 
-    log: dict[Partition, list[ConsumerRecord]] = field(
-        default_factory=lambda: {each: [] for each in PARTITIONS}
-    )
-    committed: dict[Partition, int] = field(default_factory=lambda: dict.fromkeys(PARTITIONS, 0))
-    sent: list[ProducerRecord] = field(default_factory=list)
     fails: dict[str, int] = field(default_factory=dict)
     failed: Counter[str] = field(default_factory=Counter)
-    made: list[tuple[int, str]] = field(default_factory=list)
     decided: int = 0
-    crashes: int = 0
-    left: int | None = None
 
     def write(self, number: int, record: Written) -> None:
         """Put a record on its topic; its address is its name."""
@@ -129,10 +120,6 @@ class World:
             [],
         )
 
-    def put(self, at: Partition, source: str, key: Any, value: bytes | None, headers: Any) -> None:
-        where = Position(*at, len(self.log[at]))
-        self.log[at].append(ConsumerRecord(where, source, 1, key, value, headers))
-
     def react(self, message: Any, given: Context) -> list[Fact]:
         name = message.address
         if self.fails[name] > 0:
@@ -141,39 +128,6 @@ class World:
             raise TimeoutError("not now")
         given.record(Effect(name, "made", input=name))
         return [ProductDispatched(message.order_id, name, given.now)]
-
-    def step(self) -> None:
-        """One step more: the process may die here."""
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                raise Died
-
-    # what a processor asks of its consumer and its producer
-
-    def owned_since(self, _generation: int) -> set[Partition]:
-        return set(PARTITIONS)
-
-    def poll_paused(self, _timeout_s: float) -> None:
-        pass
-
-    def offsets(self, positions: dict[Partition, int]) -> dict[Partition, int]:
-        return positions
-
-    def commit(self, positions: dict[Partition, int]) -> None:
-        self.step()
-        self.committed |= positions
-        self.step()
-
-    def send(self, records: list[ProducerRecord], offsets: dict[Partition, int], _metadata: Any) -> None:
-        self.step()
-        self.sent += records
-        self.committed |= offsets
-        self.step()
-
-    def at_the_end(self) -> bool:
-        return all(self.committed[each] == len(self.log[each]) for each in PARTITIONS)
 
     # an operator
 
@@ -197,109 +151,31 @@ class World:
         return bool(new)
 
 
-class Watched(Store):
-    """A store that tells of each effect in the order they are made, and at which the process may die."""
-
-    world: World
-
-    def write(self, batch: StoreWrite) -> None:
-        self.world.step()
-        super().write(batch)
-        self.world.made += [(row.order_id, row.effect) for row in batch.effects]
-        self.world.step()
-
-
-class Member:
-    """One process's life: a processor over the world, from where Kafka's offsets are."""
-
-    def __init__(self, world: World, store: Watched, reaction: Reaction) -> None:
-        self._world = world
-        self._lanes = DeliveryPool("warehouse", {}, 1)
-        patience = RetryPolicy(attempts=ATTEMPTS, jitter=lambda: 0.0)
-        failures = FailureTracker(store, longest_wait_ms=patience.max_backoff_ms)
-        identity = store.identity("cluster", 0)
-        nowhere = Cluster(bootstrap="nowhere")
-        tools = Resources(
-            reaction=reaction,
-            codec=CODEC,
-            config=MemberConfig(retry_policy=patience),
-            store=store,
-            identity=identity,
-            producer=world,  # type: ignore[arg-type]  # the world stands in for it
-            pool=self._lanes,
-            failures=failures,
-            events=MemberEvents(MemberStatus(reaction.name), failures.alarms, Log(group=reaction.name)),
-            clock=MemberClock(nowhere, store, identity, began_now=True, skew_ms=5_000),
-        )
-        tools.failures.load([*PARTITIONS])
-        self._at = dict(world.committed)
-        inlet: Any = Inlet(world)
-        committed = CommittedOffsets(inlet, nowhere, dict(world.committed), {})
-        self._processor = BatchProcessor(tools, inlet, committed)
-
-    def take(self, step: Step) -> None:
-        batch = Batch.of(self._read(step.takes))
-        for _ in range(200):
-            if not len(batch.polled) or self._processor.process(batch) is None:
-                break
-            if len(more := self._read(step.more)):
-                batch.add(more)
-        else:
-            raise AssertionError("the batch does not end")
-
-    def _read(self, takes: int) -> PolledRecords:
-        records = []
-        for each in PARTITIONS:
-            taken = self._world.log[each][self._at[each] :][:takes]
-            self._at[each] += len(taken)
-            records += taken
-        return PolledRecords(records, [])
-
-    def close(self) -> None:
-        self._lanes.close()
-
-
-class Inlet:
-    """The world, asked for committed offsets as a client answers."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._world, name)
-
-    def committed(self, partitions: Any) -> dict[Partition, Committed]:
-        return {each: Committed(self._world.committed[each], "s") for each in partitions}
-
-
 @contextmanager
-def lived(history: list[Written], steps: list[Step]) -> Iterator[tuple[World, Watched]]:
+def lived(history: list[Written], steps: list[Step]) -> Iterator[tuple[World, WatchedStore]]:
     """A whole life: the history with its crashes, then everything that an operator decides, to the end."""
-    world = World()
+    world = World({partition: [] for partition in PARTITIONS})
     reaction = replace(named("warehouse"), react=world.react, replaces=None)
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         path = Path(folder) / "store.sqlite3"
         shutil.copyfile(template(), path)
-        store = Watched(StoreAddress(f"sqlite:///{path}", "warehouse"))
-        store.world = world
+        store = WatchedStore(StoreAddress(f"sqlite:///{path}", "warehouse"))
+        store.kafka, store.made = world, []
         for number, record in enumerate(history):
             world.write(number, record)
-        member = Member(world, store, reaction)
+        member = ListMember(world, store, reaction, RETRY_POLICY)
         rest = iter(steps)
         while True:
-            step = next(rest, Step(99, 0, None))
-            world.left = step.crash
+            step = next(rest, Step(99, 1, None))
+            world.left, world.fault = step.crash, step.fault
             try:
-                member.take(step)
+                member.take(step.takes, step.turns)
             except Died:
                 world.crashes += 1
                 member.close()
-                member = Member(world, store, reaction)
+                member = ListMember(world, store, reaction, RETRY_POLICY)
             world.left = None
-            if (
-                all(world.committed[each] == len(world.log[each]) for each in PARTITIONS)
-                and not world.decide()
-            ):
+            if world.at_the_end() and not world.decide():
                 break
         member.close()
         yield world, store
@@ -329,8 +205,8 @@ def results(world: World) -> list[str]:
 def test_every_effect_is_made_once_and_answered_once_whatever_fails_and_dies(
     history: list[Written], steps: list[Step]
 ) -> None:
-    with lived(history, steps) as (world, _):
-        assert sorted(name for _, name in world.made) == names(history)
+    with lived(history, steps) as (world, store):
+        assert sorted(name for _, name in store.made) == names(history)
         assert sorted(results(world)) == names(history)
 
 
@@ -340,10 +216,10 @@ def test_the_order_of_an_order_is_kept_but_for_what_was_redriven(
     history: list[Written], steps: list[Step]
 ) -> None:
     only = [record._replace(topic=ORDERS) for record in history]
-    with lived(only, steps) as (world, _):
+    with lived(only, steps) as (_, store):
         late = {f"record {number:02}" for number, record in enumerate(only) if record.fails >= ATTEMPTS}
         for order_id in (1, 2, 3):
-            made = [name for order, name in world.made if order == order_id and name not in late]
+            made = [name for order, name in store.made if order == order_id and name not in late]
             assert made == [name for name in names(only, order_id) if name not in late]
 
 
@@ -364,7 +240,7 @@ def test_attempts_are_bounded_and_only_a_crash_can_repeat_one(
 
 
 def test_a_count_survives_the_process_that_made_it() -> None:
-    with lived([Written(1, ORDERS, ATTEMPTS, poison=False)], [Step(1, 0, 3)]) as (world, _):
+    with lived([Written(1, ORDERS, ATTEMPTS, poison=False)], [Step(1, 9, 3)]) as (world, _):
         assert (world.crashes, world.failed["record 00"]) == (1, ATTEMPTS)
         [letter] = world.letters()
         assert dict(letter.headers)["attempts"] == str(ATTEMPTS).encode()

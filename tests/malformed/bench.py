@@ -11,7 +11,7 @@ from consumers.runtime.decide import decide
 from consumers.runtime.delivery.pool import Channel
 from consumers.runtime.records import ConsumerRecord, Decoded, KnownEffect
 from schemas.codec import Codec
-from schemas.envelope import from_headers
+from schemas.envelope import by_name, from_headers
 from schemas.errors import Position, RecordError
 from tests.malformed.case import NOTHING, SHADOW, Case, dead
 from tests.support.consumers.records import NOW, context, header, policy
@@ -59,7 +59,7 @@ class Bench:
 
     def _ends(self, record: ConsumerRecord) -> Iterator[str]:
         where = record.position
-        message = self._codec.decode(record.source, record.key, record.value, where, record.headers)
+        message = self._codec.decode(record.source, record.key, record.value, where, by_name(record.headers))
         envelope = from_headers(record.headers, order_id=message[0], position=where)
         item = Decoded(record, message[0], message, envelope)
         plan = decide([item], self._known, {}, context(), self._policy)

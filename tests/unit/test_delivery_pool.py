@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Timer
 
 import pytest
 
@@ -19,6 +19,12 @@ from schemas.errors import (
 )
 from schemas.topics import ORDERS
 from tests.support.consumers.records import record
+
+PATIENCE_S = 20.0
+
+
+def always(_position: Position) -> bool:
+    return True
 
 
 class Box:
@@ -61,8 +67,20 @@ def offsets(tasks: list[DeliveryTask]) -> list[int]:
     return [each.record.position.offset for each in tasks]
 
 
-def run(by: DeliveryPool, *tasks: DeliveryTask) -> DeliveryResults:
-    return by.run(tasks, lambda: None)
+def ended(by: DeliveryPool, count: int) -> DeliveryResults:
+    """How so many records ended, recorded."""
+    results = by.ended(PATIENCE_S)
+    while len(results.positions) < count:
+        results = by.ended(0.01)
+    by.recorded(results)
+    return results
+
+
+def run(
+    by: DeliveryPool, *tasks: DeliveryTask, owned: Callable[[Position], bool] = always
+) -> DeliveryResults:
+    by.submit(tasks, owned)
+    return ended(by, len(by.in_flight))
 
 
 def test_three_failures_in_a_row_leave_the_rest_unasked_and_other_channels_go_on() -> None:
@@ -123,31 +141,56 @@ def test_a_refusal_shows_that_the_receiver_is_there() -> None:
 def test_nothing_is_delivered_for_records_that_are_not_ours_any_more() -> None:
     mail = Box()
     with pool(email=mail) as by:
-        report = by.run([task(n) for n in range(6)], lambda: None, lambda where: where.offset < 2)
+        report = run(by, *[task(n) for n in range(6)], owned=lambda position: position.offset < 2)
         assert (mail.calls, offsets(report.remaining)) == ([0, 1], [2, 3, 4, 5])
 
 
-def test_whoever_cuts_the_wait_short_finds_nothing_under_way() -> None:
+def test_a_drain_waits_for_what_was_begun_and_begins_nothing_more() -> None:
     begun, go_on = Event(), Event()
 
     def do(_offset: int) -> None:
         begun.set()
-        assert go_on.wait(20)
-        time.sleep(0.01)  # fifty of them take longer than it takes to be told to stop
-
-    def meanwhile() -> None:
-        assert begun.wait(20)
-        go_on.set()
-        raise DependencyUnavailable("the assignment cannot begin")
+        assert go_on.wait(PATIENCE_S)
 
     mail = Box(do)
     with pool(email=mail) as by:
-        with pytest.raises(DependencyUnavailable):
-            by.run([task(n) for n in range(50)], meanwhile)
-        assert len(mail.calls) < 50
-        done = len(mail.calls)
+        by.submit([task(n) for n in range(50)], always)
+        assert begun.wait(PATIENCE_S)
+        Timer(0.05, go_on.set).start()
+        results = by.drain()
+        assert (len(results.delivered), len(results.remaining), len(results.positions)) == (1, 49, 50)
+        assert len(mail.calls) == 1
+        by.recorded(results)
+        by.resume()
         assert run(by, task(99)).delivered == [(99, "email")]
-        assert len(mail.calls) == done + 1
+        assert len(mail.calls) == 2
+
+
+def test_a_record_is_in_flight_until_its_end_is_recorded_and_is_told_of_until_then() -> None:
+    with pool(email=Box()) as by:
+        by.submit([task(1)], always)
+        assert by.ended(PATIENCE_S).delivered == [(1, "email")]
+        results = by.ended()
+        assert (results.delivered, {*by.in_flight}) == ([(1, "email")], {task(1).record.position})
+        by.recorded(results)
+        assert (by.ended().delivered, {*by.in_flight}) == ([], set())
+
+
+def test_the_deliveries_of_one_record_are_made_one_after_the_other() -> None:
+    at_once, most = set[str](), list[int]()
+
+    def slowly(name: str) -> Box:
+        def do(_offset: int) -> None:
+            at_once.add(name)
+            most.append(len(at_once))
+            time.sleep(0.01)  # long enough for another worker to begin the other one
+            at_once.discard(name)
+
+        return Box(do)
+
+    with pool(workers=2, email=slowly("email"), text=slowly("text")) as by:
+        assert len(run(by, task(1, "email"), task(1, "text")).delivered) == 2
+    assert most == [1, 1]
 
 
 def test_what_runs_beside_gives_its_result_or_its_error_back() -> None:

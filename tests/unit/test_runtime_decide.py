@@ -11,6 +11,7 @@ from consumers.runtime.plan import Plan
 from consumers.runtime.reaction import Context, Delivery, Effect
 from consumers.runtime.records import Decoded, KnownEffect
 from schemas.commands import DispatchProduct
+from schemas.envelope import ReceivedEnvelope
 from schemas.errors import ConflictingOrder, ForeignFact, Position
 from schemas.facts import OrderPlaced, ProductDispatched
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
@@ -42,7 +43,8 @@ def test_an_order_is_dispatched_by_either_path(item: Decoded, via: str) -> None:
 
 
 def unread(item: Decoded) -> Decoded:
-    return item._replace(envelope=item.envelope._replace(unread_expiry="soon"))
+    headers = {"ce_expirytime": b"soon"}
+    return item._replace(envelope=ReceivedEnvelope(headers, item.order_id, item.record.position))
 
 
 def test_a_command_whose_expiry_cannot_be_read_is_carried_out_and_named_in_the_plan() -> None:

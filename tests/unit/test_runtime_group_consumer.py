@@ -147,38 +147,36 @@ def positions(polled: PolledRecords) -> list[Position]:
 
 def test_a_partition_counts_as_owned_since_the_poll_until_it_is_revoked(bench: Bench) -> None:
     bench.assign(P0, P1)
-    polled = bench.read(Message(P0, 0), Message(P1, 0))
-    assert bench.consumer.owned_since(polled.generation) == {P0, P1}
+    generation = bench.consumer.generation
+    assert bench.consumer.owned_since(generation) == {P0, P1}
     bench.revoke(P1)
-    assert bench.consumer.owned_since(polled.generation) == {P0}
+    assert bench.consumer.owned_since(generation) == {P0}
 
 
 def test_a_partition_that_was_revoked_and_assigned_again_is_not_owned_since(bench: Bench) -> None:
     bench.assign(P0, P1)
-    polled = bench.read(Message(P0, 0), Message(P1, 0))
+    generation = bench.consumer.generation
     bench.revoke(P1)
     bench.assign(P1)
     assert bench.consumer.owned == {P0, P1}
-    assert bench.consumer.owned_since(polled.generation) == {P0}
-    assert bench.consumer.owned_since(bench.read(Message(P1, 5)).generation) == {P0, P1}
+    assert bench.consumer.owned_since(generation) == {P0}
+    assert bench.consumer.owned_since(bench.consumer.generation) == {P0, P1}
 
 
-def test_a_dropped_batch_is_read_again_only_where_its_partition_stayed(bench: Bench) -> None:
+def test_only_owned_partitions_are_read_again(bench: Bench) -> None:
     bench.assign(P0, P1)
-    polled = bench.read(Message(P0, 3), Message(P1, 4))
-    bench.revoke(P1)
-    bench.assign(P1)
-    bench.consumer.seek_back(polled.first_offsets(), polled.generation)
+    bench.read(Message(P0, 3), Message(P1, 4))
+    bench.consumer.seek_back({P0: 3, P2: 4})
     assert [(each.topic, each.partition, each.offset) for each in bench.client.seeks] == [(*P0, 3)]
 
 
 def test_seeking_back_keeps_what_was_polled_of_other_partitions(bench: Bench) -> None:
     bench.assign(P0)
-    polled = bench.read(Message(P0, 3))
+    bench.read(Message(P0, 3))
     bench.client.script += [lambda: bench.assign(P1), Message(P1, 7), Message(P0, 4)]
     bench.consumer.poll_paused(0)
     bench.consumer.poll_paused(0)
-    bench.consumer.seek_back(polled.first_offsets(), polled.generation)
+    bench.consumer.seek_back({P0: 3})
     assert positions(bench.read()) == [Position(*P1, 7)]
 
 
@@ -227,7 +225,7 @@ def test_a_group_that_moves_on_while_partitions_begin_is_joined_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def begin(consumer: GroupConsumer, partitions: list[Partition]) -> dict[Partition, int]:
-        consumer.commit_first(dict.fromkeys(partitions, 0))
+        consumer.commit(dict.fromkeys(partitions, 0))
         return dict.fromkeys(partitions, 0)
 
     monkeypatch.setattr(module, "Consumer", Client)
@@ -266,14 +264,6 @@ def test_why_a_partition_must_not_begin_comes_before_what_the_client_says_of_it(
         bench.read(lambda: bench.assign(P0, P1), lost)
 
 
-def test_offsets_of_partitions_that_left_are_not_committed(bench: Bench) -> None:
-    bench.assign(P0, P1)
-    bench.revoke(P1)
-    bench.consumer.commit({P0: 5, P1: 6})
-    [done] = bench.client.committed_now
-    assert (done.topic, done.partition, done.offset, done.metadata) == (*P0, 5, "store-1")
-
-
 @pytest.mark.parametrize("code", sorted(STALE_MEMBER))
 def test_a_commit_that_the_group_refuses_is_a_stale_batch(bench: Bench, code: int) -> None:
     bench.assign(P0)
@@ -299,13 +289,10 @@ def test_partitions_that_come_while_we_wait_are_paused_too_and_read_later(bench:
     assert bench.client.paused == set()
 
 
-def test_polled_records_narrow_to_the_partitions_that_are_left() -> None:
-    both = [record(Position(*P0, 1)), record(Position(*P1, 2)), record(Position(*P1, 5))]
-    polled = PolledRecords(both, [(Position(*P2, 9), "bad")], metadata="m", generation=3)
-    assert polled.next_offsets() == {P0: 2, P1: 6, P2: 10}
-    assert polled.first_offsets() == {P0: 1, P1: 2, P2: 9}
-    left = polled.only({P1})
-    assert (left.next_offsets(), left.broken, left.metadata, left.generation) == ({P1: 6}, [], "m", 3)
+def test_polled_records_say_what_is_next_whatever_they_hold() -> None:
+    records = [record(Position(*P0, 1)), record(Position(*P1, 2)), record(Position(*P1, 5))]
+    polled = PolledRecords(records, [(Position(*P2, 9), "bad")])
+    assert (polled.next_offsets(), len(polled)) == ({P0: 2, P1: 6, P2: 10}, 4)
 
 
 def test_a_paused_partition_is_read_from_its_offset_once_its_time_is_over(bench: Bench) -> None:

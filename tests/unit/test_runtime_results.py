@@ -9,7 +9,7 @@ from consumers.registry import named
 from consumers.runtime.results import ResultRenderer
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
-from schemas.envelope import from_headers
+from schemas.envelope import Envelope, from_headers
 from schemas.errors import Position
 from schemas.facts import DispatchExpired, DispatchRejected, Fact, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
@@ -52,7 +52,7 @@ def test_the_id_is_made_of_the_effect_key_so_path_and_time_change_nothing() -> N
 
 def test_a_result_names_what_caused_it_and_stays_in_its_trace() -> None:
     item = command(7)
-    envelope = item.envelope._replace(traceparent=PARENT, tracestate="a=b", correlation_id="buy-7")
+    envelope = Envelope("id-7", "buy-7", traceparent=PARENT, tracestate="a=b")
     item = item._replace(envelope=envelope)
     out = answers().render(ProductDispatched(7, "a", NOW), item)
     found = from_headers(out.headers, order_id=7, position=WHERE)

@@ -10,7 +10,7 @@ from consumers.runtime.records import Decoded, FailedRecord
 from schemas.avro_schemas import newest
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
-from schemas.envelope import Headers
+from schemas.envelope import HeaderValues, by_name
 from schemas.errors import (
     FramedKey,
     NoRegistry,
@@ -36,8 +36,8 @@ BY_ID = b"\x00\x00\x00\x00\x05"
 BY_GUID = b"\x01" + GUID.bytes
 
 
-def named(value: bytes | None, name: str = "__value_schema_id") -> Headers:
-    return [("ce_id", b"x"), (name, value)]
+def named(value: bytes | None, name: str = "__value_schema_id") -> HeaderValues:
+    return {"ce_id": b"x", name: value}
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_body_that_begins_like_a_frame_is_still_a_body(registry: FakeRegistry)
 
 
 def test_of_a_doubled_header_the_last_counts(registry: FakeRegistry) -> None:
-    headers = [*named(b"\x00\x00\x00\x00\x06"), *named(BY_ID)]
+    headers = by_name([("__value_schema_id", b"\x00\x00\x00\x00\x06"), ("__value_schema_id", BY_ID)])
     assert Codec(registry).decode(DISPATCH_PRODUCTS, key_of(7), BODY, WHERE, headers) == BUY
 
 
@@ -107,8 +107,8 @@ def test_a_bare_body_that_is_cut_is_told_as_one(registry: FakeRegistry) -> None:
 
 
 def test_a_member_reads_them_and_asks_once_for_many_of_an_unknown_schema(registry: FakeRegistry) -> None:
-    good = record(WHERE, key=key_of(7), value=BODY, headers=named(BY_GUID))
-    other = named(b"\x01" + uuid.uuid4().bytes)
+    good = record(WHERE, key=key_of(7), value=BODY, headers=[*named(BY_GUID).items()])
+    other = [*named(b"\x01" + uuid.uuid4().bytes).items()]
     lost = [
         record(Position(DISPATCH_PRODUCTS, 0, n), key=key_of(n), value=BODY, headers=other) for n in range(50)
     ]

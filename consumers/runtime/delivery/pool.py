@@ -1,7 +1,7 @@
-"""Deliveries to the outside by a pool of keyed workers: side by side, and in order per order.
+"""Deliveries to the outside by a pool of workers: records side by side, and each record's in their order.
 
-Each order id belongs to one worker, which handles its deliveries one after the other, so two deliveries of
-one order never overtake each other (invariant 10). Each channel has a circuit breaker that all workers share:
+Two records of one order are never in flight together: the later one waits in `retry_queue` (invariant 10).
+Each channel has a circuit breaker that all workers share:
 a receiver that is down is probed by one of them now and then, while the deliveries of other channels go on. A
 receiver that defers one message after the other and takes none counts as down too, whatever it answers.
 
@@ -9,9 +9,11 @@ I/O: threads.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from threading import Event, Lock
 from typing import Protocol, TypeVar
 
@@ -63,9 +65,10 @@ class Channel(Protocol):
 
 @dataclass(slots=True)
 class DeliveryResults:
-    """How deliveries ended.
+    """How the deliveries of some records ended.
 
     Attributes:
+        positions: the records, all of whose deliveries have ended.
         delivered: order id and effect of what was handed over.
         failed: tasks that failed, and why: the message, not the receiver, is at fault.
         remaining: tasks still to do, because their channel is down or their partition is no longer owned.
@@ -74,6 +77,7 @@ class DeliveryResults:
         retry_at: ms since the epoch; before it no channel that is down is probed again.
     """
 
+    positions: set[Position] = field(default_factory=set)
     delivered: list[tuple[int, str]] = field(default_factory=list)
     failed: list[tuple[DeliveryTask, RecordError]] = field(default_factory=list)
     remaining: list[DeliveryTask] = field(default_factory=list)
@@ -81,9 +85,20 @@ class DeliveryResults:
     answering: set[str] = field(default_factory=set)
     retry_at: int = 0
 
+    def add(self, other: "DeliveryResults") -> None:
+        """Take over how other deliveries ended."""
+        self.positions |= other.positions
+        self.delivered += other.delivered
+        self.failed += other.failed
+        self.remaining += other.remaining
+        self.answering |= other.answering
+
 
 class DeliveryPool:
     """A fixed number of workers with the channels they use.
+
+    The deliveries of one record are made one after the other by one worker. They are in flight from `submit`
+    until the caller says that it has recorded how they ended, so that none is made twice meanwhile.
 
     Args:
         group: the reaction's name, the first part of each effect key.
@@ -94,46 +109,93 @@ class DeliveryPool:
     def __init__(self, group: str, channels: Mapping[str, Channel], workers: int) -> None:
         self._group = group
         self._channels = channels
-        self._workers = workers
         self._breakers: dict[str, CircuitBreaker] = {name: for_channel() for name in channels}
         self._outages: dict[str, Unreachable] = {}
         self._deferred: dict[str, set[tuple[int, str]]] = {name: set() for name in channels}
         self._lock = Lock()
         self._halt = Event()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"{group}-delivery")
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix=f"{group}-decide")
+        self._in_flight: dict[Position, Future[DeliveryResults]] = {}
+        self._ended: SimpleQueue[Future[DeliveryResults]] = SimpleQueue()
+        self._unrecorded = DeliveryResults()
 
-    def run(
-        self,
-        tasks: Sequence[DeliveryTask],
-        meanwhile: Callable[[], None],
-        is_owned: Callable[[Position], bool] = lambda _: True,
-    ) -> DeliveryResults:
-        """Carry out deliveries.
+    @property
+    def in_flight(self) -> Collection[Position]:
+        """Records whose deliveries are under way, or have ended and are not recorded."""
+        return self._in_flight.keys()
+
+    def submit(self, tasks: Iterable[DeliveryTask], is_owned: Callable[[Position], bool]) -> None:
+        """Begin deliveries of records that are not in flight.
 
         Args:
-            tasks: in the order of their records.
-            meanwhile: called again and again while workers are busy; it may block for a moment.
-            is_owned: asked before each delivery: whether its record's partition is still owned.
+            tasks: all tasks of their records.
+            is_owned: asked before each delivery, by any thread: whether its record's partition is owned.
         """
-        by_worker: dict[int, list[DeliveryTask]] = {}
+        by_record: dict[Position, list[DeliveryTask]] = {}
         for task in tasks:
-            by_worker.setdefault(task.order_id % self._workers, []).append(task)  # invariant 10
+            by_record.setdefault(task.record.position, []).append(task)
+        for position, queue in by_record.items():
+            future = self._pool.submit(self._deliver_in_order, position, queue, is_owned)
+            self._in_flight[position] = future
+            future.add_done_callback(self._ended.put)
+
+    def ended(self, timeout_s: float = 0.0) -> DeliveryResults:
+        """How deliveries ended that are not recorded yet.
+
+        Args:
+            timeout_s: longest wait for the first one.
+        """
+        with suppress(Empty):
+            if timeout_s and not self._unrecorded.positions:
+                self._take(self._ended.get(timeout=timeout_s))
+            while True:
+                self._take(self._ended.get_nowait())
+        results = DeliveryResults()
+        results.add(self._unrecorded)
+        channels = (task.delivery.channel for task in results.remaining)
+        results.outages = {
+            channel: self._outages[channel] for channel in channels if channel in self._outages
+        }
+        results.retry_at = self._retry_at(results.outages)
+        return results
+
+    def recorded(self, results: DeliveryResults) -> None:
+        """These results are stored: their records are in flight no more."""
+        for position in results.positions:
+            self._in_flight.pop(position, None)
+        if results.positions:
+            self._unrecorded = DeliveryResults()
+
+    def drain(self) -> DeliveryResults:
+        """Begin no delivery any more, wait for those that were begun, and say how all of them ended."""
+        self._halt.set()
+        futures = [*self._in_flight.values()]
+        wait(futures)
+        for future in futures:
+            self._take(future)
+        return self.ended()
+
+    def resume(self) -> None:
+        """Begin deliveries again, after `drain`."""
         self._halt.clear()
-        futures = [self._pool.submit(self._deliver_in_order, queue, is_owned) for queue in by_worker.values()]
-        total = DeliveryResults()
-        for results in self._wait_for(futures, meanwhile):
-            total.delivered += results.delivered
-            total.failed += results.failed
-            total.remaining += results.remaining
-            total.answering |= results.answering
-        channels = (task.delivery.channel for task in total.remaining)
-        total.outages = {channel: self._outages[channel] for channel in channels if channel in self._outages}
-        total.retry_at = self._retry_at(total.outages)
-        return total
 
     def run_beside(self, call: Callable[[], T], meanwhile: Callable[[], None]) -> T:
-        """Run something beside the calling thread, which goes on polling if it takes long."""
-        return self._wait_for([self._pool.submit(call)], meanwhile)[0]
+        """Run something beside the calling thread.
+
+        Args:
+            call: what to run.
+            meanwhile: called again and again once it takes long; it may block for a moment.
+        """
+        future = self._beside.submit(call)
+        wait([future], _PAUSE_AFTER_S)
+        try:
+            while not future.done():
+                meanwhile()
+        finally:
+            # Whatever ended the wait, nobody may begin the same work anew while it is still under way here.
+            wait([future])
+        return future.result()
 
     def is_down(self, channel: str) -> bool:
         """Whether a channel's breaker is open."""
@@ -142,27 +204,23 @@ class DeliveryPool:
     def close(self) -> None:
         """Start nothing more, and close the channels."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._beside.shutdown(wait=False, cancel_futures=True)
         for channel in self._channels.values():
             channel.close()
 
-    def _wait_for(self, futures: Sequence[Future[T]], meanwhile: Callable[[], None]) -> list[T]:
-        wait(futures, _PAUSE_AFTER_S)
-        try:
-            while not all(future.done() for future in futures):
-                meanwhile()
-        finally:
-            # Whatever ended the wait, nobody may begin the same work anew while it is still under way here.
-            self._halt.set()
-            wait(futures)
-        return [future.result() for future in futures]
+    def _take(self, future: Future[DeliveryResults]) -> None:
+        results = future.result()
+        [position] = results.positions
+        if self._in_flight.get(position) is future and position not in self._unrecorded.positions:
+            self._unrecorded.add(results)
 
     def _deliver_in_order(
-        self, tasks: Sequence[DeliveryTask], is_owned: Callable[[Position], bool]
+        self, position: Position, tasks: Sequence[DeliveryTask], is_owned: Callable[[Position], bool]
     ) -> DeliveryResults:
-        results = DeliveryResults()
+        results = DeliveryResults({position})
         for task in tasks:
             channel = task.delivery.channel
-            if self._halt.is_set() or not is_owned(task.record.position) or not self._admits(channel):
+            if self._halt.is_set() or not is_owned(position) or not self._admits(channel):
                 results.remaining.append(task)
                 continue
             try:

@@ -65,9 +65,13 @@ class OrderSequencer:
             return False
         blocked = self._plan.blocked
         earlier = self._attempts.get(item.record.position)
-        if order_id not in blocked and earlier is not None and earlier.at > self._now:
+        if order_id not in blocked and earlier is not None and self._is_ahead(earlier):
             blocked[order_id] = earlier.at
         return order_id in blocked
+
+    def _is_ahead(self, earlier: Attempts) -> bool:
+        # An attempt further ahead than any wait was timed before the clock was set back.
+        return 0 < earlier.at - self._now <= self._retry_policy.max_backoff_ms
 
     def _failed(self, item: Item, error: RecordError) -> None:
         position = item.record.position

@@ -72,9 +72,10 @@ class UnknownSchemaDetector:
         Returns:
             Where to pause partitions, and which of those that were paused go on.
         """
-        self._topics.note(items)
         if not self.active and not any(type(item) is FailedRecord for item in items):
+            self._topics.known({item.record.position.topic for item in items})
             return {}, set()
+        self._topics.note(items)
         resumed = self._release()
         remembered = set(self._runs) | self.paused
         pauses: dict[Partition, PausePoint] = {}

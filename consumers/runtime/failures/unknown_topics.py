@@ -57,6 +57,10 @@ class UnknownTopics:
                 unknown.kinds.add(kind)
                 unknown.count += 1
 
+    def known(self, topics: Iterable[str]) -> None:
+        """Take note of topics on which something else was seen."""
+        self._topics |= dict.fromkeys(topics)
+
     def count(self, topic: str) -> int:
         """How many records of one unknown kind a topic has and nothing else; 0 for an ordinary topic."""
         unknown = self._topics.get(topic)

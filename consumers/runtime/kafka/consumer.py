@@ -10,16 +10,19 @@ I/O: Kafka (one consumer; all calls from one thread).
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from clients.config import Cluster
-from clients.errors import FATAL, PARTITION_EOF, STALE_MEMBER, StaleBatch
+from clients.errors import FATAL, STALE_MEMBER, StaleBatch
 from consumers.runtime.kafka.membership import Membership
 from consumers.runtime.kafka.pauses import PausedPartitions
-from consumers.runtime.kafka.polled import PolledRecords, from_messages
+from consumers.runtime.kafka.polled import PolledRecords, from_messages, is_read, partition_of
 from consumers.runtime.records import Committed, Partition
 from schemas.errors import BrokerUnreachable, CommandEventError
+
+T = TypeVar("T")
 
 _TIMEOUT_S = 10.0
 IDLE_MEMBER_GRACE_S = 5.0
@@ -41,6 +44,7 @@ class GroupConsumer:
 
     Attributes:
         owned: partitions that are assigned to this member now.
+        start_offsets: of those, where each of them began.
         end_offsets: of those, the ones read to their end, and the end's offset.
         joined: whether the group ever granted an assignment.
         generation: how many assignments and revocations there were.
@@ -58,10 +62,12 @@ class GroupConsumer:
         self.generation = 0
         self._revoked_in: dict[Partition, int] = {}
         self._failure: CommandEventError | None = None
+        self._metadata: Any = None
         self._buffered: list[Message] = []
         self.pauses = PausedPartitions(self._consumer)
         self.end_offsets: dict[Partition, int] = {}
         self.owned: set[Partition] = set()
+        self.start_offsets: dict[Partition, int] = {}
         self.joined = False
         self._idle_member_at = float("inf")
         incremental = cluster.group_protocol == "consumer"
@@ -90,13 +96,7 @@ class GroupConsumer:
             Fenced, InvalidSetting: another process took its place; the brokers do not know its protocol.
         """
         self.pauses.resume_due(self.owned, time.monotonic())
-        metadata = self._consumer.consumer_group_metadata()
-        generation = self.generation
-        messages = self._take(limit, timeout_s)
-        if self.generation != generation:
-            # The rebalance was served in this very call: what came with it belongs to the new assignment
-            # (invariant 4).
-            metadata = self._consumer.consumer_group_metadata()
+        messages = self._with_metadata(lambda: self._take(limit, timeout_s))
         self._raise_failure()  # why an assignment was refused says more than what librdkafka finds in it
         polled = from_messages(
             messages, self.owned, self.end_offsets, self._sources, self._membership.reported
@@ -105,11 +105,23 @@ class GroupConsumer:
         outage = self._heard(messages) if messages else self._check_idle()
         return replace(
             polled,
-            metadata=metadata,
+            metadata=self._metadata,
             at_end=self.joined and outage is None and self.owned <= self.end_offsets.keys(),
             outage=outage,
-            generation=self.generation,
         )
+
+    def _with_metadata(self, call: Callable[[], T]) -> T:
+        """Call the client, and keep the metadata that goes with the assignment it leaves (invariant 4)."""
+        metadata, generation = self._consumer.consumer_group_metadata(), self.generation
+        result = call()
+        # A rebalance that was served in this very call: what came with it belongs to the new assignment.
+        served = self.generation != generation
+        self._metadata = self._consumer.consumer_group_metadata() if served else metadata
+        return result
+
+    def unread(self) -> PolledRecords:
+        """No records, with the metadata of the last poll."""
+        return PolledRecords([], [], metadata=self._metadata)
 
     def owned_since(self, generation: int) -> set[Partition]:
         """Partitions that were owned all the time since a generation.
@@ -119,33 +131,28 @@ class GroupConsumer:
         """
         return {partition for partition in self.owned if self._revoked_in.get(partition, 0) <= generation}
 
-    def poll_paused(self, timeout_s: float) -> None:
+    def poll_paused(self, timeout_s: float) -> PolledRecords:
         """Stay in the group without reading, while something takes long or is down (invariant 13).
 
-        Polling with every partition paused keeps within `max.poll.interval.ms` (invariant 13).
+        Polling with every partition paused keeps within `max.poll.interval.ms`.
         """
         self.pauses.pause_all(self.owned)
-        message = self._consumer.poll(timeout_s)
+        message = self._with_metadata(lambda: self._consumer.poll(timeout_s))
         if message is not None:
             error = message.error()
             if error is not None and error.code() == FATAL:
-                self._membership.reported(_partition(message), error)
+                self._membership.reported(partition_of(message), error)
             self._buffered.append(message)
         self._raise_failure()
+        return self.unread()
 
     def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Commit offsets without a transaction, for work that owes Kafka nothing else.
+        """Commit offsets without a transaction, where Kafka is owed nothing else.
 
         Raises:
             StaleBatch: this member is not, or no longer, allowed to commit.
             BrokerUnreachable: the coordinator does not answer.
         """
-        owned = {partition: offset for partition, offset in positions.items() if partition in self.owned}
-        if owned:
-            self.commit_first(owned)
-
-    def commit_first(self, positions: Mapping[Partition, int]) -> None:
-        """Commit where newly assigned partitions begin, before they are owned; raises as `commit` does."""
         try:
             committed = self._consumer.commit(offsets=self.offsets(positions), asynchronous=False)
         except KafkaException as error:
@@ -190,10 +197,9 @@ class GroupConsumer:
             raise BrokerUnreachable(f"{partition[0]}:{partition[1]} did not answer within {_TIMEOUT_S:.0f} s")
         return watermarks
 
-    def seek_back(self, positions: Mapping[Partition, int], generation: int) -> None:
-        """Read partitions again from these offsets, where they were owned since then (`owned_since`)."""
-        owned = self.owned_since(generation)
-        offsets = {partition: offset for partition, offset in positions.items() if partition in owned}
+    def seek_back(self, positions: Mapping[Partition, int]) -> None:
+        """Read owned partitions again from these offsets."""
+        offsets = {partition: offset for partition, offset in positions.items() if partition in self.owned}
         self._drop_buffered(set(offsets))
         for partition, offset in offsets.items():
             self._consumer.seek(TopicPartition(*partition, offset))
@@ -219,12 +225,12 @@ class GroupConsumer:
         more = self._consumer.consume(limit, 0)
         # A partition may be revoked and assigned again within that call: another member may have passed what
         # was polled before.
-        messages = [m for m in messages if self._revoked_in.get(_partition(m), 0) <= generation]
+        messages = [m for m in messages if self._revoked_in.get(partition_of(m), 0) <= generation]
         return messages + more
 
     def _heard(self, messages: list[Message]) -> BrokerUnreachable | None:
         """After messages: what is refused all the same, or None."""
-        self._membership.heard(_partition(m) for m in messages if _is_read(m))
+        self._membership.heard(partition_of(m) for m in messages if is_read(m))
         return self._membership.refusal
 
     def _check_idle(self) -> BrokerUnreachable | None:
@@ -255,12 +261,14 @@ class GroupConsumer:
             return
         self._assign([TopicPartition(*partition, offset) for partition, offset in offsets.items()])
         self.owned |= set(offsets)
+        self.start_offsets |= offsets
         self.pauses.assigned(offsets)
 
     def _on_revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         self.generation += 1
         partitions = {(entry.topic, entry.partition) for entry in revoked}
         self.owned -= partitions
+        self.start_offsets = {key: at for key, at in self.start_offsets.items() if key not in partitions}
         self._revoked_in |= dict.fromkeys(partitions, self.generation)
         self._drop_buffered(partitions)
         self._membership.heard(partitions)
@@ -272,7 +280,7 @@ class GroupConsumer:
 
     def _drop_buffered(self, partitions: set[Partition]) -> None:
         """Drop buffered messages of these partitions only: the client does not read others a second time."""
-        self._buffered = [message for message in self._buffered if _partition(message) not in partitions]
+        self._buffered = [message for message in self._buffered if partition_of(message) not in partitions]
         for partition in partitions:
             self.end_offsets.pop(partition, None)
 
@@ -282,16 +290,6 @@ class GroupConsumer:
         failure = self._membership.failure or self._failure
         if failure is not None:
             raise failure
-
-
-def _partition(message: Message) -> Partition:
-    return message.topic() or "", message.partition() or 0
-
-
-def _is_read(message: Message) -> bool:
-    """Whether a message shows that its partition can be read: a record, or the end."""
-    error = message.error()
-    return error is None or error.code() == PARTITION_EOF
 
 
 def _commit_error(error: KafkaError) -> Exception:

@@ -3,8 +3,9 @@
     all    something takes long, or is down: every partition, until the next poll for records; polling goes on
            meanwhile, so that the group keeps the member (`max.poll.interval.ms`)
     one    a partition is paused at records of an unknown schema: until a moment; the others are read
+    held   a partition was read too far beyond a record that waits: until that record is settled
 
-A partition may be paused for both reasons; it is read again when neither is left.
+A partition may be paused for several reasons; it is read again when none is left.
 
 librdkafka keeps an application's pause across a rebalance: a partition that was revoked while it was paused
 is still paused when it is assigned again. So each newly assigned partition is paused or resumed explicitly.
@@ -30,6 +31,7 @@ class PausedPartitions:
         self._consumer = consumer
         self._all = False
         self.until: dict[Partition, float] = {}
+        self._held: set[Partition] = set()
 
     def pause_all(self, owned: Collection[Partition]) -> None:
         """Pause all owned partitions, and those assigned later, until `resume_due`."""
@@ -42,6 +44,16 @@ class PausedPartitions:
         self.until[partition] = until
         self._consumer.pause(_topic_partitions([partition]))
 
+    def hold(self, partitions: set[Partition]) -> None:
+        """Read nothing of exactly these partitions; those that were held before go on."""
+        if partitions == self._held:
+            return
+        released = self._held - partitions - self.until.keys()
+        self._consumer.pause(_topic_partitions(partitions - self._held))
+        self._held = set(partitions)
+        if released and not self._all:
+            self._consumer.resume(_topic_partitions(released))
+
     def assigned(self, partitions: Collection[Partition]) -> None:
         """Pause or resume newly assigned partitions, as all others are."""
         self.revoked(partitions)
@@ -53,6 +65,7 @@ class PausedPartitions:
         """Forget the pauses of partitions that are no longer owned."""
         for partition in partitions:
             self.until.pop(partition, None)
+            self._held.discard(partition)
 
     def resume_due(self, owned: Collection[Partition], now: float) -> None:
         """Resume all owned partitions, except those paused by themselves for longer than now."""
@@ -62,6 +75,7 @@ class PausedPartitions:
         if self._all:
             due = set(owned) - self.until.keys()
             self._all = False
+        due -= self._held
         if due:
             self._consumer.resume(_topic_partitions(due))
 

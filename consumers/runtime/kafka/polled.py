@@ -4,12 +4,12 @@ I/O: none of its own; it reads the client's message objects.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, Message
 
-from clients.errors import headers_of
+from clients.errors import PARTITION_EOF, headers_of
 from consumers.runtime.records import ConsumerRecord, Partition
 from schemas.errors import BrokerUnreachable, LostOffset, Position, TopicMissing
 
@@ -47,31 +47,11 @@ class PolledRecords:
     def next_offsets(self) -> dict[Partition, int]:
         """Per partition, the offset after the last record."""
         offsets: dict[Partition, int] = {}
-        for topic, number, offset in self._positions():
+        for (topic, number, offset), *_ in self.records:
+            offsets[topic, number] = offset + 1
+        for (topic, number, offset), _ in self.broken:
             offsets[topic, number] = max(offset + 1, offsets.get((topic, number), 0))
         return offsets
-
-    def first_offsets(self) -> dict[Partition, int]:
-        """Per partition, the offset of the first record."""
-        offsets: dict[Partition, int] = {}
-        for topic, number, offset in self._positions():
-            offsets[topic, number] = min(offset, offsets.get((topic, number), offset))
-        return offsets
-
-    def only(self, partitions: set[Partition]) -> "PolledRecords":
-        """The same without the records of other partitions."""
-        return replace(
-            self,
-            records=[record for record in self.records if record.position.topic_partition in partitions],
-            broken=[entry for entry in self.broken if entry[0].topic_partition in partitions],
-        )
-
-    def extended_by(self, more: "PolledRecords") -> "PolledRecords":
-        """The records of both, under the metadata and generation of the later one."""
-        return replace(more, records=self.records + more.records, broken=self.broken + more.broken)
-
-    def _positions(self) -> list[Position]:
-        return [record.position for record in self.records] + [position for position, _ in self.broken]
 
 
 def from_messages(
@@ -115,6 +95,17 @@ def from_messages(
                 )
             )
     return polled
+
+
+def partition_of(message: Message) -> Partition:
+    """The partition that a message, or an error event, is about."""
+    return message.topic() or "", message.partition() or 0
+
+
+def is_read(message: Message) -> bool:
+    """Whether a message shows that its partition can be read: a record, or the end."""
+    error = message.error()
+    return error is None or error.code() == PARTITION_EOF
 
 
 def _is_handled(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, delete, select
 
-from consumers.runtime.plan import FailedAttempt, Plan
+from consumers.runtime.plan import FailedAttempt
 from consumers.runtime.records import Alarm, Attempts, Partition
 from consumers.runtime.stores import statements
 from consumers.runtime.stores.database import Database
@@ -39,9 +39,11 @@ class FailureChanges(NamedTuple):
     passed: Mapping[Partition, int] = {}
 
 
-def failure_changes(plan: Plan, passed: Mapping[Partition, int]) -> FailureChanges | None:
-    """What a plan changes; None if nothing, as nearly every plan."""
-    return FailureChanges(plan.failed_attempts, passed) if plan.failed_attempts or passed else None
+def failure_changes(
+    failed_attempts: Sequence[FailedAttempt], passed: Mapping[Partition, int]
+) -> FailureChanges | None:
+    """What one step changes; None if nothing, as nearly every step."""
+    return FailureChanges(failed_attempts, passed) if failed_attempts or passed else None
 
 
 class FailureTables:

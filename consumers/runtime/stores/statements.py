@@ -33,6 +33,7 @@ EFFECTS = (
     "FROM {schema}.effects WHERE order_id "
 )
 """To be continued with a condition on the order id."""
+EFFECTS_BETWEEN = "SELECT EXISTS (SELECT 1 FROM {schema}.effects WHERE order_id BETWEEN ? AND ?)"
 RESULTS = (
     "SELECT * FROM {schema}.results WHERE source_topic = ? AND source_partition = ? "
     "AND first_offset <= ? AND last_offset >= ? ORDER BY first_offset"

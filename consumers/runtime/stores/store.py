@@ -173,6 +173,10 @@ class Store:
         ids = sorted(set(order_ids))
         effects: dict[tuple[int, str], KnownEffect] = {}
         with self._reading() as connection:
+            # Ids that rise with time have nothing between the lowest and the highest of a batch, mostly.
+            between = self._database.sql(statements.EFFECTS_BETWEEN)
+            if not ids or not connection.exec_driver_sql(between, (ids[0], ids[-1])).scalar():
+                return {}
             for row in self._database.find_effects(connection, ids):
                 order_id, effect, outcome, content, *origin = row
                 text = None if content is None else restored(content)
