@@ -176,8 +176,17 @@ class AppContext:
         return store_of(group, self.settings)
 
 
-def loaded(ctx: typer.Context) -> "Loaded":
+def given_flags(ctx: typer.Context) -> dict[str, str | None]:
+    """The flags that every command has, as the command line writes them; None for one that was not given."""
+    return {name.replace("_", "-"): value for name, value in ctx.meta.get("cev.flags", {}).items()}
+
+
+def loaded(ctx: typer.Context, *, process: int | None = None) -> "Loaded":
     """All settings with their sources; looks for no cluster.
+
+    Args:
+        ctx: of the command.
+        process: number of this process, as in `logs.to_stderr`.
 
     Raises:
         InvalidSetting: one line that names every fault (exit 2).
@@ -187,7 +196,7 @@ def loaded(ctx: typer.Context) -> "Loaded":
     everything = load(ctx.meta.get("cev.flags", {}))
     chosen = everything.settings
     library = not {"debug", "log_level"}.isdisjoint(chosen.kafka)
-    logs.to_stderr(chosen.log_level, chosen.log_format, library=library)
+    logs.to_stderr(chosen.log_level, chosen.log_format, library=library, process=process)
     return everything
 
 
@@ -196,15 +205,19 @@ def settings(ctx: typer.Context) -> "Settings":
     return loaded(ctx).settings
 
 
-def app_context(ctx: typer.Context) -> AppContext:
+def app_context(ctx: typer.Context, *, process: int | None = None) -> AppContext:
     """Settings and the cluster: flag, environment, file, or a running `cev up` of the same data directory.
+
+    Args:
+        ctx: of the command.
+        process: number of this process, as in `logs.to_stderr`.
 
     Raises:
         InvalidSetting: a setting is wrong (exit 2).
         NoClusterError: none of them names a cluster; the message says how to start one (exit 3).
         BrokerUnreachable: the name of no broker's host is known (exit 3).
     """
-    return app_for(settings(ctx))
+    return app_for(loaded(ctx, process=process).settings)
 
 
 def store_of(group: str, settings: "Settings") -> "StoreAddress":

@@ -27,18 +27,19 @@ _WIDEST_LEVEL = 7
 Fields = Mapping[str, Any]
 
 
-def to_stderr(level: LogLevel, form: LogFormat, *, library: bool) -> None:
+def to_stderr(level: LogLevel, form: LogFormat, *, library: bool, process: int | None = None) -> None:
     """Write events to stderr; stdout carries data only (design §9).
 
     Args:
         level: the lowest level that is written.
         form: how a line looks.
         library: whether librdkafka's own lines are written too, all that it has.
+        process: number of this process among those of its supervisor, said on every line.
     """
     root = logging.getLogger()
     for earlier in [handler for handler in root.handlers if isinstance(handler, _Stderr)]:
         root.removeHandler(earlier)
-    root.addHandler(_Stderr(_FORMATS[form]))
+    root.addHandler(_Stderr(_FORMATS[form], {} if process is None else {"process": process}))
     PROGRAM_LOG.setLevel(level.upper())
     LIBRARY_LOG.setLevel(logging.DEBUG if library else logging.CRITICAL + 1)
     # Libraries tell of every request at info.
@@ -46,7 +47,7 @@ def to_stderr(level: LogLevel, form: LogFormat, *, library: bool) -> None:
 
 
 def is_for_programs() -> bool:
-    """Whether stderr is read by a program, so that every line must be an event."""
+    """Whether every line of stderr must be an event: a program reads it, or several processes write it."""
     return any(
         isinstance(handler, _Stderr) and handler.structured for handler in logging.getLogger().handlers
     )
@@ -60,10 +61,11 @@ def counts_every_s() -> float:
 class _Stderr(logging.StreamHandler[TextIO]):
     """Writes to whatever stderr is at the moment: a test, or a shell, may put another one in place."""
 
-    def __init__(self, line: Callable[[Fields], str]) -> None:
+    def __init__(self, line: Callable[[Fields], str], common: Fields) -> None:
         logging.Handler.__init__(self)
         self._line = line
-        self.structured = line is not _console
+        self._common = common
+        self.structured = line is not _console or bool(common)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]  # an attribute there
@@ -72,15 +74,15 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
-        return self._line(_fields(record))
+        return self._line(_fields(record, self._common))
 
 
-def _fields(record: logging.LogRecord) -> Fields:
+def _fields(record: logging.LogRecord, common: Fields) -> Fields:
     level = "error" if record.levelno > logging.ERROR else record.levelname.lower()
     head = {"time": rfc3339(int(record.created * 1000)), "level": level}
     if isinstance(record.msg, Event):
-        return {**head, "event": record.msg.name, **record.msg.fields}
-    fields = {**head, "event": record.name, "message": record.getMessage()}
+        return {**head, "event": record.msg.name, **common, **record.msg.fields}
+    fields = {**head, "event": record.name, **common, "message": record.getMessage()}
     if record.exc_info and record.exc_info[1] is not None:
         fields["error"] = repr(record.exc_info[1])
     return fields

@@ -6,6 +6,7 @@ I/O: signals, stderr, logs.
 import os
 import sys
 from collections.abc import Sequence
+from http.server import ThreadingHTTPServer
 from threading import Event
 
 import typer
@@ -13,6 +14,7 @@ import typer
 from broker.datadir import claim
 from cli.common import AppContext, print_error
 from cli.consumer_log import GroupLines, introduce
+from cli.processes.link import SupervisorLink
 from cli.settings import Settings
 from cli.signals import stop_on_signals
 from clients.log import Log
@@ -36,6 +38,7 @@ def run_consumers(
     workers: int,
     start: Start | None,
     until_idle_s: float | None,
+    supervised: bool,
 ) -> None:
     """Run reactions until a signal, or until nothing has come for a while.
 
@@ -45,15 +48,19 @@ def run_consumers(
         workers: deliveries in parallel.
         start: where a group begins at its very first start; None: where its registry line says.
         until_idle_s: seconds without a record after which it ends; None: never.
+        supervised: whether `cev consume --processes` has started this process, and may stop it.
 
     Raises:
-        UsageError: there is no such reaction.
+        UsageError: there is no such reaction, or nobody supervises this process.
         typer.Exit: a group has stopped because of an error, with its exit code (design §9).
     """
     chosen = [named(name) for name in dict.fromkeys(names)]
     claim(app.data_dir)
     stopping = Event()
     stop_on_signals(stopping)
+    supervisor = SupervisorLink() if supervised else None
+    if supervisor is not None:
+        supervisor.stop_at_end(stopping)
     config = MemberConfig(
         workers=workers,
         start=start,
@@ -63,10 +70,7 @@ def run_consumers(
     )
     members = [_member(reaction, app, config, stopping) for reaction in chosen]
     statuses = [status for _, status in members]
-    server = None
-    if app.settings.health_port is not None:
-        server = serve(app.settings.health_port, statuses, app.settings.health_host)
-        Log().info("health server", port=server.server_port)
+    server = _serve_health(app.settings, statuses, supervisor)
     runner = Runner(members, stopping)
     lines = GroupLines(statuses)
     drained = runner.run(until_idle_s=until_idle_s, drain_s=app.settings.drain_s, watch=lines)
@@ -74,6 +78,21 @@ def run_consumers(
         server.shutdown()
     lines.log_ends()
     _finish(runner, drained=drained, drain_s=app.settings.drain_s)
+
+
+def _serve_health(
+    settings: Settings, statuses: Sequence[MemberStatus], supervisor: SupervisorLink | None
+) -> ThreadingHTTPServer | None:
+    if settings.health_port is None:
+        return None
+    if supervisor is not None:
+        # The port of the settings is the supervisor's, which asks here.
+        server = serve(0, statuses)
+        supervisor.announce_health_port(server.server_port)
+        return server
+    server = serve(settings.health_port, statuses, settings.health_host)
+    Log().info("health server", port=server.server_port)
+    return server
 
 
 def _member(

@@ -5,7 +5,7 @@ I/O: signals.
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import Event
 from types import FrameType
 from typing import Any, Self, TypeVar
@@ -19,17 +19,20 @@ _SIGNALLED = 128
 """Plus the number of the signal: how shells count."""
 
 
-def stop_on_signals(stopping: Event) -> None:
+def stop_on_signals(stopping: Event, *, at_second: Callable[[], None] = lambda: None) -> None:
     """Set an event at the first signal, and end the process at the second.
 
-    The event is to be looked at, and not waited for in this thread: a handler that sets it while this thread
-    holds its lock would wait for itself.
+    Args:
+        stopping: is to be looked at, and not waited for in this thread: a handler that sets it while this
+            thread holds its lock would wait for itself.
+        at_second: called before the process ends, inside the handler.
     """
     stopped = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         nonlocal stopped
         if stopped:
+            at_second()
             os._exit(_KILLED)
         stopped = True
         stopping.set()

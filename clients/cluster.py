@@ -3,7 +3,8 @@
 I/O: Kafka (metadata, offsets; joins no group, commits nothing).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -21,6 +22,16 @@ def cluster_id(cluster: Cluster, topics: Iterable[str]) -> str:
         TopicMissing: one is not; the message says what creates it.
         BrokerUnreachable: nobody answers.
     """
+    return str(_metadata(cluster, topics).cluster_id)
+
+
+def partition_counts(cluster: Cluster, topics: Collection[str]) -> dict[str, int]:
+    """How many partitions each of the topics has; raises as `cluster_id` does."""
+    there = _metadata(cluster, topics).topics
+    return {topic: len(there[topic].partitions) for topic in topics}
+
+
+def _metadata(cluster: Cluster, topics: Iterable[str]) -> Any:
     consumer = Consumer(cluster.reader())
     try:
         metadata = consumer.list_topics(timeout=_METADATA_TIMEOUT_S)
@@ -31,7 +42,7 @@ def cluster_id(cluster: Cluster, topics: Iterable[str]) -> str:
     missing = sorted(set(topics) - set(metadata.topics))
     if missing:
         raise TopicMissing(f"topic {missing[0]} is missing; `cev topics create` creates it")
-    return str(metadata.cluster_id)
+    return metadata
 
 
 def caught_up(cluster: Cluster, group: str, topics: Iterable[str]) -> bool:

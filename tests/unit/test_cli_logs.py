@@ -75,6 +75,19 @@ def test_the_console_has_the_time_of_day_the_level_and_the_event_and_colours_on_
 
 
 @pytest.mark.parametrize("form", ["console", "json", "logfmt"])
+def test_one_of_several_processes_says_on_every_line_which_it_is(
+    stderr: Callable[[], str], form: LogFormat
+) -> None:
+    to_stderr("info", form, library=True, process=2)
+    assert logs.is_for_programs(), "the last line of a process stands among lines of the others"
+    dead_letter()
+    LIBRARY_LOG.error("no connection")
+    lines = stderr().splitlines()
+    assert len(lines) == 2
+    assert all(re.search(r'\bprocess(": |=)2\b', line) for line in lines), lines
+
+
+@pytest.mark.parametrize("form", ["console", "json", "logfmt"])
 def test_no_field_can_forge_a_line_or_move_the_cursor(stderr: Callable[[], str], form: LogFormat) -> None:
     to_stderr("info", form, library=False)
     Log().info("waiting", why="\x1b[2J\nlevel=error \u202e")
