@@ -62,14 +62,32 @@ class Lines:
 
 
 def alive(pid: int) -> bool:
+    """Whether one of ours runs under this number."""
     try:
-        return str(psutil.Process(pid).status()) != "zombie"
+        process = psutil.Process(pid)
+        return process.status() != "zombie" and any("--supervised-as" in part for part in process.cmdline())
     except psutil.NoSuchProcess:
         return False
 
 
-def consume(shop: ConsumerHarness, *words: str, **environment: str) -> Lines:
-    return Lines(shop.cev("consume", *words, CEV_LOG_FORMAT="json", **environment))
+Consume = Callable[..., Lines]
+
+
+@pytest.fixture
+def consume(shop: ConsumerHarness) -> Iterator[Consume]:
+    """Starts `cev consume`; whatever it leaves behind is killed after the test."""
+    started: list[Lines] = []
+
+    def consume(*words: str, **environment: str) -> Lines:
+        started.append(Lines(shop.cev("consume", *words, CEV_LOG_FORMAT="json", **environment)))
+        return started[-1]
+
+    yield consume
+    for lines in started:
+        lines.program.kill()
+        lines.program.wait(PATIENCE_S)
+        for pid in filter(alive, lines.pids()):
+            os.kill(pid, signal.SIGKILL)
 
 
 def ready(port: int) -> tuple[int, dict[str, Any]]:
@@ -84,10 +102,10 @@ def ready(port: int) -> tuple[int, dict[str, Any]]:
 
 
 def test_two_share_the_partitions_a_killed_one_comes_back_and_a_signal_drains_all(
-    shop: ConsumerHarness,
+    shop: ConsumerHarness, consume: Consume
 ) -> None:
     port = free_port()
-    lines = consume(shop, "warehouse", "--processes", "2", CEV_HEALTH_PORT=str(port))
+    lines = consume("warehouse", "--processes", "2", CEV_HEALTH_PORT=str(port))
     until(lambda: ready(port)[0] == 200, "both are ready")
     groups = ready(port)[1]["groups"]
     assert [(group["process"], group["partitions"]) for group in groups] == [(1, 12), (2, 12)]
@@ -112,11 +130,13 @@ def test_two_share_the_partitions_a_killed_one_comes_back_and_a_signal_drains_al
     assert {event["process"] for event in lines.events("joined")} == {1, 2}
 
 
-def test_a_refusal_by_a_safety_rule_is_not_started_again_and_stops_the_others(shop: ConsumerHarness) -> None:
+def test_a_refusal_by_a_safety_rule_is_not_started_again_and_stops_the_others(
+    shop: ConsumerHarness, consume: Consume
+) -> None:
     shop.fact(1)
     shop.handled("sales")
     shop.store("sales").unlink()
-    lines = consume(shop, "sales", "--processes", "2")
+    lines = consume("sales", "--processes", "2")
     assert lines.ended() == 4, lines.text
     assert len(lines.pids()) == 2, "none was started again"
     assert all("again_in_s" not in end for end in lines.events("process ended"))
@@ -124,8 +144,10 @@ def test_a_refusal_by_a_safety_rule_is_not_started_again_and_stops_the_others(sh
     assert refusals, "the process says why, and which one it is"
 
 
-def test_a_supervisor_that_is_killed_leaves_no_process_behind(shop: ConsumerHarness) -> None:
-    lines = consume(shop, "sales", "--processes", "2")
+def test_a_supervisor_that_is_killed_leaves_no_process_behind(
+    shop: ConsumerHarness, consume: Consume
+) -> None:
+    lines = consume("sales", "--processes", "2")
     until(lambda: len(lines.events("joined")) == 2, "both have joined")
     lines.program.kill()
     assert lines.ended() == -signal.SIGKILL
@@ -133,8 +155,8 @@ def test_a_supervisor_that_is_killed_leaves_no_process_behind(shop: ConsumerHarn
     assert shop.members("sales") == 0
 
 
-def test_a_signal_that_reaches_every_process_is_a_first_one_for_each(shop: ConsumerHarness) -> None:
-    lines = consume(shop, "sales", "--processes", "2")
+def test_a_signal_that_reaches_every_process_is_a_first_one_for_each(consume: Consume) -> None:
+    lines = consume("sales", "--processes", "2")
     until(lambda: len(lines.events("joined")) == 2, "both have joined")
     # As Ctrl-C on a terminal does it.
     for pid in (lines.program.pid, *lines.pids()):
@@ -143,10 +165,21 @@ def test_a_signal_that_reaches_every_process_is_a_first_one_for_each(shop: Consu
     assert len(lines.events("ended")) == 2, "each has drained"
 
 
-def test_until_idle_ends_all_once_the_group_is_at_its_end(shop: ConsumerHarness) -> None:
+def test_a_second_signal_kills_all_at_once(consume: Consume) -> None:
+    # So long that only the second signal can end it: the processes are stopped, and drain nothing.
+    lines = consume("sales", "--processes", "2", CEV_DRAIN_S="300")
+    until(lambda: len(lines.events("joined")) == 2, "both have joined")
+    for pid in lines.pids():
+        os.kill(pid, signal.SIGSTOP)
+    lines.program.send_signal(signal.SIGTERM)
+    lines.program.send_signal(signal.SIGINT)
+    assert lines.ended() == 1
+
+
+def test_until_idle_ends_all_once_the_group_is_at_its_end(shop: ConsumerHarness, consume: Consume) -> None:
     for order_id in range(50):
         shop.fact(order_id)
-    lines = consume(shop, "sales", "--processes", "2", "--until-idle", "0.5")
+    lines = consume("sales", "--processes", "2", "--until-idle", "0.5")
     assert lines.ended() == 0, lines.text
     assert len(lines.pids()) == 2
     assert len(shop.outcomes("sales")) == 50
@@ -221,14 +254,3 @@ def test_a_process_that_does_not_end_is_killed_after_the_drain_deadline(
         stopping.set()
         assert ended() == 1
     assert [child.exit_code for child in children] == [-signal.SIGKILL, 0]
-
-
-def test_a_second_signal_kills_all_at_once(shop: ConsumerHarness) -> None:
-    # So long that only the second signal can end it: the processes are stopped, and drain nothing.
-    lines = consume(shop, "sales", "--processes", "2", CEV_DRAIN_S="300")
-    until(lambda: len(lines.events("joined")) == 2, "both have joined")
-    for pid in lines.pids():
-        os.kill(pid, signal.SIGSTOP)
-    lines.program.send_signal(signal.SIGTERM)
-    lines.program.send_signal(signal.SIGINT)
-    assert lines.ended() == 1
