@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from cli.processes.restart_policy import FAILED, LONG_RUN_S, backoff_s
+from cli.processes.restart_policy import FAILED, LONG_RUN_S, RESTART_BACKOFF
 
 _PORT_BYTES = 16
 
@@ -79,15 +79,15 @@ class Child:
             self._receive_port()
         return code
 
-    def schedule(self) -> float:
-        """Have a new process started after a while; seconds until then."""
+    def schedule(self) -> int:
+        """Have a new process started after a while; milliseconds until then."""
         now = self._clock()
         if now - self._began >= LONG_RUN_S:
             self._short_runs = 0
-        wait_s = backoff_s(self._short_runs)
+        wait_ms = RESTART_BACKOFF.wait_ms(self._short_runs)
         self._short_runs += 1
-        self.restart_at = now + wait_s
-        return wait_s
+        self.restart_at = now + wait_ms / 1000
+        return wait_ms
 
     def ask_to_stop(self) -> None:
         """Have the process drain and end, and start no other one."""

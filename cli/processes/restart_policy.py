@@ -4,12 +4,15 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from signal import Signals
 
+from consumers.runtime.retry_policy import RetryPolicy
+
 LONG_RUN_S = 60.0
 """A process that ran for so long begins again with the shortest wait."""
 
-FAILED = 1
+RESTART_BACKOFF = RetryPolicy(initial_backoff_ms=1_000, max_backoff_ms=30_000, jitter=lambda: 1.0)
+"""After the process has ended so many times in a row, each time before it had run for long."""
 
-_MAX_BACKOFF_S = 30.0
+FAILED = 1
 _DONE, _USAGE, _REFUSED = 0, 2, 4
 
 
@@ -35,15 +38,6 @@ def next_step(exit_code: int, *, until_idle: bool) -> NextStep:
     if exit_code in (_USAGE, _REFUSED):
         return NextStep.STOP_ALL
     return NextStep.END if until_idle else NextStep.RESTART
-
-
-def backoff_s(earlier: int) -> float:
-    """Seconds to wait before a process is started again: 1, 2, 4, and at most 30.
-
-    Args:
-        earlier: how many times in a row it has ended before it had run for `LONG_RUN_S`, this time excluded.
-    """
-    return min(2.0 ** min(earlier, 10), _MAX_BACKOFF_S)
 
 
 def worst(exit_codes: Iterable[int]) -> int:

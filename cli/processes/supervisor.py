@@ -73,15 +73,15 @@ class Supervisor:
         try:
             log.info("process started", pid=child.start())
         except OSError as error:
-            log.warning("process not started", why=error.strerror, again_in_s=child.schedule())
+            log.warning("starting again", why=error.strerror, ms=child.schedule())
 
     def _ended(self, child: Child, code: int) -> None:
         log, why = Log(process=child.number), describe(code)
         step = NextStep.END if self._stopping.is_set() else next_step(code, until_idle=self._until_idle)
         if step is NextStep.RESTART:
-            log.warning("process ended", why=why, again_in_s=child.schedule())
+            log.warning("starting again", why=why, ms=child.schedule())
         elif step is NextStep.STOP_ALL:
-            log.error("process ended", why=f"{why}: a restart would end the same; all processes stop")
+            log.error("process ended", why=f"{why}; a restart would end the same, so all processes stop")
             self._stopping.set()
         else:
             (log.warning if code else log.info)("process ended", why=why)

@@ -59,8 +59,8 @@ def test_a_process_that_dies_is_due_after_1_2_4_and_at_most_30_s_and_at_1_s_agai
             child.start()
         clock.now += run_s
         waits.append(child.schedule())
-        assert child.restart_at == clock.now + waits[-1]
-    assert waits == [1, 2, 4, 8, 16, 30, 30, 1, 2]
+        assert child.restart_at == clock.now + waits[-1] / 1000
+    assert waits == [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 1_000, 2_000]
 
 
 def test_a_process_that_could_not_even_be_started_has_failed() -> None:
