@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from operations.groups import Group
-from operations.topics.plan import Difference
+from operations.topics.plan import Difference, keeps_more
 from schemas.counting import counted
 from schemas.topics import Kind, Topic
 
@@ -92,11 +92,18 @@ def of_topics(missing: Iterable[Topic], differs: Iterable[Difference]) -> list[S
             "topics-differ",
             difference.topic,
             None,
-            f"{difference.topic}: {difference.what} is {difference.actual}, wanted {difference.wanted}; "
-            "`cev topics create` mends what is safe",
+            f"{difference}; {_remedy(difference)}",
         )
         for difference in differs
     ]
+
+
+def _remedy(difference: Difference) -> str:
+    if keeps_more(difference):
+        return "`cev topics create` changes it"
+    if difference.what == "partitions":
+        return "cev never changes it, for keys would move to other partitions; everything is handled as it is"
+    return "cev never changes it, for something could get lost; change it with Kafka's own tools"
 
 
 def of_foreign_groups(

@@ -1,5 +1,7 @@
 """Which conditions raise an alarm, and which do not."""
 
+import pytest
+
 from operations.groups import Group
 from operations.status import alarms
 from operations.status.alarms import ABSENT_MS, DeadLetterCount, Lag, StatusAlarm
@@ -25,6 +27,19 @@ def test_a_missing_topic_and_a_difference_are_alarms() -> None:
     ]
     # People see the text and not the subject.
     assert all(each.subject in each.text for each in raised)
+
+
+@pytest.mark.parametrize(
+    ("difference", "remedy"),
+    [
+        (Difference(ORDERS, "retention.ms", "-1", "604800000"), "`cev topics create` changes it"),
+        (Difference(ORDERS, "partitions", "6", "3"), "keys would move"),
+        (Difference(ORDERS, "replication", "3", "1"), "Kafka's own tools"),
+    ],
+)
+def test_a_difference_names_the_remedy_that_fits_it(difference: Difference, remedy: str) -> None:
+    [raised] = alarms.of_topics([], [difference])
+    assert remedy in raised.text
 
 
 def test_a_number_and_its_noun_agree() -> None:
