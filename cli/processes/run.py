@@ -1,6 +1,6 @@
 """`cev consume --processes`: checks what can be checked before, and runs the supervisor.
 
-I/O: Kafka (metadata), signals, child processes, the log.
+I/O: Kafka (metadata), the data directory, signals, child processes, the log.
 """
 
 import sys
@@ -10,6 +10,7 @@ from threading import Event
 
 import typer
 
+from broker.datadir import claim
 from cli.common import AppContext
 from cli.processes.child import Child
 from cli.processes.health import respond
@@ -37,10 +38,11 @@ def run_processes(
 
     Raises:
         UsageError: there is no such reaction, or the settings name one member of a group.
-        TopicMissing, BrokerUnreachable: as one process would end.
+        DataDirError, TopicMissing, BrokerUnreachable: as one process would end.
         typer.Exit: a process has not ended well, with the worst exit code (design §9).
     """
     reactions = [named(name) for name in dict.fromkeys(names)]
+    claim(app.data_dir)
     if "group.instance.id" in app.settings.kafka:
         raise UsageError(
             "group.instance.id names one member of a group, and --processes would give it to all"

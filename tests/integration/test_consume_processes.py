@@ -193,18 +193,24 @@ def test_partitions_are_asked_of_the_cluster(shop: ConsumerHarness) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "environment", "message"),
+    ("words", "environment", "ending"),
     [
-        (("--processes", "2"), {"CEV_KAFKA__GROUP_INSTANCE_ID": "one"}, "group.instance.id names one member"),
-        (("--supervised-as", "1"), {}, "give --processes instead"),
+        (
+            ("--processes", "2"),
+            {"CEV_KAFKA__GROUP_INSTANCE_ID": "one"},
+            (2, "group.instance.id names one member"),
+        ),
+        (("--processes", "2"), {"CEV_DATA_DIR": "/dev/null/data"}, (1, "choose another directory")),
+        (("--supervised-as", "1"), {}, (2, "give --processes instead")),
     ],
+    ids=["static member", "data directory", "no supervisor"],
 )
-def test_what_cannot_be_is_a_usage_error(
-    shop: ConsumerHarness, words: tuple[str, ...], environment: dict[str, str], message: str
+def test_what_no_process_could_run_with_is_one_line_before_any_is_started(
+    shop: ConsumerHarness, words: tuple[str, ...], environment: dict[str, str], ending: tuple[int, str]
 ) -> None:
     code, text = shop.ran("consume", "sales", *words, **environment)
-    assert (code, text.count("\n")) == (2, 1), text
-    assert message in text
+    assert (code, text.count("\n")) == (ending[0], 1), text
+    assert ending[1] in text
 
 
 # -- the supervisor alone, with small programs in place of consumers ---------------------------------------
