@@ -41,11 +41,11 @@ class LeaderLock:
         path = sqlite_file(self._engine)
         if path is None:
             return self._lock_session(connection)
-        lock_path = path.with_name(f"{path.name}.relay.lock")
-        self._file = lock_file(lock_path)
+        self._file = lock_file(path.with_name(f"{path.name}.relay.lock"))
         if self._file is None:
             return False
-        self._files.add(path, lock_path)
+        # Not the lock file: who loses that one hears from the broker that another relay leads, and waits.
+        self._files.add(path)
         return True
 
     def check(self) -> None:

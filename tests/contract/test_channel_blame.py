@@ -33,7 +33,9 @@ LETTER = Delivery("any", "ada@customers.example", "Your order 7", "Hello\n")
 
 
 def _mail_task(order_id: int) -> DeliveryTask:
-    return DeliveryTask(order_id, "email", record(WHERE), LETTER._replace(channel="mail"))
+    return DeliveryTask(
+        order_id, "email", record(WHERE._replace(offset=order_id)), LETTER._replace(channel="mail")
+    )
 
 
 @pytest.fixture

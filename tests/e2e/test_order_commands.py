@@ -157,7 +157,7 @@ def test_csv_comes_from_a_file_or_from_standard_input(cev: Cev) -> None:
     rows = "address,items,order_id\n1 Streetford Road,k:1:5;d:2:7,12020\n2 Mill Lane,,\nbad\n"
     *orders, summary = cev.json("order", "place", "--from", "-", "--format", "csv", stdin=rows, code=1)
     assert orders[0]["order_id"] == "12020"
-    assert summary["errors"] == [{"row": 3, "message": "1 columns, the header has 3"}]
+    assert summary["errors"] == [{"row": 3, "message": "1 column, the header has 3"}]
     assert "unknown column" in cev.refused(
         2, "order", "place", "--from", "-", "--format", "csv", stdin="adress\nx\n"
     )

@@ -28,7 +28,7 @@ def test_a_redrive_of_ten_thousand_that_is_killed_half_way_goes_on_and_does_each
     assert (document["selected"], document["done"] + document["decided_before"]) == (COUNT, COUNT)
     assert len(half) <= document["decided_before"] < COUNT
     assert "redriving" in shown
-    assert f"/{sum(high - low for low, high in shop.edges(DLQ).values())}" in shown
+    assert f" of {sum(high - low for low, high in shop.edges(DLQ).values()):,} " in shown
 
     assert sorted(redrives(shop)) == sorted(positions(shop))
     shop.handled("warehouse", act_on_foreign=True)

@@ -1,7 +1,7 @@
 """How `pytest -n 3` shares the tests between its workers.
 
 Promise: every test of a file runs on one worker, in the file's order, so that what a file starts is started
-once. Each worker has a broker and a database server of its own (fixtures of the session), and looks for free
+once; but for files whose tests share nothing and are long. Each worker has a broker and a database server of its own (fixtures of the session), and looks for free
 ports where no other worker does.
 """
 
@@ -20,6 +20,8 @@ _TOGETHER = {
     "test_foreign_writer.py": "shop",
 }
 """Files that share what is costly: images that are built once, a broker with a registry."""
+_APART = {"test_documents.py"}
+"""Files whose tests have a world each: one worker alone would be at them when all others have ended."""
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
@@ -31,7 +33,8 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", 1)[0]
-        return _TOGETHER.get(Path(file).name, file)
+        name = Path(file).name
+        return nodeid if name in _APART else _TOGETHER.get(name, file)
 
 
 def rank(item: pytest.Item) -> int:
