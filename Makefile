@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 ROOMS := broker cli clients consumers databases operations producers schemas
 READY := $(VENV)/.ready
+# Plotting and peers are for the benchmarks alone. BENCHMARKS="effects --rounds 5" takes one measurement.
+BENCH := $(VENV)/bench
+BENCHMARKS ?= all
 # Of the tests: most of their time they wait for brokers and processes, so two cores are enough for three.
 WORKERS ?= 3
 # Nothing would ever be compiled where PYTHONDONTWRITEBYTECODE is set, and the tests start hundreds of processes.
@@ -61,17 +64,21 @@ fmt: $(READY) ## let ruff put the code in order
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: setup ## the benchmarks, as ratios: throughput to the raw client, starts to importing typer, silences, memory of reports
-	@$(BIN)/python benchmarks/throughput.py
-	@$(BIN)/python benchmarks/outbox.py
-	@$(BIN)/python benchmarks/startup.py
-	@$(BIN)/python benchmarks/idle.py
-	@$(BIN)/python benchmarks/reports.py
+$(BENCH)/.ready: $(READY) requirements/bench.txt
+	@test -x $(BENCH)/bin/python || $(BIN)/python -m venv --without-pip $(BENCH)
+	@$(UV) pip sync --quiet --python $(BENCH)/bin/python --require-hashes requirements/bench.txt
+	@$(UV) pip install --quiet --python $(BENCH)/bin/python --no-deps --no-build-isolation --editable .
+	@$(COMPILEALL) $(BENCH)/lib
+	@touch $@
+
+bench: setup $(BENCH)/.ready ## the benchmarks: writes docs/performance.md
+	@$(BENCH)/bin/python -m benchmarks $(BENCHMARKS) --write docs
 
 lock: $(READY) ## renew the hashed requirements
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) pyproject.toml -o requirements/main.txt
 	$(COMPILE) pyproject.toml --group dev -c requirements/main.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,8 +1,8 @@
 """How `pytest -n 3` shares the tests between its workers.
 
 Promise: every test of a file runs on one worker, in the file's order, so that what a file starts is started
-once; but for files whose tests share nothing and are long. Each worker has a broker and a database server of its own (fixtures of the session), and looks for free
-ports where no other worker does.
+once; but for files whose tests share nothing and are long. Each worker has a broker and a database server of
+its own (fixtures of the session), and looks for free ports where no other worker does.
 """
 
 import os

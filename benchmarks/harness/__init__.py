@@ -1,0 +1,1 @@
+"""What all measurements share: rounds, child processes, a broker, the machine's description, the page."""

@@ -1,0 +1,106 @@
+"""The program as a user runs it: `cev` processes in a data directory of their own, with a running broker.
+
+I/O: an embedded broker in a temporary directory, child processes.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from broker import embedded
+from clients.config import Cluster
+
+CEV = str(Path(sys.executable).with_name("cev"))
+_KIB = 1024
+# As the kernel counts, a child begins with the memory that its parent had: so its parent is a small one.
+_RUN = """
+import resource, subprocess, sys, time
+began = time.perf_counter()
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+print(code, time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+class Ended(NamedTuple):
+    """A command that has ended: its exit code, the seconds that it took and its largest resident memory."""
+
+    code: int
+    seconds: float
+    peak_mib: float
+
+
+class World(NamedTuple):
+    """A data directory with a running broker and the topics.
+
+    Attributes:
+        data_dir: the directory.
+        cluster: the broker.
+        environment: of processes that shall find it.
+    """
+
+    data_dir: Path
+    cluster: Cluster
+    environment: Mapping[str, str]
+
+    def run(self, *arguments: str) -> Ended:
+        """Run `cev` with these arguments to its end."""
+        return ended([CEV, *arguments], self.environment)
+
+    @contextmanager
+    def consuming(self, *reactions: str) -> Iterator[None]:
+        """`cev consume` of these reactions, from its joining on until SIGTERM."""
+        command = [CEV, "consume", *reactions]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, env=self.environment, text=True) as process:  # noqa: S603 - our own command
+            try:
+                lines = []
+                for line in process.stderr or ():
+                    lines.append(line)
+                    if "joined group=" in line:
+                        break
+                else:
+                    raise SystemExit("".join(lines))
+                yield
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.communicate()
+
+
+def ended(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
+    """Run any command to its end."""
+    wrapped = [sys.executable, "-c", _RUN, *command]
+    done = subprocess.run(wrapped, stdout=subprocess.PIPE, env=environment, check=True, text=True)  # noqa: S603 - our own command
+    code, seconds, peak = done.stdout.split()
+    return Ended(int(code), float(seconds), int(peak) / _KIB)
+
+
+def timed(command: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Seconds from the start of a command to its end.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    began = time.perf_counter()
+    subprocess.run(command, capture_output=True, check=True, env=environment)  # noqa: S603 - our own commands
+    return time.perf_counter() - began
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """A world that ends with the block."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CEV_")}
+    with tempfile.TemporaryDirectory(prefix="cev-bench-") as folder:
+        data_dir = Path(folder) / "data"
+        environment = {**kept, "CEV_DATA_DIR": str(data_dir)}
+        try:
+            # With the topics, which the module `embedded` knows nothing about.
+            timed([CEV, "up", "--port", "0"], environment)
+            yield World(data_dir, Cluster(bootstrap=embedded.up(data_dir).bootstrap), environment)
+        finally:
+            embedded.down(data_dir, delete_data=True)
