@@ -162,6 +162,13 @@ def test_waiting_ends_at_once_when_every_group_is_there(shop: Shop) -> None:
     assert reading.wait(shop.cluster, READS, 20, lambda _text: None)
 
 
+def test_a_further_reaction_that_nobody_runs_is_not_waited_for(shop: Shop) -> None:
+    reports: list[str] = []
+    reads = {**READS, "bookkeeping": (ORDERS,)}
+    assert reading.wait(shop.cluster, reads, 0.0, reports.append)
+    assert reports == []
+
+
 def test_an_effect_that_vanished_makes_its_order_lost(shop: Shop, copied: Path) -> None:
     tamper(copied, "sales", "DELETE FROM effects WHERE order_id = 8")
     verdict = shop.verdict(copied)
