@@ -146,10 +146,11 @@ def _deliveries() -> list[Point]:
         Point("mails: a file is written, not visible", "mail.rename:before", 4, again=True),
         Point("mails: one of several is handed over", "mail.deliver:after", 4, again=True),
         Point("texts: one of several is handed over", "text.deliver:after", 3, again=True),
-        # As many deliveries are stored as done at once as have ended: there may be one such write alone.
+        # As many deliveries are stored as done at once as have ended: there may be one such write alone, and
+        # nothing to store once it is committed.
         Point("mails: before one is written as done", "store.update effects:before"),
         Point("mails: written as done, not committed", "store.commit(update effects):before", again=True),
-        Point("mails: the store knows that they are done", "store.commit(update effects):after", again=True),
+        Point("mails: the store knows that they are done", "store.commit(update effects):after"),
         Point("mails: the refused one is a letter, not committed", "producer.commit_transaction:before"),
         Point("mails: the refused one is put aside", "producer.commit_transaction:after"),
     ]
