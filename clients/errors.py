@@ -212,3 +212,10 @@ def retry_transactional(step: Callable[[float], object], deadline: Deadline) -> 
                 raise
         else:
             return
+
+
+def commit_error(error: KafkaError) -> Exception:
+    """What a refused or unanswered commit of offsets means: `StaleBatch`, or `BrokerUnreachable`."""
+    if error.code() in STALE_MEMBER:
+        return StaleBatch(error.str())
+    return BrokerUnreachable(f"offsets cannot be committed: {error.str()}")

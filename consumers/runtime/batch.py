@@ -19,6 +19,7 @@ class Batch:
     Attributes:
         polled: what one poll returned.
         delivered: how deliveries ended that began in earlier batches.
+        asked: whether the poll asked for records.
         items: the polled records, decoded; None before.
         next_offsets: per partition, the offset after what was read.
         stored: whether the store has it, so that only the commit is left.
@@ -27,6 +28,7 @@ class Batch:
 
     polled: PolledRecords
     delivered: DeliveryResults = field(default_factory=DeliveryResults)
+    asked: bool = True
     items: list[Item] | None = None
     next_offsets: dict[Partition, int] = field(default_factory=dict)
     stored: bool = False

@@ -12,7 +12,6 @@ I/O: through the consumer, the producer, the store and the delivery pool that it
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from clients.errors import StaleBatch
@@ -23,15 +22,17 @@ from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.dead_letters import dead_letter
 from consumers.runtime.decide import DecisionRules, decide
 from consumers.runtime.decoding import decode, decode_again
+from consumers.runtime.delivery.outages import ChannelOutages
 from consumers.runtime.delivery.outcomes import DeliveryOutcome, delivery_outcome
 from consumers.runtime.delivery.pool import DeliveryResults
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.offset_tracker import OffsetTracker
-from consumers.runtime.plan import DeliveryTask, Plan
+from consumers.runtime.plan import Plan
 from consumers.runtime.reaction import Context
 from consumers.runtime.records import Item, Partition
 from consumers.runtime.resources import Resources
 from consumers.runtime.results import ResultRenderer
+from consumers.runtime.retry_queue import UNTIL_DELIVERED, key_of
 from consumers.runtime.stores.batch_write import StoreWrite
 from consumers.runtime.stores.failure_tables import failure_changes
 from consumers.runtime.stores.store import EffectTaken
@@ -52,8 +53,6 @@ class BatchProcessor:
         assigned: what is known of its partitions; updated.
         committed: what Kafka is known to have.
 
-    Attributes:
-        outage: the channel that is down, for which records wait; None if none is.
     """
 
     def __init__(
@@ -82,7 +81,12 @@ class BatchProcessor:
             retry_policy=resources.config.retry_policy,
         )
         self._assigned = assigned
-        self.outage: Unreachable | None = None
+        self._outages = ChannelOutages()
+
+    @property
+    def outage(self) -> Unreachable | None:
+        """Why a channel is down for which records wait; None if none is."""
+        return self._outages.first(any_waits=len(self._assigned.waiting) > 0)
 
     def process(self, batch: Batch) -> None:
         """Carry a batch through, and whatever is due.
@@ -145,12 +149,16 @@ class BatchProcessor:
             return
         self._store_step(step, next_offsets, at)
         self._pool.recorded(step.results)
-        self._pool.submit(step.plan.deliveries, self._is_owned)
+        self._pool.submit(step.plan.deliveries, partial(self._is_owned, self._consumer.generation))
         self._report(step, batch)
 
     def _step(self, batch: Batch, at: int) -> Step:
         waiting, in_flight = self._assigned.waiting, {*self._pool.in_flight}
-        due = decode_again(self._codec, waiting.due(at))
+        due = waiting.due(at)
+        # Whatever else became of such an order, it is due when the deliveries under way have ended.
+        delivering = {key_of(item) for item in due if item.record.position in in_flight}
+        waiting.wait(dict.fromkeys(delivering, UNTIL_DELIVERED))
+        due = decode_again(self._codec, [item for item in due if key_of(item) not in delivering])
         ready, held = waiting.split(batch.items or [], due, in_flight)
         outcome = self._outcome(batch.delivered, {item.record.position for item in held})
         return Step(ready=ready, held=held, in_flight=in_flight, results=batch.delivered, outcome=outcome)
@@ -160,15 +168,7 @@ class BatchProcessor:
         if not results.failed and not results.remaining:
             return DeliveryOutcome()
 
-        def waits(task: DeliveryTask) -> bool:
-            position = task.record.position
-            return position in held or position in self._assigned.waiting
-
-        here = replace(
-            results,
-            failed=[(task, error) for task, error in results.failed if waits(task)],
-            remaining=[task for task in results.remaining if waits(task)],
-        )
+        here = results.of(lambda position: position in held or position in self._assigned.waiting)
         return delivery_outcome(
             here, attempts=self._failures.attempts, retry_policy=self._config.retry_policy, now=now_ms()
         )
@@ -259,16 +259,20 @@ class BatchProcessor:
         for failed in plan.failed_attempts + outcome.plan.failed_attempts:
             self._events.failed(failed)
         if results.positions:
-            self.outage = next(iter(results.outages.values()), None)
+            answered = self._outages.note(results)
             down = {name: error for name, error in results.outages.items() if self._pool.is_down(name)}
-            self._events.channels(down, results.answering - results.outages.keys())
+            self._events.channels(down, answered)
 
     def _keep_alive(self) -> None:
         """Stay in the group (invariant 13)."""
         self._consumer.poll_paused(_KEEP_ALIVE_S)
 
-    def _is_owned(self, position: Position) -> bool:
-        return position.topic_partition in self._consumer.owned
+    def _is_owned(self, generation: int, position: Position) -> bool:
+        """Whether a delivery that was begun in a generation may still be made; for any thread.
+
+        Where its partition went and came back, another member may have made it.
+        """
+        return self._consumer.owns_since(position.topic_partition, generation)
 
     def _commit(self, batch: Batch) -> None:
         """Send what Kafka is owed, with its offsets; the store has all of it (invariant 3)."""

@@ -30,6 +30,8 @@ from schemas.times import now_ms
 POLL_S = 0.2
 JOINING_POLL_S = 0.05
 _DELIVERING_POLL_S = 0.02
+_UNPOLLED_S = 1.0
+"""How long deliveries alone may keep a member busy: each pause would throw away what was fetched."""
 MAX_IN_FLIGHT = 100
 """Most records with deliveries under way: a crash among them delivers no more than these once again."""
 _AHEAD = 10
@@ -77,6 +79,7 @@ class ConsumeLoop:
         self._batch: Batch | None = None
         self._outages = 0
         self._down_until = 0.0
+        self._polled_at = 0.0
 
     @property
     def joined(self) -> bool:
@@ -143,11 +146,15 @@ class ConsumeLoop:
         """What there is to do: records, and deliveries that ended; waits a moment for the first of them."""
         wait_s = max(0.0, min(self._poll_s(), (self._assigned.waiting.next_due - now_ms()) / 1000))
         room = self._room()
+        ended = self._pool.ended(0.0 if room else wait_s)
         if room:
-            ended = self._pool.ended()
-            return Batch(self._consumer.poll(room, 0.0 if ended.positions else wait_s), ended)
-        ended = self._pool.ended(wait_s)
-        return Batch(self._consumer.unread() if ended.positions else self._consumer.poll_paused(0.0), ended)
+            polled = self._consumer.poll(room, 0.0 if ended.positions else wait_s)
+        elif ended.positions and time.monotonic() - self._polled_at < _UNPOLLED_S:
+            return Batch(self._consumer.unread(), ended, asked=False)
+        else:
+            polled = self._consumer.poll_paused(0.0)
+        self._polled_at = time.monotonic()
+        return Batch(polled, ended, asked=room > 0)
 
     def _poll_s(self) -> float:
         # While it joins, the assignment is reported as soon as it is there.
@@ -160,14 +167,9 @@ class ConsumeLoop:
 
         None in an outage, which the next records would run into as well.
         """
-        if self._outage is not None or len(self._assigned.waiting) >= self._limit * _AHEAD:
+        if self._processor.outage is not None or len(self._assigned.waiting) >= self._limit * _AHEAD:
             return 0
         return max(0, self._limit - len(self._pool.in_flight))
-
-    @property
-    def _outage(self) -> Unreachable | None:
-        """The channel that records wait for, or None."""
-        return self._processor.outage if len(self._assigned.waiting) else None
 
     def _outage_is_over(self) -> bool:
         """Let a moment pass as a member of the group; whether the batch at hand may be processed again."""
@@ -188,10 +190,10 @@ class ConsumeLoop:
         self._consumer.pauses.hold(self._assigned.tracker.ahead_of(self._limit * _AHEAD))
         if polled.outage is not None:
             self._events.idle(polled.outage)
-        elif self._outage is not None:
+        elif self._processor.outage is not None:
             if batch.delivered.outages:
-                self._events.waiting(self._outage, waiting.next_due - now_ms())
-        elif self._consumer.joined:
+                self._events.waiting(self._processor.outage, waiting.next_due - now_ms())
+        elif self._consumer.joined and batch.asked:
             self._events.recovered()
         self._status.batch_done(
             effects=batch.effects, dead=batch.dead, duplicates=batch.duplicates, discarded=batch.discarded
@@ -210,5 +212,6 @@ class ConsumeLoop:
         with suppress(Unreachable, StaleBatch):
             if self._batch is None and self._assigned.current:
                 self._processor.process(Batch(self._consumer.unread(), ended))
-            else:
-                self._processor.record_deliveries(ended)
+        with suppress(Unreachable):
+            # Also where nothing could be committed: what was delivered is not delivered again.
+            self._processor.record_deliveries(self._pool.ended())

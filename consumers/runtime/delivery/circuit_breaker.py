@@ -51,7 +51,8 @@ class CircuitBreaker:
 
     def wait_left_ms(self, now: int) -> int:
         """How many ms to wait before it is worth calling again."""
-        return self.wait_ms(0) if self.closed else max(0, self.probe_at - now)
+        # While one probes, the others wait for how it ends: it may take as long as a connection.
+        return self.wait_ms(0) if self.closed or self.probing else max(0, self.probe_at - now)
 
     def succeeded(self) -> None:
         """A call came through: the dependency answers, with whatever result."""

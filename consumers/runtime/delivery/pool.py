@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
 from typing import Protocol, TypeVar
@@ -84,6 +84,12 @@ class DeliveryResults:
     outages: dict[str, Unreachable] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
     retry_at: int = 0
+
+    def of(self, waits: Callable[[Position], bool]) -> "DeliveryResults":
+        """The same, where tasks failed or remain of these records alone."""
+        failed = [(task, error) for task, error in self.failed if waits(task.record.position)]
+        remaining = [task for task in self.remaining if waits(task.record.position)]
+        return replace(self, failed=failed, remaining=remaining)
 
     def add(self, other: "DeliveryResults") -> None:
         """Take over how other deliveries ended."""

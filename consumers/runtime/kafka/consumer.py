@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from clients.config import Cluster
-from clients.errors import FATAL, STALE_MEMBER, StaleBatch
+from clients.errors import FATAL, StaleBatch, commit_error
 from consumers.runtime.kafka.membership import Membership
 from consumers.runtime.kafka.pauses import PausedPartitions
 from consumers.runtime.kafka.polled import PolledRecords, from_messages, is_read, partition_of
@@ -129,7 +129,11 @@ class GroupConsumer:
         One that was revoked and assigned again is not among them (invariant 4): another member may have
         passed it.
         """
-        return {partition for partition in self.owned if self._revoked_in.get(partition, 0) <= generation}
+        return {partition for partition in self.owned if self.owns_since(partition, generation)}
+
+    def owns_since(self, partition: Partition, generation: int) -> bool:
+        """Whether one partition is among them; for any thread."""
+        return partition in self.owned and self._revoked_in.get(partition, 0) <= generation
 
     def poll_paused(self, timeout_s: float) -> PolledRecords:
         """Stay in the group without reading, while something takes long or is down (invariant 13).
@@ -156,10 +160,10 @@ class GroupConsumer:
         try:
             committed = self._consumer.commit(offsets=self.offsets(positions), asynchronous=False)
         except KafkaException as error:
-            raise _commit_error(error.args[0]) from error
+            raise commit_error(error.args[0]) from error
         for partition in committed or []:
             if partition.error is not None:
-                raise _commit_error(partition.error)
+                raise commit_error(partition.error)
 
     def offsets(self, positions: Mapping[Partition, int]) -> list[TopicPartition]:
         """Offsets for a commit, each with the store's id as metadata (design §7, point 5)."""
@@ -290,9 +294,3 @@ class GroupConsumer:
         failure = self._membership.failure or self._failure
         if failure is not None:
             raise failure
-
-
-def _commit_error(error: KafkaError) -> Exception:
-    if error.code() in STALE_MEMBER:
-        return StaleBatch(error.str())
-    return BrokerUnreachable(f"offsets cannot be committed: {error.str()}")

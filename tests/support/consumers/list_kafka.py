@@ -150,6 +150,9 @@ class ListConsumer:
     def owned_since(self, generation: int) -> set[Partition]:
         return {partition for partition in self.owned if self._revoked_in.get(partition, 0) <= generation}
 
+    def owns_since(self, partition: Partition, generation: int) -> bool:
+        return partition in self.owned_since(generation)
+
     def offsets(self, positions: dict[Partition, int]) -> dict[Partition, int]:
         return positions
 
