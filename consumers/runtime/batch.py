@@ -1,6 +1,6 @@
 """What one step of the loop handles, and what becomes of it. No I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from consumers.runtime.delivery.outcomes import DeliveryOutcome
@@ -66,10 +66,11 @@ class Step:
         delivered = self._delivered()
         return ready + [item for item in self.held if item.record.position not in delivered]
 
-    def settled(self) -> set[Position]:
+    def settled(self) -> Iterator[Position]:
         """Records about which nothing is left to do."""
         waits = {item.record.position for item in self.waiting()}
-        return {item.record.position for item in self.ready} - waits | self._delivered()
+        yield from (item.record.position for item in self.ready if item.record.position not in waits)
+        yield from self._delivered()
 
     def until(self) -> dict[Key, int]:
         """Until when the orders of waiting records wait."""

@@ -71,20 +71,14 @@ class ConsumeLoop:
         self._events = resources.events
         self._status = status
         self._stopping = stopping
-        self._delivers = bool(resources.reaction.channels)
         max_batch = resources.config.max_batch
-        self._limit = min(max_batch, MAX_IN_FLIGHT) if self._delivers else max_batch
+        self._limit = min(max_batch, MAX_IN_FLIGHT) if resources.reaction.channels else max_batch
         self._log = Log(group=resources.reaction.name)
         self._garbage = TurnCollector()
         self._batch: Batch | None = None
         self._outages = 0
         self._down_until = 0.0
         self._polled_at = 0.0
-
-    @property
-    def joined(self) -> bool:
-        """Whether the group granted an assignment."""
-        return self._consumer.joined
 
     def run(self) -> None:
         """Poll and process until told to stop, then finish what is under way.

@@ -74,7 +74,9 @@ class OffsetTracker:
         for partition, offset in next_offsets.items():
             if (window := windows.get(partition)) is not None and offset > window.next_offset:
                 windows[partition] = window._replace(next_offset=offset)
-        for partition, offsets in _by_partition(settled).items():
+        # Mostly nothing waited, and then thousands of settled positions change nothing.
+        any_waited = any(window.unsettled for window in windows.values())
+        for partition, offsets in _by_partition(settled if any_waited else ()).items():
             if (window := windows.get(partition)) is not None:
                 windows[partition] = window._replace(unsettled=window.unsettled - offsets)
         for partition, offsets in _by_partition(unsettled).items():

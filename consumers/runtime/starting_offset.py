@@ -9,8 +9,6 @@ from typing import NamedTuple
 from consumers.runtime.records import Committed, Partition, Progress
 from schemas.errors import ForeignStore, LostOffset
 
-_WAY_ON = "`cev store adopt {}` shows where the group would go on, and sets it there"
-
 
 class StartingPoint(NamedTuple):
     """Where a partition begins.
@@ -25,6 +23,11 @@ class StartingPoint(NamedTuple):
     offset: int
     stored: int
     first: bool
+
+
+def way_on(group: str) -> str:
+    """What an error about a group's position names as its remedy."""
+    return f"`cev store adopt {group}` shows where the group would go on, and sets it there"
 
 
 def starting_offset(
@@ -51,29 +54,29 @@ def starting_offset(
         ForeignStore: the offset was committed with another store, or lies beyond what this one knows.
     """
     name = f"{partition[0]}:{partition[1]}"
-    way_on = _WAY_ON.format(group)
+    remedy = way_on(group)
     if committed is None:
         if progress is None or not progress.started:
             return StartingPoint(first, first, first=True)
         raise LostOffset(
             f"{name}: the store is at offset {progress.position}, but the group's committed offset is gone: "
-            f"the group was deleted, or its offsets were, or the topic was made anew; {way_on}"
+            f"the group was deleted, or its offsets were, or the topic was made anew; {remedy}"
         )
     if committed.store_id != store_id:
         raise ForeignStore(
             f"{name}: offset {committed.offset} was committed with the store "
             f"{committed.store_id or 'of another program'}, this one is {store_id}; one group has one store: "
-            f"use that one; if it is lost, {way_on}"
+            f"use that one; if it is lost, {remedy}"
         )
     if progress is None or committed.offset > progress.position:
         position = "nothing" if progress is None else f"offset {progress.position}"
         raise ForeignStore(
             f"{name}: the group has committed offset {committed.offset}, the store knows {position}: "
-            f"a restored backup would forget effects; restore a newer one; if there is none, {way_on}"
+            f"a restored backup would forget effects; restore a newer one; if there is none, {remedy}"
         )
     if committed.offset < progress.results_upto:
         raise LostOffset(
             f"{name}: the group's committed offset is {committed.offset}, and it had committed "
-            f"{progress.results_upto}: somebody set it back; {way_on}"
+            f"{progress.results_upto}: somebody set it back; {remedy}"
         )
     return StartingPoint(committed.offset, progress.position, first=False)

@@ -11,12 +11,12 @@ from confluent_kafka import KafkaError, Message
 
 from clients.errors import PARTITION_EOF, headers_of
 from consumers.runtime.records import ConsumerRecord, Partition
+from consumers.runtime.starting_offset import way_on
 from schemas.errors import BrokerUnreachable, LostOffset, Position, TopicMissing
 
 _NO_TOPIC = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)  # noqa: SLF001 - librdkafka's local codes
 _NO_OFFSET = KafkaError(KafkaError._NO_OFFSET).str()  # noqa: SLF001 - the same
-_WAY_ON = "`cev store adopt GROUP` shows where the group would go on, and sets it there"
-_WAY_ON = "`cev store adopt GROUP` shows where the group would go on, and sets it there"
+_WAY_ON = way_on("GROUP")
 _BROKEN = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION)  # noqa: SLF001 - the same
 
 

@@ -6,8 +6,7 @@ record that they belong to, and are made when the order comes again.
 I/O: database, on connections that the store hands out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, false, func, or_, select, update
@@ -15,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, false, fu
 from clients.records import ProducerRecord
 from consumers.runtime.decide import INTENDED
 from consumers.runtime.records import Partition, Progress
+from consumers.runtime.stores.database import Connected
 from consumers.runtime.stores.result_rows import ResultRow, unpack
 from consumers.runtime.stores.tables import attempts, effects, progress, results, store, topics
 from consumers.runtime.stores.upsert import upsert
@@ -37,9 +37,6 @@ class Adoption(NamedTuple):
     topic_ids: Mapping[str, str]
     progress: Mapping[Partition, Progress]
     anew: Sequence[Partition]
-
-
-Connected = Callable[[], AbstractContextManager[Connection]]
 
 
 class AdoptionTables:

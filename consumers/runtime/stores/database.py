@@ -6,7 +6,7 @@ an error of the driver; at most one living member holds a slot, however its proc
 I/O: none of its own; it names SQLAlchemy's types.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -14,6 +14,8 @@ from sqlalchemy import Connection
 
 from schemas.errors import Fenced
 
+Connected = Callable[[], AbstractContextManager[Connection]]
+"""A connection to a group's store for the length of a block."""
 SLOTS = 64
 """Members of a group on one store, at most."""
 

@@ -6,8 +6,7 @@ attempts never goes down, so that no restart and no other member begins anew.
 I/O: database, on connections that the store hands out.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -16,15 +15,13 @@ from sqlalchemy import Connection, and_, delete, select
 from consumers.runtime.plan import FailedAttempt
 from consumers.runtime.records import Alarm, Attempts, Partition
 from consumers.runtime.stores import statements
-from consumers.runtime.stores.database import Database
+from consumers.runtime.stores.database import Connected, Database
 from consumers.runtime.stores.tables import alarms, attempts
 from consumers.runtime.stores.upsert import upsert
 from databases.text import kept
 from schemas.errors import Position
 
 _MAX_TEXT = 1_000
-
-Connected = Callable[[], AbstractContextManager[Connection]]
 
 
 class FailureChanges(NamedTuple):

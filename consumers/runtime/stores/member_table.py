@@ -8,17 +8,15 @@ I/O: database, on connections that the store hands out.
 """
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from uuid import uuid4
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import delete, select, update
 
+from consumers.runtime.stores.database import Connected
 from consumers.runtime.stores.tables import members
 
 _KEPT = 1_000
 """So many members of the past are remembered: one may still be in the group, until its session ends."""
-
-Connected = Callable[[], AbstractContextManager[Connection]]
 
 
 class MemberTable:

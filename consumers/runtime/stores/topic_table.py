@@ -3,16 +3,15 @@
 I/O: database, on connections that the store hands out.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
+from consumers.runtime.starting_offset import way_on
+from consumers.runtime.stores.database import Connected
 from consumers.runtime.stores.tables import topics
 from consumers.runtime.stores.upsert import upsert
 from schemas.errors import LostOffset
-
-Connected = Callable[[], AbstractContextManager[Connection]]
 
 
 class TopicTable:
@@ -47,8 +46,7 @@ class TopicTable:
             if known.get(name, topic_id) != topic_id:
                 raise LostOffset(
                     f"the topic {name} was made anew: its id is {topic_id}, and the store's offsets are of "
-                    f"{known[name]}; `cev store adopt {group}` shows where the group would go on, and sets "
-                    "it there"
+                    f"{known[name]}; {way_on(group)}"
                 )
         new = sorted(current.keys() - known.keys())
         if new:
