@@ -26,7 +26,7 @@ from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavail
 from schemas.facts import OrderPlaced
 from schemas.framing import encode_key
 from schemas.topics import ORDERS
-from tests.support.consumers.list_kafka import FAULTS, Died, ListKafka, ListMember, WatchedStore
+from tests.support.consumers.list_kafka import FAULTS, ListKafka, ListMember, Step, WatchedStore, live
 from tests.support.stores.stores import template
 
 PARTITIONS = ((ORDERS, 0), (ORDERS, 1))
@@ -42,15 +42,6 @@ class Mail(NamedTuple):
     partition: int
     answers: tuple[str, ...]
     repeats: bool
-
-
-class Step(NamedTuple):
-    """Some turns of the loop, and what befalls the process after so many steps."""
-
-    takes: int
-    turns: int
-    crash: int | None
-    fault: str
 
 
 class Receiver:
@@ -134,18 +125,7 @@ def lived(history: list[Mail], steps: list[Step]) -> Iterator[tuple[ListKafka, W
         def started() -> ListMember:
             return ListMember(kafka, store, named("notification"), RETRY_POLICY, {"email": receiver})
 
-        member, rest = started(), iter(steps)
-        while not kafka.at_the_end():
-            step = next(rest, Step(99, 1, None, "dies"))
-            kafka.left, kafka.fault = step.crash, step.fault
-            try:
-                member.take(step.takes, step.turns)
-            except Died:
-                kafka.crashes += 1
-                member.close()
-                member = started()
-            kafka.left = None
-        member.close()
+        live(kafka, started, steps, kafka.at_the_end)
         yield kafka, store, receiver
         store.close()
 

@@ -30,7 +30,7 @@ from schemas.errors import Position
 from schemas.facts import Fact, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.support.consumers.list_kafka import FAULTS, Died, ListKafka, ListMember, WatchedStore
+from tests.support.consumers.list_kafka import FAULTS, ListKafka, ListMember, Step, WatchedStore, live
 from tests.support.stores.stores import template
 
 ATTEMPTS = 3
@@ -54,22 +54,6 @@ class Written(NamedTuple):
     topic: str
     fails: int
     poison: bool
-
-
-class Step(NamedTuple):
-    """Some turns of the loop.
-
-    Attributes:
-        takes: how many records of each partition a poll returns.
-        turns: how many turns.
-        crash: at which step something befalls the process.
-        fault: which (`tests/support/consumers/list_kafka.py`).
-    """
-
-    takes: int
-    turns: int
-    crash: int | None
-    fault: str = "dies"
 
 
 histories = st.lists(
@@ -163,21 +147,12 @@ def lived(history: list[Written], steps: list[Step]) -> Iterator[tuple[World, Wa
         store.kafka, store.made = world, []
         for number, record in enumerate(history):
             world.write(number, record)
-        member = ListMember(world, store, reaction, RETRY_POLICY)
-        rest = iter(steps)
-        while True:
-            step = next(rest, Step(99, 1, None))
-            world.left, world.fault = step.crash, step.fault
-            try:
-                member.take(step.takes, step.turns)
-            except Died:
-                world.crashes += 1
-                member.close()
-                member = ListMember(world, store, reaction, RETRY_POLICY)
-            world.left = None
-            if world.at_the_end() and not world.decide():
-                break
-        member.close()
+        live(
+            world,
+            lambda: ListMember(world, store, reaction, RETRY_POLICY),
+            steps,
+            lambda: world.at_the_end() and not world.decide(),
+        )
         yield world, store
         store.close()
 

@@ -132,12 +132,16 @@ def test_a_store_of_its_own_beside_the_groups_store_is_refused_before_it_joins(
     first.stop()
 
 
-def test_a_member_of_the_same_store_waits_for_one_that_was_killed_and_goes_on(shop: ConsumerHarness) -> None:
+def successor_of_a_killed_member(shop: ConsumerHarness) -> Running:
     killed = shop.cev("consume", "sales")
     until(lambda: shop.members("sales"), "it has joined")
     killed.kill()
     killed.wait()
-    after = shop.member("sales")
+    return shop.member("sales")
+
+
+def test_a_member_of_the_same_store_waits_for_one_that_was_killed_and_goes_on(shop: ConsumerHarness) -> None:
+    after = successor_of_a_killed_member(shop)
     until(lambda: "was killed, or uses a copy" in (after.status.outage or ""), "it says for whom it waits")
     assert not after.status.ready
     place(shop)
@@ -147,11 +151,7 @@ def test_a_member_of_the_same_store_waits_for_one_that_was_killed_and_goes_on(sh
 
 
 def test_a_member_that_waits_for_one_that_was_killed_stops_at_once(shop: ConsumerHarness) -> None:
-    killed = shop.cev("consume", "sales")
-    until(lambda: shop.members("sales"), "it has joined")
-    killed.kill()
-    killed.wait()
-    after = shop.member("sales")
+    after = successor_of_a_killed_member(shop)
     until(lambda: after.status.outage, "it waits")
     after.stop()
     assert after.status.start_offsets == {}

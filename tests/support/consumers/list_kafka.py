@@ -9,10 +9,10 @@ A fault befalls the process at a step: right before or right behind a write of t
     rebalances    the group moves on: the first partition is revoked and comes back
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 from clients.config import Cluster
 from clients.errors import StaleBatch
@@ -39,6 +39,22 @@ from schemas.errors import BrokerUnreachable, DependencyUnavailable, Position
 
 FAULTS = ("dies", "dies", "no answer", "rebalances")
 _NO_BROKER, _NO_STORE = BrokerUnreachable("no answer"), DependencyUnavailable("no answer")
+
+
+class Step(NamedTuple):
+    """Some turns of the loop.
+
+    Attributes:
+        takes: how many records of each partition a poll returns.
+        turns: how many turns.
+        crash: at which step of a write something befalls the process.
+        fault: which; see the module.
+    """
+
+    takes: int
+    turns: int
+    crash: int | None
+    fault: str = "dies"
 
 
 class Died(Exception):
@@ -227,3 +243,28 @@ class ListMember:
         """End; what is under way ends first, as a process takes its threads with it."""
         self._pool.drain()
         self._pool.close()
+
+
+def live(
+    kafka: ListKafka, started: Callable[[], ListMember], steps: Iterable[Step], is_over: Callable[[], bool]
+) -> None:
+    """Let members live one after the other, as they die, until everything is done.
+
+    Args:
+        kafka: the world of all of them.
+        started: starts one.
+        steps: what they do and what befalls them; behind these they read on unhindered.
+        is_over: asked after each step.
+    """
+    member, rest = started(), iter(steps)
+    while not is_over():
+        step = next(rest, Step(99, 1, None))
+        kafka.left, kafka.fault = step.crash, step.fault
+        try:
+            member.take(step.takes, step.turns)
+        except Died:
+            kafka.crashes += 1
+            member.close()
+            member = started()
+        kafka.left = None
+    member.close()
