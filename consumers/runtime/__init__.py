@@ -36,7 +36,8 @@ The invariants, each with the files that hold it. A comment beside a deciding br
     or for its deliveries.
     -> retry_queue, failures/ordering
 11. What goes to the outside is stored as intended, delivered under a key that stays the same, and then stored
-    as done: at least once, never forgotten.
+    as done: at least once, never forgotten. What answers the record is stored with the end of its deliveries,
+    and an intention that is taken back leaves nothing.
     -> decide, batch_processor, delivery/pool
 12. A reaction returns facts only, and guards what it returns with an effect. One that breaks this stops its
     group; no record is blamed.

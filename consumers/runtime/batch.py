@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from consumers.runtime.delivery.outcomes import DeliveryOutcome
-from consumers.runtime.delivery.pool import DeliveryResults
+from consumers.runtime.delivery.results import DeliveryResults
 from consumers.runtime.kafka.polled import PolledRecords
 from consumers.runtime.plan import Plan
 from consumers.runtime.records import Item, Partition

@@ -24,7 +24,7 @@ from consumers.runtime.decide import DecisionRules, decide
 from consumers.runtime.decoding import decode, decode_again
 from consumers.runtime.delivery.outages import ChannelOutages
 from consumers.runtime.delivery.outcomes import DeliveryOutcome, delivery_outcome
-from consumers.runtime.delivery.pool import DeliveryResults
+from consumers.runtime.delivery.results import DeliveryResults
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.offset_tracker import OffsetTracker
 from consumers.runtime.plan import Plan
@@ -33,9 +33,8 @@ from consumers.runtime.records import Item, Partition
 from consumers.runtime.resources import Resources
 from consumers.runtime.results import ResultRenderer
 from consumers.runtime.retry_queue import UNTIL_DELIVERED, key_of
-from consumers.runtime.stores.batch_write import StoreWrite
+from consumers.runtime.stores.batch_write import EffectTaken, StoreWrite
 from consumers.runtime.stores.failure_tables import failure_changes
-from consumers.runtime.stores.store import EffectTaken
 from schemas.errors import DependencyUnavailable, Position, Unreachable
 from schemas.times import now_ms, rfc3339
 
@@ -113,7 +112,8 @@ class BatchProcessor:
             Unreachable: the store is down; they are made again.
         """
         if results.delivered:
-            self._store.write(StoreWrite(at=now_ms(), finished=results.delivered))
+            done, records = results.delivered, results.result_records
+            self._store.write(StoreWrite(at=now_ms(), finished=done, results=records))
         self._pool.recorded(results)
 
     def _decode(self, batch: Batch) -> None:
@@ -196,7 +196,8 @@ class BatchProcessor:
                 (dead.record.position, dead_letter(dead, self._reaction.name))
                 for dead in step.plan.dead + step.outcome.plan.dead
             ]
-            self._assigned.stored(step, tracker, resends + step.plan.results + dead_letters)
+            owed = resends + step.plan.results + step.results.result_records + dead_letters
+            self._assigned.stored(step, tracker, owed)
             return
         raise DependencyUnavailable(
             f"other members took effects of this batch {_MAX_DECISIONS} times in a row"
@@ -232,7 +233,8 @@ class BatchProcessor:
                 at=at,
                 effects=step.plan.effects,
                 shadows=step.plan.shadows,
-                results=step.plan.results,
+                # Results come with the end of the deliveries, in the same transaction (invariant 11).
+                results=step.plan.results + step.results.result_records,
                 # An effect that is only intended is not done: its record waits, and after a crash it comes
                 # again (invariants 5 and 11).
                 positions={

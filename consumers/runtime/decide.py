@@ -6,9 +6,13 @@ For each message, in the order of the batch:
     a fact whose order is decided by its command                          only recorded
     an effect that exists with other input                                dead letter, no effect at all
     an effect that exists, made by this very record                       results again, unless Kafka has them
+    an effect that is intended by this very record, and not done          its delivery once more
     an effect that exists, made by another record                         duplicate: nothing
-    otherwise                                                             effect, results, deliveries
+    otherwise                                                             effect; results or deliveries
     whatever raises an error                                              what `retry_policy` says
+
+Where a record has deliveries, its results go with them: a result says what is done, and an intention that is
+taken back leaves none (invariant 11).
 
 Not here: which records wait for others of their order (`failures.ordering`).
 """
@@ -21,7 +25,7 @@ from types import MappingProxyType
 from clients.records import ProducerRecord
 from consumers.runtime.failures.ordering import OrderSequencer
 from consumers.runtime.plan import DeliveryTask, Plan
-from consumers.runtime.reaction import MAX_INPUT, BrokenReaction, Context, Effect, Reaction
+from consumers.runtime.reaction import MAX_INPUT, BrokenReaction, Context, Delivery, Effect, Reaction
 from consumers.runtime.records import (
     Attempts,
     Decoded,
@@ -137,7 +141,8 @@ class _Decision:
             for effect, earlier in zip(effects, known, strict=True):
                 if earlier is not None and earlier.input != effect.input:
                     return _conflict(effect, earlier, item.record.position)  # invariant 2
-            self._answer(item, facts, known)
+            deliveries = _unfinished(effects, known, item.record.position)
+            results = self._answer(item, facts, known, delivers=bool(deliveries))
         except (BrokenReaction, Unreachable):
             raise  # no record is at fault: none may become a dead letter (invariants 8 and 12)
         except RecordError as error:
@@ -147,8 +152,10 @@ class _Decision:
                 f"{self.rules.reaction.name} failed with {type(error).__name__}: {error}",
                 item.record.position,
             )
-        for effect, earlier in zip(effects, known, strict=True):
-            self._make(item, effect, earlier)
+        self._make(item, effects, known)
+        self.plan.deliveries += [
+            DeliveryTask(item.order_id, name, item.record, delivery, results) for name, delivery in deliveries
+        ]
         self._name_unread_expiry(item, known)
         return None
 
@@ -165,16 +172,13 @@ class _Decision:
             for effect in self.context.effects
         ]
 
-    def _make(self, item: Decoded, effect: Effect, earlier: KnownEffect | None) -> None:
-        """Put an effect into the plan, once per key (invariant 1), and its delivery until it is done (11)."""
-        position = item.record.position
-        if earlier is None:
-            self.plan.effects.append(_row(effect, item, self.context.now))
-            self.effects[item.order_id, effect.name] = KnownEffect(effect.outcome, effect.input, position)
-        unfinished = earlier is not None and earlier.outcome == INTENDED and earlier.origin == position
-        if effect.delivery is not None and (earlier is None or unfinished):
-            task = DeliveryTask(item.order_id, effect.name, item.record, effect.delivery)
-            self.plan.deliveries.append(task)
+    def _make(self, item: Decoded, effects: Sequence[Effect], known: Sequence[KnownEffect | None]) -> None:
+        """Put new effects into the plan, once per key (invariant 1)."""
+        for effect, earlier in zip(effects, known, strict=True):
+            if earlier is None:
+                self.plan.effects.append(_row(effect, item, self.context.now))
+                made = KnownEffect(effect.outcome, effect.input, item.record.position)
+                self.effects[item.order_id, effect.name] = made
 
     def _name_unread_expiry(self, item: Decoded, known: Sequence[KnownEffect | None]) -> None:
         # Of a fact the value alone says until when it is good.
@@ -182,22 +186,42 @@ class _Decision:
         if expiry is not None and None in known and not isinstance(item.message, OrderPlaced):
             self.plan.unread_expiries.append((item.record.position, expiry))
 
-    def _answer(self, item: Decoded, facts: Sequence[Fact], known: Sequence[KnownEffect | None]) -> None:
-        """Put results into the plan: new with a new effect, stored ones again, none for a duplicate."""
+    def _answer(
+        self, item: Decoded, facts: Sequence[Fact], known: Sequence[KnownEffect | None], *, delivers: bool
+    ) -> tuple[ProducerRecord, ...]:
+        """Put results into the plan: new with a new effect, stored ones again, none for a duplicate.
+
+        Returns:
+            Results that wait for the record's deliveries; the plan has none of it then.
+        """
         position = item.record.position
-        if not known or None in known:
-            self.plan.results += [
-                (position, self.rules.render(_checked(fact, self.rules), item)) for fact in facts
-            ]
+        if delivers or not known or None in known:
+            results = tuple(self.rules.render(_checked(fact, self.rules), item) for fact in facts)
+            if delivers:
+                return results
+            self.plan.results += [(position, result) for result in results]
         elif any(_is_own_effect(effect, position) for effect in known):
             self._resend_stored(position)
         else:
             self.plan.duplicates += 1
+        return ()
 
     def _resend_stored(self, position: Position) -> None:
         """Send stored results under the same id, unless Kafka is known to have them (invariant 6)."""
         if position.offset >= self.results_upto.get(position.topic_partition, 0):
             self.plan.resends.append(position)
+
+
+def _unfinished(
+    effects: Sequence[Effect], known: Sequence[KnownEffect | None], position: Position
+) -> list[tuple[str, Delivery]]:
+    """The deliveries that a record has to make, each with its effect: until they are done (invariant 11)."""
+    return [
+        (effect.name, effect.delivery)
+        for effect, earlier in zip(effects, known, strict=True)
+        if effect.delivery is not None
+        and (earlier is None or (earlier.outcome == INTENDED and earlier.origin == position))
+    ]
 
 
 def _is_own_effect(effect: KnownEffect | None, position: Position) -> bool:

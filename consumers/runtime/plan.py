@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from clients.records import ProducerRecord
 from consumers.runtime.reaction import Delivery
-from consumers.runtime.records import Attempts, ConsumerRecord, EffectRow, Item
+from consumers.runtime.records import Attempts, ConsumerRecord, EffectRow, Intention, Item
 from schemas.errors import Position, RecordError
 
 
@@ -37,12 +37,25 @@ class FailedAttempt(NamedTuple):
 
 
 class DeliveryTask(NamedTuple):
-    """A delivery on behalf of one effect of one record."""
+    """A delivery on behalf of one effect of one record.
+
+    Attributes:
+        order_id, effect: the effect.
+        record: the record that intends it.
+        delivery: what to hand over.
+        results: result records that answer the record, once all of its deliveries are done.
+    """
 
     order_id: int
     effect: str
     record: ConsumerRecord
     delivery: Delivery
+    results: tuple[ProducerRecord, ...] = ()
+
+    @property
+    def intention(self) -> Intention:
+        """What is done, or taken back, with this delivery."""
+        return Intention(self.order_id, self.effect, self.record.position)
 
 
 @dataclass(slots=True)
@@ -52,7 +65,8 @@ class Plan:
     Attributes:
         effects: new effects.
         shadows: decisions that are only recorded (design §6).
-        results: new result records, each with the position whose effect they report.
+        results: new result records, each with the position whose effect they report; none of records with
+            deliveries, whose results are made once these are done.
         resends: positions whose stored results must be sent once more (invariant 6).
         dead: records for the dead-letter topics.
         deliveries: to make before the batch is settled.

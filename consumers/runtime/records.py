@@ -110,6 +110,17 @@ class KnownEffect(NamedTuple):
     origin: Position
 
 
+class Intention(NamedTuple):
+    """An effect that is intended and not done, and the record that intends it.
+
+    Another record may intend the same effect anew, once this one was taken back.
+    """
+
+    order_id: int
+    effect: str
+    origin: Position
+
+
 class EffectRow(NamedTuple):
     """One row of `effects`, or of `shadow_decisions`, in the order of the table's columns."""
 

@@ -1,6 +1,7 @@
 """Deliveries that fail in any way, with crashes anywhere: each at least once, and one order's one by one.
 
-The real loop on a real store (SQLite) with real workers; Kafka is a list.
+What is delivered is answered by a result record: once, and not before. The real loop on a real store (SQLite)
+with real workers; Kafka is a list.
 """
 
 import shutil
@@ -8,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -18,14 +20,14 @@ from hypothesis import strategies as st
 
 from consumers.registry import named
 from consumers.runtime import loop
-from consumers.runtime.reaction import Delivery
+from consumers.runtime.reaction import Context, Delivery, Effect
 from consumers.runtime.retry_policy import RetryPolicy
 from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, Position
-from schemas.facts import OrderPlaced
+from schemas.facts import Fact, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
-from schemas.topics import ORDERS
+from schemas.topics import DISPATCH_RESULTS, ORDERS
 from tests.support.consumers.list_kafka import FAULTS, ListKafka, ListMember, Step, WatchedStore, live
 from tests.support.stores.stores import template
 
@@ -83,6 +85,15 @@ class Receiver:
         pass
 
 
+def react(order: OrderPlaced, context: Context) -> list[Fact]:
+    """A mail, and a result that says that it was delivered."""
+    delivery = Delivery("email", "a@b.example", "Your order", order.address)
+    context.record(Effect("email", "intended", input=order.address, delivery=delivery))
+    return [ProductDispatched(order.order_id, order.address, context.now)]
+
+
+REACTION = replace(named("notification"), react=react, writes=(DISPATCH_RESULTS,))
+
 mails = st.lists(
     st.builds(
         Mail,
@@ -123,11 +134,16 @@ def lived(history: list[Mail], steps: list[Step]) -> Iterator[tuple[ListKafka, W
         store.kafka, store.made = kafka, []
 
         def started() -> ListMember:
-            return ListMember(kafka, store, named("notification"), RETRY_POLICY, {"email": receiver})
+            return ListMember(kafka, store, REACTION, RETRY_POLICY, {"email": receiver})
 
         live(kafka, started, steps, kafka.at_the_end)
         yield kafka, store, receiver
         store.close()
+
+
+def sent(kafka: ListKafka, topic: str) -> Counter[int]:
+    """How many records each order has on a topic."""
+    return Counter(int.from_bytes(out.key or b"", "big") for out in kafka.sent if out.topic == topic)
 
 
 @given(mails, steps)
@@ -137,7 +153,7 @@ def test_each_mail_is_taken_once_or_refused_once_and_only_a_fault_repeats_one(
 ) -> None:
     with lived(history, steps) as (kafka, store, receiver):
         refused = {number for number, mail in enumerate(history) if "never" in mail.answers}
-        letters = Counter(int.from_bytes(record.key or b"", "big") for record in kafka.sent)
+        letters, results = sent(kafka, "notification.orders.dlq"), sent(kafka, DISPATCH_RESULTS)
         effects = store.find_effects(range(len(history)))
         for number, mail in enumerate(history):
             known = effects.get((number, "email"))
@@ -148,6 +164,7 @@ def test_each_mail_is_taken_once_or_refused_once_and_only_a_fault_repeats_one(
                 assert known.outcome == "done"
                 assert taken >= 1
             assert taken <= 1 + len([step for step in steps if step.crash is not None])
+            assert results[number] == (known is not None), "what is done is answered once, and nothing else"
             assert letters[number] <= 1 + mail.repeats
             if number in refused and not mail.repeats and taken == 0:
                 assert letters[number] == 1
@@ -158,4 +175,5 @@ def test_nothing_is_repeated_where_nothing_fails() -> None:
     history = [Mail(number % 2, (), repeats=True) for number in range(40)]
     with lived(history, []) as (kafka, _, receiver):
         assert receiver.taken == dict.fromkeys(range(40), 1)
-        assert kafka.sent == []
+        assert sent(kafka, DISPATCH_RESULTS) == dict.fromkeys(range(40), 1)
+        assert len(kafka.sent) == 40

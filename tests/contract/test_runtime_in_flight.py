@@ -13,7 +13,7 @@ import pytest
 
 from consumers.registry import named
 from consumers.runtime.reaction import Delivery
-from consumers.runtime.records import Partition
+from consumers.runtime.records import Intention, Partition
 from consumers.runtime.retry_policy import RetryPolicy
 from consumers.runtime.stores.batch_write import StoreWrite
 from consumers.runtime.stores.store import Store
@@ -120,7 +120,11 @@ def test_what_another_member_has_done_meanwhile_is_not_delivered_from_the_queue_
             shop.put(order_id)
         shop.turns(1)
         until(lambda: mail.calls == 2, "two workers are at it, and a third mail waits for one")
-        done = StoreWrite(at=1, finished=[(order_id, "email") for order_id in range(3)], positions={FACTS: 3})
+        done = StoreWrite(
+            at=1,
+            finished=[Intention(n, "email", Position(*FACTS, n)) for n in range(3)],
+            positions={FACTS: 3},
+        )
         Store.write(shop.store, done)
         shop.kafka.committed[FACTS] = 3
         shop.rebalance()

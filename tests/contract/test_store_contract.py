@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clients.records import ANY_PARTITION, ProducerRecord
-from consumers.runtime.records import EffectRow, KnownEffect, Progress
-from consumers.runtime.stores.batch_write import StoreWrite
-from consumers.runtime.stores.store import EffectTaken, Store
+from consumers.runtime.records import EffectRow, Intention, KnownEffect, Progress
+from consumers.runtime.stores.batch_write import EffectTaken, StoreWrite
+from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from schemas.errors import ForeignStore, Position
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
@@ -34,6 +34,10 @@ def effect(order_id: int, *, at: int = 0, name: str = "dispatch", outcome: str =
     return EffectRow(
         order_id, name, outcome, "1 Streetford Road", None, "fact", f"id-{at}", ORDERS, 0, at, 1_000
     )
+
+
+def intention(order_id: int, name: str = "dispatch", *, at: int = 0) -> Intention:
+    return Intention(order_id, name, Position(ORDERS, 0, at))
 
 
 def result(at: int, value: bytes = b"v") -> tuple[Position, ProducerRecord]:
@@ -103,7 +107,7 @@ def test_a_batch_with_a_taken_effect_leaves_nothing_at_all(store: Store) -> None
                 shadows=[effect(3)],
                 results=[result(7)],
                 positions={P0: 10, P1: 10},
-                finished=[(1, "dispatch")],
+                finished=[intention(1)],
             )
         )
     assert store.find_effects([0, 1, 2]).keys() == {(1, "dispatch")}
@@ -194,8 +198,8 @@ def test_only_what_is_intended_is_finished_or_withdrawn(store: Store) -> None:
     store.write(
         StoreWrite(
             at=2,
-            finished=[(1, "email"), (3, "dispatch")],
-            withdrawn=[(2, "email"), (4, "dispatch"), (1, "email")],
+            finished=[intention(1, "email"), intention(3)],
+            withdrawn=[intention(2, "email"), intention(4), intention(1, "email")],
         )
     )
     found = store.find_effects([1, 2, 3, 4])
@@ -204,6 +208,23 @@ def test_only_what_is_intended_is_finished_or_withdrawn(store: Store) -> None:
         (3, "dispatch"): "dispatched",
         (4, "dispatch"): "dispatched",
     }
+
+
+def test_an_intention_that_another_record_made_anew_is_neither_finished_nor_withdrawn(store: Store) -> None:
+    store.write(StoreWrite(at=1, effects=[effect(n, at=9, name="email", outcome="intended") for n in (1, 2)]))
+    store.write(StoreWrite(at=2, finished=[intention(1, "email")], withdrawn=[intention(2, "email")]))
+    outcomes = {known.outcome for known in store.find_effects([1, 2]).values()}
+    assert (len(store.find_effects([1, 2])), outcomes) == (2, {"intended"})
+
+
+def test_results_that_are_stored_a_second_time_change_nothing_and_stand_in_nobodys_way(store: Store) -> None:
+    store.write(StoreWrite(at=1, effects=[effect(1, at=1)], results=[result(1), result(3)]))
+    again = [result(1, b"later"), result(2)]
+    store.write(StoreWrite(at=2, effects=[effect(2, at=2)], results=again))
+    positions = [Position(ORDERS, 0, at) for at in (1, 2, 3)]
+    assert store.results(positions) == [result(1), result(2), result(3)]
+    store.write(StoreWrite(at=3, positions={P0: 4}, results_upto={P0: 3}))
+    assert store.results(positions) == [result(1), result(2), result(3)], "the last one may not be in Kafka"
 
 
 def test_a_large_batch_is_one_batch(store: Store) -> None:
@@ -237,7 +258,7 @@ def test_text_that_a_database_refuses_is_kept_all_the_same(store: Store, odd: st
     assert store.results([where]) == [(where, out)]
     with pytest.raises(EffectTaken):
         store.write(StoreWrite(at=2, effects=[row]))
-    store.write(StoreWrite(at=2, finished=[(1, odd)]))
+    store.write(StoreWrite(at=2, finished=[Intention(1, odd, where)]))
     assert store.find_effects([1])[1, odd].outcome == "done"
 
 
@@ -289,7 +310,7 @@ def test_any_id_text_and_bytes_come_back_as_they_went_in(
     store.write(
         StoreWrite(
             at=2,
-            withdrawn=[key],
+            withdrawn=[Intention(*key, where)],
             positions={P0: 0},
             results_upto={P0: 2**63 - 1},
         )

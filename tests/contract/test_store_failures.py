@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from consumers.runtime.plan import FailedAttempt
 from consumers.runtime.records import Alarm, Attempts, EffectRow
-from consumers.runtime.stores.batch_write import StoreWrite
+from consumers.runtime.stores.batch_write import EffectTaken, StoreWrite
 from consumers.runtime.stores.failure_tables import FailureChanges
-from consumers.runtime.stores.store import EffectTaken, Store
+from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from schemas.errors import Position
 from schemas.topics import ORDERS

@@ -13,8 +13,8 @@ from sqlalchemy import inspect
 
 from consumers.runtime.stores import database, member_table, migrate, tables
 from consumers.runtime.stores import store as store_module
-from consumers.runtime.stores.batch_write import StoreWrite
-from consumers.runtime.stores.store import EffectTaken, Store
+from consumers.runtime.stores.batch_write import EffectTaken, StoreWrite
+from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from schemas.errors import DependencyUnavailable, Position
 from schemas.topics import ORDERS

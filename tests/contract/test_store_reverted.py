@@ -19,7 +19,7 @@ from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from schemas.errors import DependencyUnavailable, Position, RevertedStore
 from schemas.topics import ORDERS
-from tests.contract.test_store_contract import effect
+from tests.contract.test_store_contract import effect, intention
 from tests.contract.test_store_postgres import cut
 from tests.support.stores.older import OlderState, older_state
 from tests.support.stores.stores import opened, rows
@@ -54,7 +54,7 @@ def reconnect(store: Store) -> None:
 WRITES: dict[str, Callable[[Store], None]] = {
     "a batch": lambda store: store.write(StoreWrite(at=3, effects=[effect(3)], positions={P0: 3})),
     "an intention": lambda store: store.write(StoreWrite(at=3, effects=[effect(3, outcome="intended")])),
-    "a delivery": lambda store: store.write(StoreWrite(at=3, finished=[(1, "dispatch")])),
+    "a delivery": lambda store: store.write(StoreWrite(at=3, finished=[intention(1)])),
     "a failed attempt": lambda store: store.write(
         StoreWrite(
             at=3,

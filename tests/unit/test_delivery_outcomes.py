@@ -1,7 +1,7 @@
 """What becomes of records whose deliveries did not all succeed."""
 
 from consumers.runtime.delivery.outcomes import DeliveryOutcome, delivery_outcome
-from consumers.runtime.delivery.pool import DeliveryResults
+from consumers.runtime.delivery.results import DeliveryResults
 from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
 from consumers.runtime.records import Attempts
@@ -50,16 +50,18 @@ def test_what_waits_for_a_receiver_that_is_down_is_not_counted() -> None:
 def test_a_rejection_is_a_dead_letter_and_takes_back_what_else_is_not_done() -> None:
     outcome = outcome_of(
         DeliveryResults(
-            failed=[deferred("text"), rejected()], delivered=[(7, "other")], remaining=[task("third")]
+            failed=[deferred("text"), rejected()],
+            delivered=[task("other").intention],
+            remaining=[task("third")],
         )
     )
     [dead] = outcome.plan.dead
     assert (dead.record.position, type(dead.error), dead.attempts) == (POSITION, DeliveryRejected, 1)
-    assert sorted(outcome.withdrawn) == [(7, "email"), (7, "text"), (7, "third")]
+    assert sorted(outcome.withdrawn) == [task(name).intention for name in ("email", "text", "third")]
     assert outcome.unsettled == set()
 
 
 def test_the_last_attempt_is_a_dead_letter() -> None:
     outcome = outcome_of(DeliveryResults(failed=[deferred()]), before=4)
     assert [dead.attempts for dead in outcome.plan.dead] == [5]
-    assert outcome.withdrawn == [(7, "email")]
+    assert outcome.withdrawn == [task().intention]

@@ -7,7 +7,9 @@ from threading import Event, Timer
 
 import pytest
 
-from consumers.runtime.delivery.pool import DeliveryPool, DeliveryResults
+from clients.records import ProducerRecord
+from consumers.runtime.delivery.pool import DeliveryPool
+from consumers.runtime.delivery.results import DeliveryResults
 from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
 from schemas.errors import (
@@ -103,9 +105,9 @@ def test_one_dropped_connection_is_no_outage_for_the_next_message() -> None:
 
     with pool(email=Box(do)) as by:
         report = run(by, task(1), task(2))
-        assert (offsets(report.remaining), report.delivered) == ([1], [(2, "email")])
+        assert (offsets(report.remaining), report.delivered) == ([1], [task(2).intention])
         assert not by.is_down("email")
-        assert run(by, task(1)).delivered == [(1, "email")]
+        assert run(by, task(1)).delivered == [task(1).intention]
 
 
 def test_one_message_that_is_put_off_again_and_again_is_its_own_trouble() -> None:
@@ -162,16 +164,16 @@ def test_a_drain_waits_for_what_was_begun_and_begins_nothing_more() -> None:
         assert len(mail.calls) == 1
         by.recorded(results)
         by.resume()
-        assert run(by, task(99)).delivered == [(99, "email")]
+        assert run(by, task(99)).delivered == [task(99).intention]
         assert len(mail.calls) == 2
 
 
 def test_a_record_is_in_flight_until_its_end_is_recorded_and_is_told_of_until_then() -> None:
     with pool(email=Box()) as by:
         by.submit([task(1)], always)
-        assert by.ended(PATIENCE_S).delivered == [(1, "email")]
+        assert by.ended(PATIENCE_S).delivered == [task(1).intention]
         results = by.ended()
-        assert (results.delivered, {*by.in_flight}) == ([(1, "email")], {task(1).record.position})
+        assert (results.delivered, {*by.in_flight}) == ([task(1).intention], {task(1).record.position})
         by.recorded(results)
         assert (by.ended().delivered, {*by.in_flight}) == ([], set())
 
@@ -191,6 +193,17 @@ def test_the_deliveries_of_one_record_are_made_one_after_the_other() -> None:
     with pool(workers=2, email=slowly("email"), text=slowly("text")) as by:
         assert len(run(by, task(1, "email"), task(1, "text")).delivered) == 2
     assert most == [1, 1]
+
+
+def test_a_record_is_answered_once_all_of_its_deliveries_are_done_and_not_before() -> None:
+    result = ProducerRecord("payments", b"k", b"v", [])
+    answered = [task(1, channel)._replace(results=(result,)) for channel in ("email", "text")]
+    texts = Box(raising(DeliveryDeferred("later", Position(ORDERS, 0, 1))))
+    with pool(email=Box(), text=texts) as by:
+        half_done = run(by, *answered)
+        assert (len(half_done.delivered), half_done.result_records) == (1, [])
+        texts.do = lambda _: None
+        assert run(by, answered[1]).result_records == [(task(1).record.position, result)]
 
 
 def test_what_runs_beside_gives_its_result_or_its_error_back() -> None:

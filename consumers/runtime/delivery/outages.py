@@ -1,6 +1,6 @@
 """Which channels are down, as long as records wait for them. Pure."""
 
-from consumers.runtime.delivery.pool import DeliveryResults
+from consumers.runtime.delivery.results import DeliveryResults
 from schemas.errors import Unreachable
 
 

@@ -8,9 +8,9 @@ What is done stays done, for its effect row says so.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from consumers.runtime.delivery.pool import DeliveryResults
+from consumers.runtime.delivery.results import DeliveryResults
 from consumers.runtime.plan import DeadRecord, DeliveryTask, FailedAttempt, Plan
-from consumers.runtime.records import Attempts
+from consumers.runtime.records import Attempts, Intention
 from consumers.runtime.retry_policy import GiveUp, Retry, RetryPolicy
 from schemas.errors import Position, RecordError
 
@@ -21,12 +21,12 @@ class DeliveryOutcome:
 
     Attributes:
         plan: dead letters and failed attempts.
-        withdrawn: order id and effect of intentions that are taken back.
+        withdrawn: intentions that are taken back.
         unsettled: positions of records that need another pass.
     """
 
     plan: Plan = field(default_factory=Plan)
-    withdrawn: list[tuple[int, str]] = field(default_factory=list)
+    withdrawn: list[Intention] = field(default_factory=list)
     unsettled: set[Position] = field(default_factory=set)
 
 
@@ -62,7 +62,7 @@ def delivery_outcome(
         fatal = next((error for step, error in steps if isinstance(step, GiveUp)), None)
         if fatal is not None:
             outcome.plan.dead.append(DeadRecord(tasks[0].record, fatal, before + 1, tasks[0].order_id))
-            outcome.withdrawn += [(task.order_id, task.effect) for task in tasks]
+            outcome.withdrawn += [task.intention for task in tasks]
             continue
         retries = [(step.at, error) for step, error in steps if isinstance(step, Retry)]
         if retries:

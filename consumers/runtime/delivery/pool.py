@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
 from typing import Protocol, TypeVar
 
 from consumers.runtime.delivery.circuit_breaker import CircuitBreaker, for_channel
+from consumers.runtime.delivery.results import DeliveryResults
 from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
 from schemas.errors import (
@@ -61,43 +61,6 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Close connections; nothing is delivered after it."""
-
-
-@dataclass(slots=True)
-class DeliveryResults:
-    """How the deliveries of some records ended.
-
-    Attributes:
-        positions: the records, all of whose deliveries have ended.
-        delivered: order id and effect of what was handed over.
-        failed: tasks that failed, and why: the message, not the receiver, is at fault.
-        remaining: tasks still to do, because their channel is down or their partition is no longer owned.
-        outages: channels that are down, and why.
-        answering: channels that took or refused something.
-        retry_at: ms since the epoch; before it no channel that is down is probed again.
-    """
-
-    positions: set[Position] = field(default_factory=set)
-    delivered: list[tuple[int, str]] = field(default_factory=list)
-    failed: list[tuple[DeliveryTask, RecordError]] = field(default_factory=list)
-    remaining: list[DeliveryTask] = field(default_factory=list)
-    outages: dict[str, Unreachable] = field(default_factory=dict)
-    answering: set[str] = field(default_factory=set)
-    retry_at: int = 0
-
-    def of(self, waits: Callable[[Position], bool]) -> "DeliveryResults":
-        """The same, where tasks failed or remain of these records alone."""
-        failed = [(task, error) for task, error in self.failed if waits(task.record.position)]
-        remaining = [task for task in self.remaining if waits(task.record.position)]
-        return replace(self, failed=failed, remaining=remaining)
-
-    def add(self, other: "DeliveryResults") -> None:
-        """Take over how other deliveries ended."""
-        self.positions |= other.positions
-        self.delivered += other.delivered
-        self.failed += other.failed
-        self.remaining += other.remaining
-        self.answering |= other.answering
 
 
 class DeliveryPool:
@@ -239,7 +202,9 @@ class DeliveryPool:
                 results.remaining.append(task)
             else:
                 self._answered(channel, results)
-                results.delivered.append((task.order_id, task.effect))
+                results.delivered.append(task.intention)
+        if len(results.delivered) == len(tasks):
+            results.result_records = [(position, result) for result in tasks[0].results]
         return results
 
     def _deliver(self, task: DeliveryTask) -> None:

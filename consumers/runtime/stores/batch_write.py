@@ -8,15 +8,20 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from clients.records import ProducerRecord
-from consumers.runtime.records import EffectRow, Partition
+from consumers.runtime.records import EffectRow, Intention, Partition
 from consumers.runtime.stores import failure_tables, statements
 from consumers.runtime.stores.database import Database
 from consumers.runtime.stores.failure_tables import FailureChanges
 from consumers.runtime.stores.result_rows import pack
 from databases.text import kept, plain
 from schemas.errors import Position
+
+
+class EffectTaken(Exception):
+    """Another member made one of these effects between the look-up and the write."""
 
 
 class StoreWrite(NamedTuple):
@@ -29,8 +34,8 @@ class StoreWrite(NamedTuple):
         results: result records to keep until Kafka has them, each with the position whose effect it reports.
         positions: per partition, the next offset to handle.
         results_upto: per partition, the offset below which Kafka is known to have the results.
-        finished: order id and effect of intentions that are done.
-        withdrawn: order id and effect of intentions that are taken back.
+        finished: intentions that are done.
+        withdrawn: intentions that are taken back.
         failures: failed attempts, or None.
     """
 
@@ -40,8 +45,8 @@ class StoreWrite(NamedTuple):
     results: Sequence[tuple[Position, ProducerRecord]] = ()
     positions: Mapping[Partition, int] = {}
     results_upto: Mapping[Partition, int] = {}
-    finished: Sequence[tuple[int, str]] = ()
-    withdrawn: Sequence[tuple[int, str]] = ()
+    finished: Sequence[Intention] = ()
+    withdrawn: Sequence[Intention] = ()
     failures: FailureChanges | None = None
 
 
@@ -51,21 +56,21 @@ def write(database: Database, connection: Connection, batch: StoreWrite) -> None
     Keys are sorted: neighbours in the tree are written together, and no two members deadlock.
 
     Raises:
-        sqlalchemy.exc.IntegrityError: an effect key is taken.
+        EffectTaken: an effect key is.
     """
 
     def execute(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             database.execute_rows(connection, statement, rows)
 
-    execute(statements.EFFECT, _rows(batch.effects))
+    try:
+        execute(statements.EFFECT, _rows(batch.effects))
+    except IntegrityError as error:
+        raise EffectTaken from error
     execute(statements.SHADOW, _rows(batch.shadows))
-    execute(
-        statements.RESULT,
-        sorted(row._replace(records=kept(row.records)) for row in pack(batch.results)),
-    )
-    execute(statements.FINISH, _keys(batch.finished))
-    execute(statements.WITHDRAW, _keys(batch.withdrawn))
+    execute(statements.RESULT, sorted(pack(batch.results)))
+    execute(statements.FINISH, _intentions(batch.finished))
+    execute(statements.WITHDRAW, _intentions(batch.withdrawn))
     if batch.failures is not None:
         failure_tables.write(database, connection, batch.failures)
     partitions = sorted(batch.positions)
@@ -99,5 +104,5 @@ def _row(row: EffectRow) -> EffectRow:
     )
 
 
-def _keys(keys: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
-    return sorted((order_id, kept(effect)) for order_id, effect in keys)
+def _intentions(intentions: Sequence[Intention]) -> list[tuple[Any, ...]]:
+    return sorted((order_id, kept(effect), *origin) for order_id, effect, origin in intentions)

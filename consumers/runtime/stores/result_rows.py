@@ -1,6 +1,6 @@
 """Result records as the store keeps them until Kafka is known to have them.
 
-Pure. One text per batch and partition: JSON, because the records of a thousand orders then cost one call;
+Pure. One line of JSON per batch and partition, because the records of a thousand orders then cost one call;
 binary values are kept as Latin-1 text, byte for byte. A header's value may be text, bytes or nothing: bytes
 are a list of one.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clients.records import ProducerRecord
+from databases.text import kept, restored
 from schemas.errors import Position
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class ResultRow(NamedTuple):
-    """One row of `results`: the records whose effects were made at these offsets of one partition."""
+    """One row of `results`: the records whose effects were made at these offsets of one partition.
+
+    `records` has a line for each write of a row with this first offset, in the form that a database takes.
+    """
 
     source_topic: str
     source_partition: int
@@ -39,7 +43,7 @@ def pack(results: Sequence[tuple[Position, ProducerRecord]]) -> list[ResultRow]:
             number,
             min(entry[0] for entry in entries),
             max(entry[0] for entry in entries),
-            json.dumps(entries, ensure_ascii=False, default=_listed),
+            kept(json.dumps(entries, ensure_ascii=False, default=_listed)),
         )
         for (topic, number), entries in by_partition.items()
     ]
@@ -50,18 +54,19 @@ def unpack(
 ) -> list[tuple[Position, ProducerRecord]]:
     """The records of these positions, or of all, in the order they were made.
 
-    A position whose records lie in several rows has them from the first one alone.
+    A position whose records lie in several lines has them from the first one alone.
     """
     wanted = None if positions is None else set(positions)
     results: dict[Position, list[ProducerRecord]] = {}
-    for row in rows:
-        in_row: dict[Position, list[ProducerRecord]] = {}
-        for offset, topic, key, value, headers in json.loads(row.records):
+    lines = ((row, line) for row in rows for line in row.records.split("\n"))
+    for row, line in lines:
+        in_line: dict[Position, list[ProducerRecord]] = {}
+        for offset, topic, key, value, headers in json.loads(restored(line)):
             position = Position(row.source_topic, row.source_partition, offset)
             if position not in results and (wanted is None or position in wanted):
                 record = ProducerRecord(topic, _bytes(key), _bytes(value), _headers(headers))
-                in_row.setdefault(position, []).append(record)
-        results |= in_row
+                in_line.setdefault(position, []).append(record)
+        results |= in_line
     return [(position, record) for position, records in sorted(results.items()) for record in records]
 
 

@@ -7,12 +7,23 @@ that into the words of its database.
 
 EFFECT = "INSERT INTO {schema}.effects {rows}"
 SHADOW = "INSERT INTO {schema}.shadow_decisions {rows} ON CONFLICT DO NOTHING"
-RESULT = "INSERT INTO {schema}.results {rows}"
-FINISH = (
-    "UPDATE {schema}.effects SET outcome = 'done' "
-    "WHERE (order_id, effect) IN ({rows}) AND outcome = 'intended'"
-)
-WITHDRAW = "DELETE FROM {schema}.effects WHERE (order_id, effect) IN ({rows}) AND outcome = 'intended'"
+RESULT = """
+INSERT INTO {schema}.results AS old (source_topic, source_partition, first_offset, last_offset, records)
+{rows} ON CONFLICT (source_topic, source_partition, first_offset) DO UPDATE SET
+    last_offset = CASE WHEN excluded.last_offset > old.last_offset
+                       THEN excluded.last_offset ELSE old.last_offset END,
+    records = old.records || '\n' || excluded.records
+"""
+"""What is stored a second time for a position comes behind the first (`result_rows`), and changes nothing."""
+FINISH = """
+UPDATE {schema}.effects SET outcome = 'done'
+WHERE (order_id, effect, source_topic, source_partition, source_offset) IN ({rows}) AND outcome = 'intended'
+"""
+WITHDRAW = """
+DELETE FROM {schema}.effects
+WHERE (order_id, effect, source_topic, source_partition, source_offset) IN ({rows}) AND outcome = 'intended'
+"""
+"""Of an intention of the named record alone: another record may have made it anew."""
 DROP_SENT = """
 WITH sent (topic, number, upto) AS ({rows})
 DELETE FROM {schema}.results WHERE EXISTS (

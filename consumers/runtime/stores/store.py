@@ -1,9 +1,9 @@
 """A group's store: effects, progress and stored results, each batch in one transaction.
 
 Promises: `write` is all or nothing, never moves progress backwards, and refuses an effect key that another
-member took in the meantime (`EffectTaken`), so that the batch is decided anew (invariant 1). A lock or a
-server that does not answer is `DependencyUnavailable`: nothing was written, wait and try again. What only one
-database needs is in `sqlite` and `postgres`.
+member took in the meantime (`EffectTaken` of `batch_write`), so that the batch is decided anew (invariant 1).
+A lock or a server that does not answer is `DependencyUnavailable`: nothing was written, wait and try again.
+What only one database needs is in `sqlite` and `postgres`.
 
 I/O: database.
 """
@@ -33,10 +33,6 @@ from databases.text import restored
 from schemas.errors import DependencyUnavailable, ForeignStore, Position
 
 LOCK_WAIT_S = 5.0
-
-
-class EffectTaken(Exception):
-    """Another member made one of these effects between the look-up and the write."""
 
 
 class Identity(NamedTuple):
@@ -192,9 +188,8 @@ class Store:
                     position.offset for position in positions if position.topic_partition == (topic, number)
                 ]
                 span = (topic, number, max(offsets), min(offsets))
-                for row in connection.exec_driver_sql(self._database.sql(statements.RESULTS), span):
-                    stored = ResultRow(*row)
-                    rows.append(stored._replace(records=restored(stored.records)))
+                stored = connection.exec_driver_sql(self._database.sql(statements.RESULTS), span)
+                rows += [ResultRow(*row) for row in stored]
         return unpack(rows, positions)
 
     def write(self, batch: StoreWrite) -> None:
@@ -204,11 +199,8 @@ class Store:
             EffectTaken: another member made one of the effects; nothing was written.
             DependencyUnavailable: the database is locked or gone; nothing was written.
         """
-        try:
-            with self._writing() as connection:
-                batch_write.write(self._database, connection, batch)
-        except IntegrityError as error:
-            raise EffectTaken from error
+        with self._writing() as connection:
+            batch_write.write(self._database, connection, batch)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

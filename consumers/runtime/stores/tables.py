@@ -82,7 +82,7 @@ results = Table(
     Column("source_partition", Integer, primary_key=True, autoincrement=False),
     Column("first_offset", BigInteger, primary_key=True, autoincrement=False),
     Column("last_offset", BigInteger, nullable=False),
-    Column("records", AnyText, nullable=False),
+    Column("records", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -6,10 +6,10 @@ I/O: stores; stdin, on which it waits for a word; stdout, on which it says its o
 import random
 import sys
 
-from consumers.runtime.records import EffectRow
+from consumers.runtime.records import EffectRow, Intention
 from consumers.runtime.stores import store as store_module
-from consumers.runtime.stores.batch_write import StoreWrite, write
-from consumers.runtime.stores.store import EffectTaken, Store
+from consumers.runtime.stores.batch_write import EffectTaken, StoreWrite, write
+from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from producers.outbox.queue import OutboxQueue
 
@@ -61,15 +61,25 @@ def write_any_orders(url: str, group: str, seed: int) -> None:
             for n in mine
         ]
         positions = {("orders", n): turn for n in dice.sample(range(12), 12)}
-        keys = [(n, "dispatch") for n in dice.sample(range(150), 10)]
+        keys = _intentions(store, dice.sample(range(150), 10))
         try:
             store.write(StoreWrite(at=1, effects=rows, shadows=rows, positions=positions, finished=keys))
             made += len(rows)
         except EffectTaken:
             taken += 1
-        done = [(n, "dispatch") for n in dice.sample(range(150), 20)]
+        done = _intentions(store, dice.sample(range(150), 20))
         store.write(StoreWrite(at=1, finished=done, positions=positions))
     print(made, taken)  # noqa: T201 - to the test
+
+
+def _intentions(store: Store, order_ids: list[int]) -> list[Intention]:
+    """The effects of these orders, in the given order, whoever made them."""
+    found = store.find_effects(order_ids)
+    return [
+        Intention(order_id, "dispatch", found[order_id, "dispatch"].origin)
+        for order_id in order_ids
+        if (order_id, "dispatch") in found
+    ]
 
 
 def lead(url: str) -> None:

@@ -1,0 +1,49 @@
+"""How deliveries ended. No I/O."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from clients.records import ProducerRecord
+from consumers.runtime.plan import DeliveryTask
+from consumers.runtime.records import Intention
+from schemas.errors import Position, RecordError, Unreachable
+
+
+@dataclass(slots=True)
+class DeliveryResults:
+    """How the deliveries of some records ended.
+
+    Attributes:
+        positions: the records, all of whose deliveries have ended.
+        delivered: what was handed over.
+        result_records: what answers the records all of whose deliveries are done, each with its position.
+        failed: tasks that failed, and why: the message, not the receiver, is at fault.
+        remaining: tasks still to do, because their channel is down or their partition is no longer owned.
+        outages: channels that are down, and why.
+        answering: channels that took or refused something.
+        retry_at: ms since the epoch; before it no channel that is down is probed again.
+    """
+
+    positions: set[Position] = field(default_factory=set)
+    delivered: list[Intention] = field(default_factory=list)
+    result_records: list[tuple[Position, ProducerRecord]] = field(default_factory=list)
+    failed: list[tuple[DeliveryTask, RecordError]] = field(default_factory=list)
+    remaining: list[DeliveryTask] = field(default_factory=list)
+    outages: dict[str, Unreachable] = field(default_factory=dict)
+    answering: set[str] = field(default_factory=set)
+    retry_at: int = 0
+
+    def of(self, waits: Callable[[Position], bool]) -> "DeliveryResults":
+        """The same, where tasks failed or remain of these records alone."""
+        failed = [(task, error) for task, error in self.failed if waits(task.record.position)]
+        remaining = [task for task in self.remaining if waits(task.record.position)]
+        return replace(self, failed=failed, remaining=remaining)
+
+    def add(self, other: "DeliveryResults") -> None:
+        """Take over how other deliveries ended."""
+        self.positions |= other.positions
+        self.delivered += other.delivered
+        self.result_records += other.result_records
+        self.failed += other.failed
+        self.remaining += other.remaining
+        self.answering |= other.answering
