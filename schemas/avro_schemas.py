@@ -11,9 +11,10 @@ from typing import Any
 
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
-from schemas.commands import DispatchProduct
+from schemas.commands import COMMAND_TYPES
 from schemas.control import ModeChanged
-from schemas.facts import DispatchExpired, DispatchRejected, OrderPlaced, ProductDispatched
+from schemas.facts import FACT_TYPES
+from schemas.timers import TimerDue
 from schemas.topics import Message
 
 NAMESPACE = "command_event"
@@ -21,14 +22,7 @@ NAMESPACE = "command_event"
 KSQL_RECORD = "io.confluent.ksql.avro_schemas.KsqlDataSourceSchema"
 """The name that ksqlDB gives every value schema of a stream without an explicit one."""
 
-TYPES: tuple[type[Message], ...] = (
-    DispatchProduct,
-    OrderPlaced,
-    ProductDispatched,
-    DispatchRejected,
-    DispatchExpired,
-    ModeChanged,
-)
+TYPES: tuple[type[Message], ...] = (*COMMAND_TYPES, *FACT_TYPES, ModeChanged, TimerDue)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Control: which way [BUY] is written, and since when. The topic `order_mode` is the mode's history."""
+"""Control: which way [BUY] is written and coordinated, and since when. `order_mode` is the mode's history."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,6 +12,14 @@ class Mode(StrEnum):
     EVENT = "event"
 
 
+class Flow(StrEnum):
+    """Who coordinates the steps that follow [BUY] (design §10)."""
+
+    DIRECT = "direct"
+    COLLABORATION = "collaboration"
+    PROCESS = "process"
+
+
 class ModeChanged(NamedTuple):
     """From this epoch on, [BUY] is written in this mode.
 
@@ -21,6 +29,7 @@ class ModeChanged(NamedTuple):
         changed_at: milliseconds since the epoch, UTC.
         changed_by: who ran the command, as user@host.
         why: the operator's reason; may be empty.
+        flow: the value of a `Flow`; text for the same reason.
     """
 
     epoch: int
@@ -28,6 +37,7 @@ class ModeChanged(NamedTuple):
     changed_at: int
     changed_by: str
     why: str = ""
+    flow: str = Flow.DIRECT.value
 
 
 INITIAL = ModeChanged(epoch=0, mode=Mode.COMMAND.value, changed_at=0, changed_by="", why="")

@@ -28,6 +28,10 @@ class OrderPlaced(NamedTuple):
         dispatch_before: the latest time for a dispatch; None means no limit.
         mode_epoch: number of the mode in force at the writing; 0 means outside any mode.
         shadow_of: command topics whose record of this order decides in this fact's stead (design §6).
+        flow: who coordinates what follows, the value of a `Flow` (design §10); text, so that a later flow
+            does not break earlier readers.
+        payment_method: a token of the payment gateway, never card data; None where nothing is to be paid, or
+            the customer named none.
     """
 
     order_id: int
@@ -41,6 +45,8 @@ class OrderPlaced(NamedTuple):
     dispatch_before: int | None = None
     mode_epoch: int = 0
     shadow_of: tuple[str, ...] = ()
+    flow: str = "direct"
+    payment_method: str | None = None
 
 
 class ProductDispatched(NamedTuple):
@@ -67,7 +73,61 @@ class DispatchExpired(NamedTuple):
     expired_at: int
 
 
-Fact = OrderPlaced | ProductDispatched | DispatchRejected | DispatchExpired
+class PaymentCaptured(NamedTuple):
+    """The money for an order was taken; `reference` is what the payment gateway calls it."""
+
+    order_id: int
+    amount_cents: int
+    currency: str
+    reference: str
+    captured_at: int
+
+
+class PaymentFailed(NamedTuple):
+    """The money for an order was not taken, and will not be."""
+
+    order_id: int
+    reason: str
+    failed_at: int
+
+
+class PaymentRefunded(NamedTuple):
+    """The money for an order was given back; `reference` is what the payment gateway calls the refund."""
+
+    order_id: int
+    amount_cents: int
+    currency: str
+    reference: str
+    refunded_at: int
+
+
+class RefundFailed(NamedTuple):
+    """The money for an order could not be given back: a person has to."""
+
+    order_id: int
+    reason: str
+    failed_at: int
+
+
+Fact = (
+    OrderPlaced
+    | ProductDispatched
+    | DispatchRejected
+    | DispatchExpired
+    | PaymentCaptured
+    | PaymentFailed
+    | PaymentRefunded
+    | RefundFailed
+)
 """Every fact of the catalogue."""
 
-FACT_TYPES = (OrderPlaced, ProductDispatched, DispatchRejected, DispatchExpired)
+FACT_TYPES = (
+    OrderPlaced,
+    ProductDispatched,
+    DispatchRejected,
+    DispatchExpired,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentRefunded,
+    RefundFailed,
+)

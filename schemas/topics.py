@@ -9,17 +9,33 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas.commands import Command, DispatchProduct
+from schemas.commands import CapturePayment, Command, DispatchProduct, RefundPayment, SendNotification
 from schemas.control import ModeChanged
-from schemas.facts import DispatchExpired, DispatchRejected, Fact, OrderPlaced, ProductDispatched
+from schemas.facts import (
+    DispatchExpired,
+    DispatchRejected,
+    Fact,
+    OrderPlaced,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentRefunded,
+    ProductDispatched,
+    RefundFailed,
+)
+from schemas.timers import TimerDue
 
-Message = Command | Fact | ModeChanged
+Message = Command | Fact | ModeChanged | TimerDue
 """Every value that a topic of ours can carry."""
 
 DISPATCH_PRODUCTS = "dispatch_products"
+CAPTURE_PAYMENTS = "capture_payments"
+SEND_NOTIFICATIONS = "send_notifications"
 ORDERS = "orders"
+PAYMENTS = "payments"
 DISPATCH_RESULTS = "dispatch_results"
 ORDER_MODE = "order_mode"
+PAYMENTS_TIMERS = "payments.timers"
+FULFILMENT_TIMERS = "fulfilment.timers"
 
 PARTITIONS = 6
 MAX_RECORD_BYTES = 1_048_588
@@ -37,6 +53,7 @@ class Kind(StrEnum):
     FACT = "fact"
     RESULT = "result"
     CONTROL = "control"
+    TIMER = "timer"
     DEAD_LETTER = "dead-letter"
     RETRY = "retry"
 
@@ -49,7 +66,7 @@ class Topic:
         name: as Kafka knows it.
         kind: see `Kind`.
         records: the message types that it carries; empty where it carries other topics' bytes.
-        owner: the one group that reads a command, retry or dead-letter topic; the writer of a fact.
+        owner: the one group that reads a command, timer, retry or dead-letter topic; the writer of a fact.
         partitions: fixed for ever.
         source: the topic whose bytes a dead-letter or retry topic carries.
     """
@@ -79,6 +96,10 @@ class Topic:
 
 CATALOGUE: tuple[Topic, ...] = (
     Topic(name=DISPATCH_PRODUCTS, kind=Kind.COMMAND, records=(DispatchProduct,), owner="warehouse"),
+    Topic(
+        name=CAPTURE_PAYMENTS, kind=Kind.COMMAND, records=(CapturePayment, RefundPayment), owner="payments"
+    ),
+    Topic(name=SEND_NOTIFICATIONS, kind=Kind.COMMAND, records=(SendNotification,), owner="notification"),
     Topic(name=ORDERS, kind=Kind.FACT, records=(OrderPlaced,), owner="order-service"),
     Topic(
         name=DISPATCH_RESULTS,
@@ -86,6 +107,14 @@ CATALOGUE: tuple[Topic, ...] = (
         records=(ProductDispatched, DispatchRejected, DispatchExpired),
         owner="warehouse",
     ),
+    Topic(
+        name=PAYMENTS,
+        kind=Kind.RESULT,
+        records=(PaymentCaptured, PaymentFailed, PaymentRefunded, RefundFailed),
+        owner="payments",
+    ),
+    Topic(name=PAYMENTS_TIMERS, kind=Kind.TIMER, records=(TimerDue,), owner="payments"),
+    Topic(name=FULFILMENT_TIMERS, kind=Kind.TIMER, records=(TimerDue,), owner="fulfilment"),
     Topic(name=ORDER_MODE, kind=Kind.CONTROL, records=(ModeChanged,), owner="operators", partitions=1),
 )
 

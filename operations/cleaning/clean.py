@@ -1,13 +1,13 @@
-"""Deleting records that are no longer needed from command, dead-letter and retry topics (design §5, "Kept").
+"""Deleting records that are no longer needed: commands, timers, dead letters and retries (design §5, "Kept").
 
 Promises: facts, results and the control topic are never touched. These records stay: those younger than the
-limit; those that their owner has not committed; dead letters that nobody has decided, and the commands that
-they are about; decisions about a letter that is still there. Only the beginnings of logs are deleted, below
-what groups have committed, so no group loses an offset. A dry run deletes nothing. Killed half-way, the same
-command goes on.
+limit; those that their owner has not committed; dead letters that nobody has decided, and the commands and
+timers that they are about; decisions about a letter that is still there. Only the beginnings of logs are
+deleted, below what groups have committed, so no group loses an offset. A dry run deletes nothing. Killed
+half-way, the same command goes on.
 
-The order of topics matters: commands and dead letters first, because where their logs then begin decides what
-may be deleted from the retry topics.
+The order of topics matters: commands, timers and dead letters first, because where their logs then begin
+decides what may be deleted from the retry topics.
 
 I/O: Kafka (reads and deletes records), temporary databases.
 """
@@ -33,7 +33,7 @@ from schemas import dead_letters, topics
 from schemas.errors import TopicMissing
 from schemas.topics import Kind, Topic
 
-CLEANED = (Kind.COMMAND, Kind.DEAD_LETTER, Kind.RETRY)
+CLEANED = (Kind.COMMAND, Kind.TIMER, Kind.DEAD_LETTER, Kind.RETRY)
 """The kinds of topics that may be cleaned, in the order of doing it."""
 
 
@@ -191,7 +191,7 @@ class CleaningRun:
                 yield lambda record: command_stays(record, waiting)
 
     def _add_undecided(self, topic: Topic, origins: PositionSet) -> None:
-        """Add where on a command topic the records lie whose dead letters nobody has decided."""
+        """Add where on a command or timer topic the records lie whose dead letters nobody has decided."""
         name = topics.dead_letter_topic(topic.owner, topic.name)
         for dead_letter_topic in (candidate for candidate in self._catalogue if candidate.name == name):
             watermarks = self._admin.watermarks(partitions_of(self._admin.topics(), [name]))

@@ -4,6 +4,7 @@ A log is only ever cut from its beginning, so the question is where the first re
 
     command       the first that its owner has not committed; or whose dead letter nobody has decided, because
                   without it nobody would count that order any more
+    timer         as a command
     dead letter   the first that nobody has decided, or whose decision is young
     retry         the first that its owner has not committed; or whose dead letter is still there, because
                   without it that letter would look undecided and could be redriven twice; or that discards a
@@ -99,10 +100,10 @@ def bound(low: int, end: int, handled: int | None, young: int | None, *, owned: 
 
 
 def command_stays(record: LogRecord, undecided: Container[Position]) -> str | None:
-    """Why a handled command must stay; None if it may go.
+    """Why a handled command or timer must stay; None if it may go.
 
     Args:
-        record: the command.
+        record: the record.
         undecided: where the records lie whose dead letters nobody has decided.
     """
     return UNDECIDED if record.position in undecided else None
@@ -126,7 +127,7 @@ def retry_stays(record: LogRecord, dead_letter_topic: str, lows: Mapping[Partiti
     Args:
         record: the record.
         dead_letter_topic: the dead-letter topic that it belongs to.
-        lows: where the logs of dead-letter, command and fact topics begin.
+        lows: where the logs of dead-letter topics and of their sources begin.
     """
     letter = decisions.decided_letter(record.headers, dead_letter_topic)
     if letter is None:

@@ -168,7 +168,7 @@ def test_what_is_decided_and_cleaned_has_the_fields_of_the_design(run: Run) -> N
     assert "1 skipped: decided before" in run("dlq", "redrive").stdout
     [cleaned] = lines(run("topics", "clean", "--dry-run", "--json"))
     assert cleaned.keys() >= {"deleted", "dry_run", "before", "topics"}
-    assert {each["kind"] for each in cleaned["topics"]} == {"command", "dead-letter", "retry"}
+    assert {each["kind"] for each in cleaned["topics"]} == {"command", "timer", "dead-letter", "retry"}
     assert run("status", "--check").exit_code == 0
 
 

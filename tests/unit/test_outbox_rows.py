@@ -64,6 +64,7 @@ def row(**changed: object) -> str:
         row(value=None),
         row(topic="order_mode"),
         row(topic="dispatch_results"),
+        row(topic="capture_payments"),
         row(topic="elsewhere"),
         row(topic=None),
         row(topic=[]),

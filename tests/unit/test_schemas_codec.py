@@ -6,8 +6,8 @@ import pytest
 
 from schemas.avro_schemas import TYPES, newest, versions
 from schemas.codec import Codec
-from schemas.commands import DispatchProduct
-from schemas.control import Mode, ModeChanged
+from schemas.commands import CapturePayment, DispatchProduct, RefundPayment, SendNotification
+from schemas.control import Flow, Mode, ModeChanged
 from schemas.errors import (
     KeyMismatch,
     MalformedBody,
@@ -25,8 +25,31 @@ from schemas.errors import (
     UnknownType,
     WrongKeyLength,
 )
-from schemas.facts import DispatchExpired, DispatchRejected, Item, OrderPlaced, ProductDispatched
-from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDER_MODE, ORDERS, Message
+from schemas.facts import (
+    DispatchExpired,
+    DispatchRejected,
+    Item,
+    OrderPlaced,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentRefunded,
+    ProductDispatched,
+    RefundFailed,
+)
+from schemas.timers import TimerDue
+from schemas.topics import (
+    CAPTURE_PAYMENTS,
+    CATALOGUE,
+    DISPATCH_PRODUCTS,
+    DISPATCH_RESULTS,
+    FULFILMENT_TIMERS,
+    ORDER_MODE,
+    ORDERS,
+    PAYMENTS,
+    PAYMENTS_TIMERS,
+    SEND_NOTIFICATIONS,
+    Message,
+)
 from tests.support.kafka.wire import (
     WHERE,
     FakeRegistry,
@@ -53,8 +76,10 @@ PLACED = OrderPlaced(
     dispatch_before=1_795_249_900_000,
     mode_epoch=2,
     shadow_of=(DISPATCH_PRODUCTS,),
+    flow=Flow.PROCESS.value,
+    payment_method="tok_ok",
 )
-PLACED_BODY = (
+PLACED_V1_BODY = (
     long_of(-(2**63))
     + text_of("Zażółć 1")
     + long_of(1_795_249_800_000)
@@ -70,21 +95,64 @@ PLACED_BODY = (
     + long_of(2)
     + long_of(1) + text_of(DISPATCH_PRODUCTS) + long_of(0)
 )  # fmt: skip
+PLACED_BODY = PLACED_V1_BODY + text_of("process") + nullable_text_of("tok_ok")
+CHANGED_V1_BODY = long_of(4) + text_of("event") + long_of(9) + text_of("ann@host") + text_of("why")
 
 BY_HAND: list[tuple[str, Message, int, bytes]] = [
     (DISPATCH_PRODUCTS, BUY, 12001, BUY_BODY),
     (DISPATCH_PRODUCTS, DispatchProduct(-1, None), -1, nullable_text_of(None) + long_of(0)),
+    (
+        CAPTURE_PAYMENTS,
+        CapturePayment(7, 2**40, "EUR", "tok_ok"),
+        7,
+        long_of(7) + long_of(2**40) + text_of("EUR") + nullable_text_of("tok_ok"),
+    ),
+    (
+        CAPTURE_PAYMENTS,
+        CapturePayment(7, 0, "JPY"),
+        7,
+        long_of(7) + long_of(0) + text_of("JPY") + nullable_text_of(None),
+    ),
+    (
+        CAPTURE_PAYMENTS,
+        RefundPayment(7, 500, "EUR", "cap_1"),
+        7,
+        long_of(7) + long_of(500) + text_of("EUR") + text_of("cap_1"),
+    ),
+    (
+        SEND_NOTIFICATIONS,
+        SendNotification(7, "email", "a@example.org", "payment-failed", "No payment", "Zażółć"),
+        7,
+        long_of(7) + text_of("email") + text_of("a@example.org") + text_of("payment-failed")
+        + text_of("No payment") + text_of("Zażółć"),
+    ),
     (ORDERS, PLACED, -(2**63), PLACED_BODY),
     (DISPATCH_RESULTS, ProductDispatched(7, "x", 9), 7, long_of(7) + text_of("x") + long_of(9)),
     (DISPATCH_RESULTS, DispatchRejected(7, "blank", 9), 7, long_of(7) + text_of("blank") + long_of(9)),
     (DISPATCH_RESULTS, DispatchExpired(7, 8, 9), 7, long_of(7) + long_of(8) + long_of(9)),
     (
-        ORDER_MODE,
-        ModeChanged(4, Mode.EVENT.value, 9, "ann@host", "why"),
-        4,
-        long_of(4) + text_of("event") + long_of(9) + text_of("ann@host") + text_of("why"),
+        PAYMENTS,
+        PaymentCaptured(7, 500, "EUR", "cap_1", 9),
+        7,
+        long_of(7) + long_of(500) + text_of("EUR") + text_of("cap_1") + long_of(9),
     ),
-]
+    (PAYMENTS, PaymentFailed(7, "declined", 9), 7, long_of(7) + text_of("declined") + long_of(9)),
+    (
+        PAYMENTS,
+        PaymentRefunded(7, 500, "EUR", "ref_1", 9),
+        7,
+        long_of(7) + long_of(500) + text_of("EUR") + text_of("ref_1") + long_of(9),
+    ),
+    (PAYMENTS, RefundFailed(7, "closed", 9), 7, long_of(7) + text_of("closed") + long_of(9)),
+    (PAYMENTS_TIMERS, TimerDue(7, "payment", 9), 7, long_of(7) + text_of("payment") + long_of(9)),
+    (FULFILMENT_TIMERS, TimerDue(7, "dispatch", 9), 7, long_of(7) + text_of("dispatch") + long_of(9)),
+    (
+        ORDER_MODE,
+        ModeChanged(4, Mode.EVENT.value, 9, "ann@host", "why", Flow.COLLABORATION.value),
+        4,
+        CHANGED_V1_BODY + text_of("collaboration"),
+    ),
+]  # fmt: skip
 
 
 def single_object(message: Message) -> bytes:
@@ -138,12 +206,19 @@ def test_a_schema_id_is_asked_for_once(registry: FakeRegistry) -> None:
     assert registry.asked == 1
 
 
-def test_an_older_version_is_read_with_todays_defaults() -> None:
-    oldest = versions(DispatchProduct)[0]
-    value = b"\xc3\x01" + oldest.fingerprint + nullable_text_of("1 Streetford Road")
-    assert Codec().decode(DISPATCH_PRODUCTS, key_of(5), value, WHERE) == DispatchProduct(
-        5, "1 Streetford Road", 0
-    )
+@pytest.mark.parametrize(
+    ("topic", "key", "body", "message"),
+    [
+        (DISPATCH_PRODUCTS, 5, nullable_text_of("1 Road"), DispatchProduct(5, "1 Road", mode_epoch=0)),
+        (ORDERS, -(2**63), PLACED_V1_BODY, PLACED._replace(flow="direct", payment_method=None)),
+        (ORDER_MODE, 4, CHANGED_V1_BODY, ModeChanged(4, "event", 9, "ann@host", "why", flow="direct")),
+    ],
+)
+def test_an_older_version_is_read_with_todays_defaults(
+    topic: str, key: int, body: bytes, message: Message
+) -> None:
+    value = b"\xc3\x01" + versions(type(message))[0].fingerprint + body
+    assert Codec().decode(topic, key_of(key), value, WHERE) == message
 
 
 def test_a_later_version_with_a_field_that_we_do_not_know_is_read(registry: FakeRegistry) -> None:

@@ -19,11 +19,21 @@ from tests.support.kafka.wire import canonical_form, crc_64_avro
 FINGERPRINTS = {
     ("DispatchProduct", 1): "ab6cb671101daa38",
     ("DispatchProduct", 2): "6e9b54ab4254f648",
+    ("CapturePayment", 1): "cd11903594982948",
+    ("RefundPayment", 1): "d5e832e69b3d2d50",
+    ("SendNotification", 1): "e20dd2414c15c796",
     ("OrderPlaced", 1): "47f9c0179810158f",
+    ("OrderPlaced", 2): "408d6c9947989c0f",
     ("ProductDispatched", 1): "7a37aa55061a824a",
     ("DispatchRejected", 1): "2b36cd838f462d15",
     ("DispatchExpired", 1): "3746854c0cf7e4ac",
+    ("PaymentCaptured", 1): "2901f8f6641750fe",
+    ("PaymentFailed", 1): "97b51f1699d36454",
+    ("PaymentRefunded", 1): "71666351d8a48426",
+    ("RefundFailed", 1): "5bc227c4a9249c68",
     ("ModeChanged", 1): "d0c38ce553487813",
+    ("ModeChanged", 2): "30f274534179e03d",
+    ("TimerDue", 1): "f74edbdfe22e7a4e",
 }
 ALL = [version for record in TYPES for version in versions(record)]
 PYTHON = {"string": str, "long": int, "int": int, "null": types.NoneType}

@@ -123,9 +123,17 @@ def test_every_time_of_our_schemas_is_known_and_none_of_ours_is_converted() -> N
     fields = {record.__name__: time_units.time_fields(newest(record).text) for record in TYPES}
     assert fields == {
         "DispatchProduct": (),
+        "CapturePayment": (),
+        "RefundPayment": (),
+        "SendNotification": (),
         "OrderPlaced": ("placed_at", "dispatch_before"),
         "ProductDispatched": ("dispatched_at",),
         "DispatchRejected": ("rejected_at",),
         "DispatchExpired": ("deadline", "expired_at"),
+        "PaymentCaptured": ("captured_at",),
+        "PaymentFailed": ("failed_at",),
+        "PaymentRefunded": ("refunded_at",),
+        "RefundFailed": ("failed_at",),
         "ModeChanged": ("changed_at",),
+        "TimerDue": ("due_at",),
     }

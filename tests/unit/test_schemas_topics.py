@@ -7,16 +7,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import topics
-from schemas.commands import DispatchProduct
+from schemas.commands import CapturePayment, DispatchProduct, RefundPayment, SendNotification
 from schemas.control import ModeChanged
-from schemas.facts import DispatchExpired, DispatchRejected, OrderPlaced, ProductDispatched
+from schemas.facts import (
+    DispatchExpired,
+    DispatchRejected,
+    OrderPlaced,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentRefunded,
+    ProductDispatched,
+    RefundFailed,
+)
+from schemas.timers import TimerDue
 from schemas.topics import BY_NAME, CATALOGUE, Kind, Topic, dead_letter_topic, derived, retry_topic
 
 RESULTS = (ProductDispatched, DispatchRejected, DispatchExpired)
+PAYMENT_RESULTS = (PaymentCaptured, PaymentFailed, PaymentRefunded, RefundFailed)
 DESIGN = [
     ("dispatch_products", "command", (DispatchProduct,), "warehouse", 6),
+    ("capture_payments", "command", (CapturePayment, RefundPayment), "payments", 6),
+    ("send_notifications", "command", (SendNotification,), "notification", 6),
     ("orders", "fact", (OrderPlaced,), "order-service", 6),
     ("dispatch_results", "result", RESULTS, "warehouse", 6),
+    ("payments", "result", PAYMENT_RESULTS, "payments", 6),
+    ("payments.timers", "timer", (TimerDue,), "payments", 6),
+    ("fulfilment.timers", "timer", (TimerDue,), "fulfilment", 6),
     ("order_mode", "control", (ModeChanged,), "operators", 1),
 ]
 GROUPS = st.from_regex(r"[a-z][a-z0-9-]{0,40}", fullmatch=True)
@@ -29,13 +45,19 @@ def test_the_catalogue_is_the_designs_table() -> None:
 def test_a_topic_is_found_by_its_name() -> None:
     assert {name: topic.name for name, topic in BY_NAME.items()} == {name: name for name, *_ in DESIGN}
     assert topics.DISPATCH_PRODUCTS == "dispatch_products"
+    assert topics.CAPTURE_PAYMENTS == "capture_payments"
+    assert topics.SEND_NOTIFICATIONS == "send_notifications"
     assert topics.ORDERS == "orders"
     assert topics.DISPATCH_RESULTS == "dispatch_results"
+    assert topics.PAYMENTS == "payments"
+    assert topics.PAYMENTS_TIMERS == "payments.timers"
+    assert topics.FULFILMENT_TIMERS == "fulfilment.timers"
     assert topics.ORDER_MODE == "order_mode"
 
 
 def test_the_kinds_are_the_designs() -> None:
-    assert [kind.value for kind in Kind] == ["command", "fact", "result", "control", "dead-letter", "retry"]
+    kinds = ["command", "fact", "result", "control", "timer", "dead-letter", "retry"]
+    assert [kind.value for kind in Kind] == kinds
 
 
 def test_a_group_gets_a_dead_letter_and_a_retry_topic_for_each_source() -> None:

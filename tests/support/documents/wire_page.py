@@ -57,6 +57,7 @@ _ROW = 12
 _FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 _KEPT = {
     Kind.COMMAND: "until handled",
+    Kind.TIMER: "until handled",
     Kind.DEAD_LETTER: "until decided",
     Kind.RETRY: "until handled",
 }
@@ -116,16 +117,18 @@ def partitions() -> str:
 
 def fingerprints() -> str:
     """What the frame of each version of each record has, and the subject that it is registered under."""
-    homes = {record: topic.name for topic in all_topics() for record in topic.records}
+    homes = [(record, topic.name) for topic in all_topics() for record in topic.records]
     rows = [
         (
             f"`{avro_schemas.full_name(record)}`",
             str(version.number),
             f"`{(SINGLE_OBJECT_MAGIC + version.fingerprint).hex(' ')}`",
-            f"`{homes[record]}-{avro_schemas.full_name(record)}`",
+            f"`{home}-{avro_schemas.full_name(record)}`",
         )
         for record in avro_schemas.TYPES
         for version in avro_schemas.versions(record)
+        for carried, home in homes
+        if carried is record
     ]
     return _table(("record", "version", "single-object frame", "subject in a registry"), rows)
 
