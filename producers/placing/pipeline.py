@@ -67,6 +67,7 @@ class Pipeline(Closing, Generic[T]):
         self._on_outcome = on_outcome
         self._deadline_s = deadline_s
         self._publisher = Publisher(cluster, deadline_s=deadline_s, linger_ms=20)
+        self._publisher.connect()
         self._transactions = TransactionalPublisher(cluster, deadline_s=deadline_s)
         self._waiting: deque[tuple[T, PendingOrder]] = deque()
         self._batch: list[PendingOrder] = []

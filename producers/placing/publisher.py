@@ -21,6 +21,7 @@ QUEUE_KBYTES = 65_536
 """Most that a producer of orders holds in memory, unless the user says otherwise."""
 
 _QUEUE_WAIT_S = 0.05
+_CONNECT_S = 1.0
 
 
 class Publisher:
@@ -47,6 +48,15 @@ class Publisher:
     def client(self) -> Producer:
         """The client, to ask for metadata."""
         return self._producer
+
+    def connect(self) -> None:
+        """Connect before the first order; a broker that does not answer shows in that order.
+
+        Asked for a producer id before a broker is connected, librdkafka waits 500 ms until it asks again
+        (rd_kafka_idemp_pid_fsm).
+        """
+        with suppress(*CLIENT_ERRORS):
+            self._producer.list_topics(timeout=_CONNECT_S)
 
     def send(self, order: PendingOrder) -> None:
         """Hand an order over; its fate shows in the order, at the latest after `poll`."""
