@@ -11,6 +11,7 @@ follow the CloudEvents naming rule (lower-case letters and digits).
 import random
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from schemas.errors import Position
@@ -24,6 +25,7 @@ HeaderValues = Mapping[str, str | bytes | None]
 NO_HEADERS: HeaderValues = {}
 
 CONTENT_TYPE = "application/avro"
+_SPECVERSION, _CONTENT = ("ce_specversion", "1.0"), ("content-type", CONTENT_TYPE)
 NAMESPACE = "command_event"
 MAX_ID = 256
 """Longer identifiers of others are replaced by derived ones: they end up in our store and our results."""
@@ -76,13 +78,14 @@ def to_headers(envelope: Envelope, *, record: str, source: str, at: str) -> list
     Returns:
         Name and value pairs in the order of design §5; the client writes the text as UTF-8.
     """
+    ce_type, ce_source = _sender(record, source)
     headers = [
-        ("ce_specversion", "1.0"),
+        _SPECVERSION,
         ("ce_id", envelope.message_id),
-        ("ce_type", f"{NAMESPACE}.{record}"),
-        ("ce_source", f"cev/{source}"),
+        ce_type,
+        ce_source,
         ("ce_time", at),
-        ("content-type", CONTENT_TYPE),
+        _CONTENT,
         ("ce_correlationid", envelope.correlation_id),
     ]
     if envelope.causation_id is not None:
@@ -94,6 +97,11 @@ def to_headers(envelope: Envelope, *, record: str, source: str, at: str) -> list
         if envelope.tracestate is not None:
             headers.append(("tracestate", envelope.tracestate))
     return headers
+
+
+@lru_cache(maxsize=64)
+def _sender(record: str, source: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("ce_type", f"{NAMESPACE}.{record}"), ("ce_source", f"cev/{source}")
 
 
 class ReceivedEnvelope:

@@ -15,11 +15,12 @@ from clients.log import Log
 from schemas.times import now_ms
 
 MAX_OFFSET_MS = 5_000
+_LOOK_S = 1.0
 _EVERY_S = 60.0
 
 
 class ClockCheck:
-    """Compares clocks at each report of a record that the broker has stamped."""
+    """Compares clocks, once a second, at the report of a record that the broker has stamped."""
 
     def __init__(self) -> None:
         self._log = Log()
@@ -32,13 +33,17 @@ class ClockCheck:
             message: the record as it is stored.
             rendered_at: our clock before it was sent, ms since the epoch.
         """
+        now = time.monotonic()
+        if now < self._next_at:
+            return
         kind, stamped_at = message.timestamp()
         if kind != TIMESTAMP_LOG_APPEND_TIME:
             return
+        self._next_at = now + _LOOK_S
         offset = clock_offset_ms(stamped_at, asked_at=rendered_at, answered_at=now_ms())
-        if abs(offset) <= MAX_OFFSET_MS or time.monotonic() < self._next_at:
+        if abs(offset) <= MAX_OFFSET_MS:
             return
-        self._next_at = time.monotonic() + _EVERY_S
+        self._next_at = now + _EVERY_S
         differs = f"{abs(offset) / 1000:,.0f} s {'behind' if offset > 0 else 'ahead of'}"
         self._log.warning(
             "clock", why=f"this clock is {differs} the broker's: orders carry wrong times and deadlines"
