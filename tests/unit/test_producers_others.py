@@ -59,6 +59,11 @@ def test_sample_orders_look_like_a_shops() -> None:
     assert 100 < with_phone < 300
 
 
+def test_sample_orders_are_what_a_check_would_make_of_them() -> None:
+    for order in itertools.islice(sample_orders(1), 6000):
+        assert dict(OrderRequest(**dict(order))) == dict(order)
+
+
 def test_the_same_customer_has_the_same_address_book_entry() -> None:
     known: dict[str | None, set[tuple[str | None, str | None]]] = {}
     for order in itertools.islice(sample_orders(1), 3000):
