@@ -4,7 +4,7 @@
 
 Promises: every submitted order gets exactly one outcome, in the order of submission, never two at a time; at
 most `IN_FLIGHT` orders are held; an order is written in the mode that is in force at its submission; in
-shadow up to 500 orders share a transaction, and none waits longer than 100 ms for others to join it. While
+shadow up to 2,000 orders share a transaction, and none waits longer than 100 ms for others to join it. While
 the caller waits for its input, a thread of the pipeline polls delivery reports and writes batches that are
 due.
 """
@@ -31,7 +31,7 @@ Outcome = Placed | CommandEventError
 
 IN_FLIGHT = 10_000
 """Orders that may be in flight, at most."""
-BATCH_ORDERS = 500
+BATCH_ORDERS = 2_000
 """Orders in one transaction, at most."""
 BATCH_BYTES = 4 * 1024 * 1024
 """About how many bytes of values one transaction may have."""
