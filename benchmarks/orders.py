@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 
 from clients.config import Cluster
 from clients.partitioner import partition_of
+from clients.transactional import OnDelivery
 from producers.bulk.sample_orders import sample_orders
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
@@ -102,11 +103,15 @@ def produce(
     order_id: int,
     value: bytes,
     headers: list[tuple[str, str | bytes | None]] | None = None,
+    *,
+    on_delivery: OnDelivery | None = None,
 ) -> None:
     """Produce one record, waiting while the client's queue is full."""
     while True:
         try:
-            producer.produce(topic, value, encode_key(order_id), headers=headers or [])
+            producer.produce(
+                topic, value, encode_key(order_id), headers=headers or [], on_delivery=on_delivery
+            )
         except BufferError:
             producer.poll(0.05)
         else:
