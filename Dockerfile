@@ -28,6 +28,7 @@ COPY cli cli
 COPY clients clients
 COPY consumers consumers
 COPY databases databases
+COPY gateway gateway
 COPY operations operations
 COPY producers producers
 COPY schemas schemas

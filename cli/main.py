@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "dlq": Entry("cli.dlq.commands", "List, show, redrive and discard dead letters."),
     "store": Entry("cli.store", "Lead a group on that stopped because of its store or its offsets."),
     "relay": Entry("cli.relay", "Publish the rows of an order service's outbox until SIGTERM."),
+    "gateway": Entry("cli.gateway", "Run a stand-in for a payment gateway until SIGTERM; it charges nobody."),
     "help": Entry("cli.help_topics", "Explain exit codes and settings, or show the help of a command."),
     "config": Entry("cli.config", "Show the settings in force, or write a settings file."),
 }

@@ -22,6 +22,7 @@ from tests.support.program import Program, until
 CHOSEN = {
     "up": "cev up --registry",
     "config init": "cev config init -",
+    "gateway": "cev gateway --list",
     "relay": "cev relay --until-idle 0",
     "status": "cev status --check",
     "verify": "cev verify --wait 30",
@@ -47,6 +48,7 @@ BETWEEN: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("mode history", (0,)),
     ("order place", (0,)),
     ("relay", (0,)),
+    ("gateway", (0,)),
     ("effects", (0,)),
     ("status", (0, 1)),
     ("dlq list", (0,)),

@@ -24,8 +24,11 @@ RANKS = {
     "schemas": 1,
 }
 """Imports go from a higher rank to a lower one: neighbours of one rank know nothing of each other."""
-ROOMS = (*RANKS, "broker")
-"""Our top-level names; `broker`, the embedded server, stands beside the others, and only `cli` starts it."""
+BESIDE: dict[str, tuple[str, ...]] = {"broker": (), "gateway": ("databases", "schemas")}
+"""Rooms beside the others, which only `cli` starts, with what each of them may import: the embedded server
+alone, and the stand-in for a foreign system."""
+ROOMS = (*RANKS, *BESIDE)
+"""Our top-level names."""
 
 IO_MODULES = (
     "confluent_kafka",
@@ -36,6 +39,8 @@ IO_MODULES = (
     "smtplib",
     "httpx",
     "subprocess",
+    "uvicorn",
+    "starlette",
     "urllib.request",  # urllib.parse only takes text apart
     "http.client",
     "http.server",
@@ -166,7 +171,7 @@ def imports(tree: ast.AST, *, for_types: bool = True) -> Iterator[Use]:
 
 
 def wrong_imports(root: Path) -> list[str]:
-    """Imports against the one way, or of the embedded broker by a room other than `cli`."""
+    """Imports against the one way, or of a room that stands beside by another one than `cli`."""
     return [
         f"{source.path}:{use.line}: {source.module} may not import {use.target}: {reason}"
         for source in sources(root)
@@ -183,10 +188,10 @@ def _forbidden(source: Source, target: str) -> str | None:
         return "what verifies the runtime shares nothing with it but schemas"
     if room not in ROOMS or room == source.room:
         return None
-    if source.room == "broker":
-        return "broker imports no other room"
-    if room == "broker":
-        return None if source.room == "cli" else "only cli starts the embedded broker"
+    if source.room in BESIDE:
+        return None if room in BESIDE[source.room] else f"{source.room} stands beside the other rooms"
+    if room in BESIDE:
+        return None if source.room == "cli" else f"only cli starts the {room}"
     return None if RANKS[room] < RANKS[source.room] else "imports go one way"
 
 

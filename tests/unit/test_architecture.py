@@ -84,6 +84,8 @@ def test_the_rules_look_at_every_room() -> None:
         ("broker__kafka", "from schemas.errors import OperationFailed"),
         ("broker__kafka", "from clients import deadline"),
         ("producers__mode", "from broker import discovery"),
+        ("consumers__channels__gateway", "from gateway.messages import Payment"),
+        ("gateway__store", "from clients.log import Log"),
         ("operations__status", "import broker"),
         ("consumers__runtime__member", "from broker.state import ClusterIdentity"),
         ("schemas__registry", "from clients import config"),
@@ -120,6 +122,8 @@ def test_all_wrong_imports_are_named_at_once(tmp_path: Path) -> None:
         ("producers__mode", "from clients.config import Cluster\nfrom databases.connect import engine"),
         ("clients__admin", "from schemas.errors import OperationFailed"),
         ("broker__kafka", "from broker.ports import choose\nimport json"),
+        ("gateway__store", "from databases.connect import sqlite_engine\nfrom schemas.times import now_ms"),
+        ("cli__gateway", "from gateway.server import listen"),
     ],
 )
 def test_an_import_the_right_way_is_let_be(tmp_path: Path, module: str, line: str) -> None:

@@ -19,6 +19,7 @@ WITHOUT_CLUSTER = {
     ("up",),
     ("down",),
     ("effects",),
+    ("gateway",),
     ("config", "show"),
     ("config", "init"),
 }

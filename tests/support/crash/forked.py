@@ -6,7 +6,6 @@ A crash test starts three processes, and importing the program costs each a seco
 are as real as any: their own memory, clients, exit code and death; only the import is shared.
 """
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
@@ -16,9 +15,7 @@ from tests.support.consumers.harness import ConsumerHarness
 from tests.support.crash.points import Point
 from tests.support.crash.scenarios import QUICK
 from tests.support.kafka.log import PATIENCE_S
-
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.support.crash.preloaded", "__main__"])
+from tests.support.processes import FORKSERVER
 
 
 def ran(
@@ -44,7 +41,7 @@ def ran(
     known = {"CEV_DATA_DIR": str(shop.data_dir), "CEV_BOOTSTRAP_SERVERS": shop.bootstrap, **QUICK}
     if shop.database_url is not None:
         known["CEV_DATABASE_URL"] = shop.database_url
-    child = _SERVER.Process(target=_run, args=(words, known, said, point, nth))
+    child = FORKSERVER.Process(target=_run, args=(words, known, said, point, nth))
     child.start()
     child.join(2 * PATIENCE_S)
     if child.exitcode is None:
