@@ -119,7 +119,9 @@ def _channel(name: str, settings: Settings) -> Channel:
         return _mail(settings)
     if name == "text":
         return _text(settings)
-    raise UsageError(f"there is no channel {name!r}; there are email and text")
+    if name == "gateway":
+        return _payments(settings)
+    raise UsageError(f"there is no channel {name!r}; there are email, text and gateway")
 
 
 def _mail(settings: Settings) -> Channel:
@@ -141,6 +143,16 @@ def _text(settings: Settings) -> Channel:
     from consumers.channels.json_lines import JsonLinesText  # noqa: PLC0415 - as above
 
     return JsonLinesText(settings.data_dir / "texts.jsonl")
+
+
+def _payments(settings: Settings) -> Channel:
+    if settings.payment_url is None:
+        raise UsageError(
+            "no payment gateway is named: set CEV_PAYMENT_URL to its address; `cev gateway` runs a stand-in"
+        )
+    from consumers.channels.http_payments import HttpPayments  # noqa: PLC0415 - as above
+
+    return HttpPayments(settings.payment_url.get_secret_value())
 
 
 def _finish(runner: Runner, *, drained: bool, drain_s: float) -> None:

@@ -83,6 +83,11 @@ class Settings(BaseModel):
         examples=["https://gateway.example/texts"],
         description="HTTP gateway for text messages; unset: a JSON-lines file",
     )
+    payment_url: SecretStr | None = Field(
+        None,
+        examples=["http://localhost:8090"],
+        description="HTTP gateway for payments; unset: a group that needs it does not start",
+    )
     mail_from: str = Field(
         "shop@command-event.invalid", description="sender of the mails; a name with a comma in quotes"
     )

@@ -17,6 +17,7 @@
     │   └── TransientFailure       it may work the next time: bounded attempts first
     │       ├── ReactionFailed         the reaction itself broke at this record
     │       └── DeliveryDeferred       the receiver wants this message later
+    │           └── OutcomeUnknown         it was sent, and nobody knows what came of it
     ├── Unreachable            something does not answer: wait, retry   exit 3
     │   ├── BrokerUnreachable  LeaderUnavailable
     │   ├── RegistryUnreachable
@@ -183,7 +184,7 @@ class ForeignFact(RecordError):
 
 
 class DeliveryRejected(RecordError):
-    """The mail server or text gateway refused this message for good."""
+    """The mail server or gateway refused this message for good."""
 
 
 class TransientFailure(RecordError):
@@ -197,7 +198,24 @@ class ReactionFailed(TransientFailure):
 
 
 class DeliveryDeferred(TransientFailure):
-    """The mail server or text gateway answers, and wants this message later."""
+    """The mail server or gateway answers, and wants this message later.
+
+    Args:
+        what: the fault, without the position.
+        position: of the record.
+        retry_after_ms: how long the receiver wants to be left alone; 0: it does not say.
+    """
+
+    def __init__(self, what: str, position: Position, *, retry_after_ms: int = 0) -> None:
+        super().__init__(what, position)
+        self.retry_after_ms = retry_after_ms
+
+
+class OutcomeUnknown(DeliveryDeferred):
+    """A payment was asked for and no answer came: it may or may not be made.
+
+    Never given up by the number of attempts: the receiver is asked what it did until it says so.
+    """
 
 
 class Unreachable(CommandEventError):
@@ -220,7 +238,7 @@ class RegistryUnreachable(Unreachable):
 
 
 class DependencyUnavailable(Unreachable):
-    """A store, mail server or text gateway does not answer; the record is not at fault."""
+    """A store, mail server or gateway does not answer; the record is not at fault."""
 
 
 class SafetyRefusal(CommandEventError):

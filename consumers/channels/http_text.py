@@ -5,10 +5,12 @@ I/O: HTTP.
 
 import httpx
 
+from consumers.channels.http_gateways import gateway_url, retry_after_ms
 from consumers.runtime.reaction import Delivery
 from schemas.addresses import shown, without_secrets
 from schemas.contacts import dialled
-from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, InvalidSetting, Position
+from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, Position
+from schemas.times import now_ms
 
 _TIMEOUT_S = 10.0
 # RFC 9110 §15.5: these are about the configuration; any other 4xx is about the message itself, for now or for
@@ -28,14 +30,7 @@ class HttpText:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            parsed = httpx.URL(url)
-        except httpx.InvalidURL:
-            # The error may repeat the password.
-            raise InvalidSetting("text_url must be an http:// or https:// address") from None
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise InvalidSetting("text_url must be an http:// or https:// address")
-        self._url = parsed
+        self._url = gateway_url(url, "text_url")
         self._client = httpx.Client(timeout=_TIMEOUT_S)
 
     @property
@@ -59,6 +54,7 @@ class HttpText:
             raise DeliveryDeferred(
                 f"the text gateway wants a text to {delivery.recipient} later: HTTP {response.status_code}",
                 position,
+                retry_after_ms=retry_after_ms(response, now_ms()),
             )
         if response.is_client_error and response.status_code not in _CONFIGURATION:
             raise DeliveryRejected(

@@ -3,14 +3,16 @@
     poison      can never be read, or contradicts what was done   dead letter, at once
     transient   may work the next time (`retriable`)              again after a wait; at last a dead letter
     outage      something that we depend on is down               wait; never a dead letter, never counted
+    unknown     a payment was asked for, no answer came           again after a wait; never a dead letter
 
 A wait doubles with every attempt and is drawn evenly between nothing and that ("full jitter"), so that many
 records that failed together do not come back together.
 
 The bound: a record is tried `attempts` times in all, and its waits together are never longer than the sum of
 `min(max_backoff_ms, initial_backoff_ms * 2**n)` for n = 0 .. attempts - 2. With the defaults that is at most
-1 + 2 + 4 + 8 = 15 seconds for 5 attempts, to which the attempts add their own time. Counts live in the store,
-so neither a restart nor another member starts them anew.
+1 + 2 + 4 + 8 = 15 seconds for 5 attempts, to which the attempts add their own time; a receiver that says how
+long it wants to be left alone (`Retry-After`) is believed for 5 minutes at most. Counts live in the store, so
+neither a restart nor another member starts them anew.
 
 Pure: the random source is given. Nothing here knows what a channel or a table is.
 """
@@ -20,10 +22,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from schemas.errors import RecordError, UnknownFingerprint, UnknownFraming, UnknownSchemaId, UnknownType
+from schemas.errors import (
+    DeliveryDeferred,
+    OutcomeUnknown,
+    RecordError,
+    UnknownFingerprint,
+    UnknownFraming,
+    UnknownSchemaId,
+    UnknownType,
+)
 
 _MAX_DOUBLINGS = 40
 """2**40 ms are 35 years: beyond that the number of attempts changes nothing, and the power stays small."""
+
+
+MAX_RETRY_AFTER_MS = 300_000
+"""How long a receiver is left alone at most because it says so."""
 
 
 class Retry(NamedTuple):
@@ -69,9 +83,10 @@ class RetryPolicy:
             now: ms since the epoch.
         """
         attempts = failures + 1
-        if error.retriable and attempts < self.attempts:
-            return Retry(now + self.wait_ms(failures), attempts)
-        return GiveUp(attempts)
+        if not isinstance(error, OutcomeUnknown) and (not error.retriable or attempts >= self.attempts):
+            return GiveUp(attempts)
+        asked_for = error.retry_after_ms if isinstance(error, DeliveryDeferred) else 0
+        return Retry(now + max(self.wait_ms(failures), min(asked_for, MAX_RETRY_AFTER_MS)), attempts)
 
     def wait_ms(self, failures: int) -> int:
         """A wait after so many earlier failures, with full jitter; 0 to `max_backoff_ms`."""

@@ -16,6 +16,7 @@ _NEEDS = {
     "UnknownFingerprint": "succeeds with a version of the program that has the schema",
     "ReactionFailed": "may succeed once its cause is mended",
     "DeliveryDeferred": "may succeed once the receiver takes it",
+    "OutcomeUnknown": "may succeed once the receiver says what it did",
     "DeliveryRejected": "may succeed once the receiver is mended",
 }
 

@@ -7,11 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.runtime import retry_policy
-from consumers.runtime.retry_policy import OUTAGE_BACKOFF, GiveUp, Retry, RetryPolicy, unknown_schema
+from consumers.runtime.retry_policy import (
+    MAX_RETRY_AFTER_MS,
+    OUTAGE_BACKOFF,
+    GiveUp,
+    Retry,
+    RetryPolicy,
+    unknown_schema,
+)
 from schemas import errors
 from schemas.errors import (
     DeliveryDeferred,
     NoRegistry,
+    OutcomeUnknown,
     Position,
     ReactionFailed,
     RecordError,
@@ -69,7 +77,8 @@ def test_poison_is_given_up_at_once_and_nothing_is_tried_more_often_than_allowed
     if isinstance(step, Retry):
         assert issubclass(kind, TransientFailure | UnknownSchemaId)
         assert not issubclass(kind, NoRegistry)
-        assert step.attempts == before + 1 < policy.attempts
+        assert step.attempts == before + 1
+        assert step.attempts < policy.attempts or kind is OutcomeUnknown
         assert step.at >= NOW
     else:
         assert step == GiveUp(before + 1)
@@ -115,3 +124,22 @@ def test_an_unknown_schema_has_the_same_words_wherever_it_lies() -> None:
     first, second = (UnknownSchemaId("no schema 7", HERE._replace(offset=n)) for n in (1, 2))
     assert unknown_schema(first) == unknown_schema(second) == "no schema 7"
     assert unknown_schema(TruncatedBody("x", HERE)) is None
+
+
+@given(policies, st.integers(0, 20), st.integers(0, 10**9))
+def test_a_receiver_that_says_when_to_come_again_is_left_alone_so_long_and_never_for_hours(
+    policy: RetryPolicy, failures: int, asked_for: int
+) -> None:
+    step = policy.next_step(DeliveryDeferred("later", HERE, retry_after_ms=asked_for), failures, NOW)
+    if isinstance(step, Retry):
+        wait = step.at - NOW
+        assert wait == max(policy.wait_ms(failures), min(asked_for, MAX_RETRY_AFTER_MS))
+
+
+@given(policies, st.integers(0, 10_000))
+def test_an_outcome_that_nobody_knows_is_asked_for_until_somebody_does(
+    policy: RetryPolicy, failures: int
+) -> None:
+    step = policy.next_step(OutcomeUnknown("no answer", HERE), failures, NOW)
+    assert isinstance(step, Retry)
+    assert step.at - NOW <= policy.max_backoff_ms

@@ -31,6 +31,11 @@ def shown(loaded: Loaded, name: str) -> str | None:
         ("text_url", f"https://gateway.example/send?token={SECRET}", "https://gateway.example/********"),
         ("text_url", f"https://gateway.example/{SECRET}", "https://gateway.example/********"),
         ("text_url", "https://[gateway.example/", "https://[gateway.example/"),
+        (
+            "payment_url",
+            f"https://shop:{SECRET}@pay.example/v1",
+            "https://shop:********@pay.example/********",
+        ),
         ("database_url", f"postgres://u:{SECRET}@db:5433/shop", "postgresql://u:********@db:5433/********"),
         ("database_url", f"postgresql+psycopg://{SECRET}@db/shop", "postgresql://********@db/********"),
         ("schema_registry_password", SECRET, "********"),

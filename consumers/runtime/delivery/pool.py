@@ -45,13 +45,16 @@ class Channel(Protocol):
     def describe(self) -> str:
         """What a person reads in the start line, e.g. `smtp mail.example:25`."""
 
-    def deliver(self, delivery: Delivery, key: str, position: Position) -> None:
+    def deliver(self, delivery: Delivery, key: str, position: Position) -> str | None:
         """Hand a message over, at least once; the same key is the same message.
 
         Args:
             delivery: recipient and text.
             key: the effect key.
             position: the record that caused it, for errors.
+
+        Returns:
+            The receiver's answer as JSON text; None from a receiver that has none.
 
         Raises:
             DeliveryRejected: it will never be taken.
