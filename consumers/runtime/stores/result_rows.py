@@ -1,13 +1,17 @@
 """Result records as the store keeps them until Kafka is known to have them.
 
-Pure. One line of JSON per batch and partition, because the records of a thousand orders then cost one call;
-binary values are kept as Latin-1 text, byte for byte. A header's value may be text, bytes or nothing: bytes
-are a list of one.
+Pure. One line of text per batch and partition: MessagePack in Base64, because the records of a thousand
+orders then cost one call, and the column has been text since the first version. Lines of earlier versions are
+JSON, and so is one with half a pair of surrogates, which MessagePack cannot hold. JSON begins with a bracket,
+and Base64 never does. Keys and values are Latin-1 text there, and a header's bytes are a list of one.
 """
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import msgpack
 
 from clients.records import ProducerRecord
 from databases.text import kept, restored
@@ -15,6 +19,9 @@ from schemas.errors import Position
 
 if TYPE_CHECKING:
     from consumers.runtime.records import Partition
+
+_Entry = tuple[int, str, bytes | None, bytes | None, list[tuple[str, str | bytes | None]]]
+"""Offset, topic, key, value and headers of one record."""
 
 
 class ResultRow(NamedTuple):
@@ -32,18 +39,19 @@ class ResultRow(NamedTuple):
 
 def pack(results: Sequence[tuple[Position, ProducerRecord]]) -> list[ResultRow]:
     """Rows for the results of one batch, each with the position whose effect it reports."""
-    by_partition: dict[Partition, list[tuple[int, str, str | None, str | None, object]]] = {}
-    for (topic, number, offset), record in results:
-        by_partition.setdefault((topic, number), []).append(
-            (offset, record.topic, _text(record.key), _text(record.value), record.headers)
-        )
+    by_partition: dict[Partition, list[_Entry]] = {}
+    for (topic, number, offset), (to, key, value, headers, _) in results:
+        entries = by_partition.get((topic, number))
+        if entries is None:
+            entries = by_partition[topic, number] = []
+        entries.append((offset, to, key, value, headers))
     return [
         ResultRow(
             topic,
             number,
             min(entry[0] for entry in entries),
             max(entry[0] for entry in entries),
-            kept(json.dumps(entries, ensure_ascii=False, default=_listed)),
+            _packed(entries),
         )
         for (topic, number), entries in by_partition.items()
     ]
@@ -61,13 +69,35 @@ def unpack(
     lines = ((row, line) for row in rows for line in row.records.split("\n"))
     for row, line in lines:
         in_line: dict[Position, list[ProducerRecord]] = {}
-        for offset, topic, key, value, headers in json.loads(restored(line)):
+        for offset, topic, key, value, headers in _unpacked(line):
             position = Position(row.source_topic, row.source_partition, offset)
             if position not in results and (wanted is None or position in wanted):
-                record = ProducerRecord(topic, _bytes(key), _bytes(value), _headers(headers))
+                record = ProducerRecord(topic, key, value, [(name, text) for name, text in headers])
                 in_line.setdefault(position, []).append(record)
         results |= in_line
     return [(position, record) for position, records in sorted(results.items()) for record in records]
+
+
+def _packed(entries: list[_Entry]) -> str:
+    try:
+        return b64encode(msgpack.encode(entries)).decode("ascii")
+    except UnicodeEncodeError:
+        as_text = [
+            (offset, topic, _text(key), _text(value), headers)
+            for offset, topic, key, value, headers in entries
+        ]
+        return kept(json.dumps(as_text, ensure_ascii=False, default=_listed))
+
+
+def _unpacked(line: str) -> list[_Entry]:
+    text = restored(line)
+    if not text.startswith("["):
+        entries: list[_Entry] = msgpack.decode(b64decode(text))
+        return entries
+    return [
+        (offset, topic, _bytes(key), _bytes(value), _headers(headers))
+        for offset, topic, key, value, headers in json.loads(text)
+    ]
 
 
 def _headers(pairs: Iterable[tuple[str, Any]]) -> list[tuple[str, str | bytes | None]]:
