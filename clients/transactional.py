@@ -143,7 +143,7 @@ class TransactionalProducer(Closing):
             timeout_s: how long it may take.
 
         Returns:
-            Where each record lies.
+            Where each record lies; nothing where the settings have `delivery_report_only_error`.
 
         Raises:
             RecordsRefused: nothing is written; it says which records are at fault.

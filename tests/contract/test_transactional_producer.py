@@ -46,8 +46,10 @@ def make(here: Cluster) -> Iterator[Make]:
     own_id = f"transactions-{uuid4().hex}"
     with ExitStack() as stack:
 
-        def made(*, claimed: bool = True, cluster: Cluster = here) -> TransactionalProducer:
-            producer = stack.enter_context(TransactionalProducer(cluster, own_id))
+        def made(
+            *, claimed: bool = True, cluster: Cluster = here, **settings: object
+        ) -> TransactionalProducer:
+            producer = stack.enter_context(TransactionalProducer(cluster, own_id, **settings))
             if claimed:
                 producer.claim(TIMEOUT_S)
             return producer
@@ -179,11 +181,15 @@ def test_who_claims_again_goes_on_writing(here: Cluster, topic: str, make: Make)
     assert seen(here, topic) == [b"a"]
 
 
-@pytest.mark.parametrize("size", [BROKER_LIMIT + 1, CLIENT_LIMIT + 1], ids=["by the broker", "by the client"])
+@pytest.mark.parametrize(
+    ("size", "only_errors"),
+    [(BROKER_LIMIT + 1, False), (BROKER_LIMIT + 1, True), (CLIENT_LIMIT + 1, False)],
+    ids=["by the broker", "by the broker, where only errors are reported", "by the client"],
+)
 def test_a_record_too_large_is_named_and_nothing_of_its_transaction_is_seen(
-    here: Cluster, topic: str, make: Make, size: int
+    here: Cluster, topic: str, make: Make, size: int, *, only_errors: bool
 ) -> None:
-    producer = make()
+    producer = make(delivery_report_only_error=only_errors)
     # Random, so that compression does not make it small; on the other partition, so that it comes alone.
     large = random.Random(1).randbytes(size)
     with pytest.raises(RecordsRefused, match="1 of 3 records") as refused:

@@ -15,7 +15,7 @@ from schemas.errors import BrokerUnreachable, Fenced, NotAcknowledged, TopicMiss
 class Transactions:
     """A transactional producer that fails as its script says; a failure may cost it its claim."""
 
-    def __init__(self, _cluster: Cluster, _transactional_id: str) -> None:
+    def __init__(self, _cluster: Cluster, _transactional_id: str, **_settings: object) -> None:
         self.claimed = False
         self.claims = 0
         self.written = 0

@@ -41,7 +41,8 @@ class ResultProducer(Closing):
     def __init__(self, cluster: Cluster, transactional_id: str) -> None:
         self._id = transactional_id
         self._fenced_at: list[float] = []
-        self._producer = TransactionalProducer(cluster, transactional_id)
+        # Nobody asks where a record lies, so a report that it was delivered is not worth a call.
+        self._producer = TransactionalProducer(cluster, transactional_id, delivery_report_only_error=True)
         self._claim()
 
     def send(
