@@ -8,18 +8,19 @@ from cli.common import app_context, command, new_group
 from cli.output import JsonFlag, console, emit
 from cli.tables import cell, new_table, print_table, warn
 from cli.user import user_at_host
-from producers.mode.audience import missing_consumer_warning
+from producers.mode.audience import missing_consumer_warnings
 from producers.mode.change import ModeChangeResult, set_mode
 from producers.mode.log import read_log
 from producers.mode.sequence import ModeState
-from schemas.control import Mode, ModeChanged
+from schemas.control import Flow, Mode, ModeChanged
 from schemas.times import rfc3339
 
 _SHOWN = 5
 
 commands = new_group(
     "Show or set how orders are written: as command, as event, or in shadow.\n\n"
-    "In shadow both are written and the command decides. Every change has a number, its epoch."
+    "In shadow both are written and the command decides. Every change has a number, its epoch.\n\n"
+    "In mode event a flow says who coordinates payment, dispatch and mail."
 )
 
 
@@ -48,6 +49,7 @@ def show(ctx: typer.Context, *, as_json: JsonFlag = False) -> None:
     "set",
     examples=(
         'cev mode set event --why "the warehouse reads orders now"',
+        "cev mode set event --flow process",
         "cev mode set shadow --if-epoch 3",
         "cev mode set command",
     ),
@@ -63,6 +65,13 @@ def set_(
         ),
     ],
     *,
+    flow: Annotated[
+        Flow,
+        typer.Option(
+            help="Who coordinates what follows an order: nobody, the facts, or a process manager. "
+            "Other than direct, it needs mode event.",
+        ),
+    ] = Flow.DIRECT,
     why: Annotated[str, typer.Option(metavar="TEXT", help="Reason, recorded in the history.")] = "",
     if_epoch: Annotated[
         int | None,
@@ -78,16 +87,22 @@ def set_(
 ) -> None:
     """Set the mode for every order producer, while they run.
 
-    Setting the mode that is in force changes nothing. If two do it at the same time, one of them wins and the
-    other exits 4.
+    Setting the mode and flow that are in force changes nothing. If two do it at the same time, one of them
+    wins and the other exits 4.
     """
     app = app_context(ctx)
     result = set_mode(
-        app.cluster, app.codec, mode, changed_by=user_at_host(), why=why, if_epoch=if_epoch, repair=repair
+        app.cluster,
+        app.codec,
+        mode,
+        flow,
+        changed_by=user_at_host(),
+        why=why,
+        if_epoch=if_epoch,
+        repair=repair,
     )
     _print_result(result, as_json=as_json)
-    warning = missing_consumer_warning(app.cluster, mode)
-    if warning:
+    for warning in missing_consumer_warnings(app.cluster, mode, flow):
         warn(warning)
 
 
@@ -111,13 +126,13 @@ def history(ctx: typer.Context, *, as_json: JsonFlag = False) -> None:
         console.print("The mode was never set: orders are written as commands.")
     else:
         table = new_table(
-            *("epoch", "mode", "changed at", "by", "why"),
+            *("epoch", "mode", "flow", "changed at", "by", "why"),
             right=("epoch",),
             drop=("by",),
             prose=("why",),
         )
         for change in changes:
-            texts = (change.mode, rfc3339(change.changed_at), change.changed_by, change.why)
+            texts = (change.mode, change.flow, rfc3339(change.changed_at), change.changed_by, change.why)
             table.add_row(str(change.epoch), *map(cell, texts))
         print_table(table)
 
@@ -159,6 +174,7 @@ def _document(change: ModeChanged) -> dict[str, Any]:
     ever = change.epoch > 0
     return {
         "mode": change.mode,
+        "flow": change.flow,
         "epoch": change.epoch,
         "changed_at": rfc3339(change.changed_at) if ever else None,
         "changed_by": change.changed_by if ever else None,
@@ -168,6 +184,8 @@ def _document(change: ModeChanged) -> dict[str, Any]:
 
 def _line(change: ModeChanged) -> str:
     line = f"[bold]{cell(change.mode)}[/bold]  epoch {change.epoch}"
+    if change.mode == Mode.EVENT:
+        line += f"  flow {cell(change.flow)}"
     if change.epoch == 0:
         return f"{line}  [dim]never set[/dim]"
     line += f"  [dim]since {rfc3339(change.changed_at)} by {cell(change.changed_by)}[/dim]"

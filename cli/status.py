@@ -69,6 +69,7 @@ def _document(app: AppContext, status: Status, now: int) -> dict[str, Any]:
         "cluster_id": status.cluster_id,
         "brokers": status.brokers,
         "mode": status.mode.mode if status.mode else None,
+        "flow": status.mode.flow if status.mode else None,
         "epoch": status.mode.epoch if status.mode else None,
         "topics": [
             {
@@ -129,7 +130,8 @@ def _print(app: AppContext, status: Status, now: int, outbox_status: dict[str, A
     _line("broker", f"{cell(app.cluster.bootstrap)}  [dim]{brokers}[/dim]")
     _line("registry", cell(app.cluster.registry) if app.cluster.registry else "[dim]none[/dim]")
     if status.mode is not None:
-        _line("mode", f"[bold]{cell(status.mode.mode)}[/bold]  [dim]epoch {status.mode.epoch}[/dim]")
+        text = f"epoch {status.mode.epoch}, flow {cell(status.mode.flow)}"
+        _line("mode", f"[bold]{cell(status.mode.mode)}[/bold]  [dim]{text}[/dim]")
     if outbox_status is not None:
         since = (
             f"  [dim]the oldest for {_ago(outbox_status['oldest_age_s'])}[/dim]"

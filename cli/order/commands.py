@@ -36,6 +36,10 @@ _Item = Annotated[
 _Expires = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Do not dispatch later than so many seconds from now.")
 ]
+_Pay = Annotated[
+    str | None,
+    typer.Option(metavar="TOKEN", help="Token of the payment gateway, such as tok_ok; never card data."),
+]
 _Wait = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Wait for the result, at most so many seconds.", min=0)
 ]
@@ -81,6 +85,7 @@ def place(
     phone: _Phone = None,
     item: _Item = None,
     expires_in: _Expires = None,
+    pay: _Pay = None,
     wait: _Wait = None,
     source: _From = None,
     form: _Format = None,
@@ -90,25 +95,24 @@ def place(
 ) -> None:
     """Place one order, or with --from many.
 
-    Once the broker has acknowledged an order, prints its id, its mode, and the position of each of its
-    records as TOPIC:PARTITION@OFFSET. With --wait, exits with 1 if the order was rejected, has expired, or
-    has no result in time.
+    Once the broker has acknowledged an order, prints its id, its mode, and where its records lie, each as
+    TOPIC:PARTITION@OFFSET. With --wait, exits with 1 if it was rejected or has expired, or hears no result.
 
-    Rows have the keys or columns order_id, address, customer, email, phone, currency, items and expires_in,
-    in JSON objects, lines or an array, or in CSV. items is a list of {product, quantity, unit_price_cents};
-    in CSV it is P:Q:C;P:Q:C. A row without an id gets one that is made from its content, so placing a file
-    again, also after mending its bad rows, places no order twice.
+    Rows have the keys or columns order_id, address, customer, email, phone, currency, items, expires_in and
+    pay, in JSON objects, lines or an array, or in CSV. items is a list of {product, quantity,
+    unit_price_cents}; in CSV it is P:Q:C;P:Q:C. A row without an id gets one that is made from its content,
+    so placing a file again, also after mending its bad rows, places no order twice.
     """
-    fields = {
-        "order_id": order_id,
-        "address": address,
-        "customer": customer,
-        "email": email,
-        "phone": phone,
-        "items": item or None,
-        "expires_in": expires_in,
-    }
-    given = {name: value for name, value in fields.items() if value is not None}
+    given = _given(
+        order_id=order_id,
+        address=address,
+        customer=customer,
+        email=email,
+        phone=phone,
+        items=item or None,
+        expires_in=expires_in,
+        pay=pay,
+    )
     if source is not None:
         _refuse_single([*given, *(["wait"] if wait is not None else [])])
         from cli.order.rows import place_rows  # noqa: PLC0415 - see the module's head
@@ -121,6 +125,10 @@ def place(
     from cli.order.place import place_one  # noqa: PLC0415 - the same
 
     place_one(app_context(ctx), given, wait=wait, dry_run=dry_run, as_json=as_json)
+
+
+def _given(**fields: object) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _refuse_of_rows(**flags: str | None) -> None:
@@ -140,7 +148,7 @@ def _refuse_single(names: list[str]) -> None:
     "load",
     examples=(
         "cev order load --count 500 --rate 50 --seed 7",
-        "cev order load --count 10000 --rate 0",
+        "cev order load --count 10000 --rate 0 --pay tok_ok",
     ),
     logs_events=True,
 )
@@ -154,9 +162,10 @@ def load(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Makes what is ordered repeatable; the ids are new.")
     ] = None,
+    pay: _Pay = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Place made-up orders at a steady rate, following the mode as it changes."""
     from cli.order.load import place_load  # noqa: PLC0415 - see the module's head
 
-    place_load(app_context(ctx), count=count, rate=rate, seed=seed, as_json=as_json)
+    place_load(app_context(ctx), count=count, rate=rate, seed=seed, pay=pay, as_json=as_json)

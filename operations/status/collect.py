@@ -21,6 +21,7 @@ from operations.groups import EMPTY, CommittedOffset, Group
 from operations.status import alarms, progress, standstill
 from operations.status.alarms import DeadLetterCount, Lag, StatusAlarm
 from operations.status.mode import read_mode
+from operations.status.must_handle import must_handle_of
 from operations.status.standstill import GroupState
 from operations.status.stores import Reader, StoreState, read_stores
 from operations.topics.provision import TopicDescription, describe
@@ -85,7 +86,7 @@ def collect_status(
     ]
     moment = _look(admin, names, partitions, readers)
     mode, mode_alarms = read_mode(cluster, codec, timeout_s=admin.timeout_s)
-    must_handle = _must_handle(catalogue, readers, mode)
+    must_handle = must_handle_of(catalogue, readers, mode)
     lags = _lags(cluster, topics, readers, must_handle, moment)
     return Status(
         brokers.cluster_id,
@@ -177,19 +178,6 @@ def _group_state(reader: Reader, watermarks: Mapping[Partition, Watermarks], mom
         store_id=store.id if store else "",
         progress=store.progress if store else {},
     )
-
-
-def _must_handle(
-    catalogue: Sequence[Topic], readers: Sequence[Reader], mode: ModeChanged | None
-) -> dict[tuple[str, str], bool]:
-    """Pairs of group and topic where somebody must be, each with whether that is so before it ever came."""
-    as_facts = mode is not None and mode.mode == "event"
-    return {
-        (reader.group, topic.name): as_facts or topic.kind is Kind.COMMAND
-        for reader in readers
-        for topic in catalogue
-        if topic.name in reader.reads and (topic.kind is Kind.COMMAND or reader.replaces)
-    }
 
 
 def _lags(

@@ -56,7 +56,8 @@ def content(request: OrderRequest) -> bytes:
     """An order's content in one spelling: two orders have the same bytes only if their content is the same.
 
     The fields are joined by control characters, which no field can contain (see `validation`). A field that
-    is not given is empty, which no given field is.
+    is not given is empty, which no given field is; `pay`, which came later, is then left out, so that the
+    rows of earlier files keep their ids.
     """
     items = "\x1e".join(
         [f"{item.product}\x1d{item.quantity}\x1d{item.unit_price_cents}" for item in request.items]
@@ -70,5 +71,6 @@ def content(request: OrderRequest) -> bytes:
         request.currency or "",
         items,
         expires,
+        *([request.pay] if request.pay is not None else []),
     )
     return "\x1f".join(fields).encode()

@@ -6,6 +6,7 @@ Ofcom keeps free for drama.
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 from producers.placing.request import OrderRequest
 from schemas.facts import Item
@@ -25,7 +26,7 @@ _DOMAINS = ("example.com", "example.org", "example.net")
 _CUSTOMERS = 5000
 
 
-def sample_orders(seed: int) -> Iterator[OrderRequest]:
+def sample_orders(seed: int, *, pay: str | None = None) -> Iterator[OrderRequest]:
     """An endless stream of orders without ids.
 
     Every order has a customer and one to four items. A customer always has the same e-mail address; two of
@@ -33,13 +34,16 @@ def sample_orders(seed: int) -> Iterator[OrderRequest]:
 
     Args:
         seed: determines their content.
+        pay: the payment token of each; None: they have none.
+
+    Raises:
+        InvalidOrder: the token breaks its rule.
     """
-    source = random.Random(seed)
-    while True:
-        yield _order(source)
+    token = OrderRequest(address=_STREETS[0], pay=pay).pay
+    return iter(partial(_order, random.Random(seed), token), None)
 
 
-def _order(source: random.Random) -> OrderRequest:
+def _order(source: random.Random, pay: str | None) -> OrderRequest:
     number = source.randrange(_CUSTOMERS)
     name = _NAMES[number % len(_NAMES)]
     products = source.sample(_PRODUCTS, source.randint(1, 4))
@@ -50,4 +54,5 @@ def _order(source: random.Random) -> OrderRequest:
         email=f"{name.lower().replace(' ', '.')}.{number:04d}@{_DOMAINS[number % len(_DOMAINS)]}",
         phone=f"+447700900{number % 1000:03d}" if number % 5 < 2 else None,  # noqa: PLR2004 - two of five
         items=tuple([Item(product, source.choice((1, 1, 1, 2, 3)), cents) for product, cents in products]),
+        pay=pay,
     )

@@ -1,44 +1,63 @@
-"""Whether a live consumer dispatches the orders of a mode, as far as the broker knows.
+"""Who acts on the orders of a mode and flow, and whether they live, as far as the broker knows.
 
 `mode set` warns with it and never refuses: gates that refuse belong to the migration tool (design §6).
 
-I/O: Kafka (describes a consumer group, with a deadline).
+I/O: Kafka (describes consumer groups, with a deadline).
 """
 
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Collection, Mapping
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-
+from clients.admin import Admin
 from clients.config import Cluster
-from schemas.control import Mode
-from schemas.topics import BY_NAME, DISPATCH_PRODUCTS, ORDERS
+from clients.groups import group_members
+from schemas.control import Flow, Mode
+from schemas.errors import CommandEventError
+from schemas.topics import BY_NAME, CAPTURE_PAYMENTS, DISPATCH_PRODUCTS, FULFILMENT_TIMERS, ORDERS
 
 WAREHOUSE = BY_NAME[DISPATCH_PRODUCTS].owner
 """The one group that dispatches, on the command or on the fact."""
+_PAYMENTS = BY_NAME[CAPTURE_PAYMENTS].owner
+_FULFILMENT = BY_NAME[FULFILMENT_TIMERS].owner
 
 
-def dispatch_topic(mode: Mode) -> str:
-    """The topic whose records are dispatched in a mode."""
-    return ORDERS if mode is Mode.EVENT else DISPATCH_PRODUCTS
+def audience(mode: str, flow: str) -> Mapping[str, str]:
+    """The groups without which an order stands still, each with the topic that it acts on (design §6, §10).
+
+    Args:
+        mode: the value of a `Mode`.
+        flow: the value of a `Flow`.
+    """
+    if mode != Mode.EVENT:
+        return {WAREHOUSE: DISPATCH_PRODUCTS}
+    if flow == Flow.PROCESS:
+        return {_FULFILMENT: ORDERS, _PAYMENTS: CAPTURE_PAYMENTS, WAREHOUSE: DISPATCH_PRODUCTS}
+    return {WAREHOUSE: ORDERS} | ({_PAYMENTS: ORDERS} if flow == Flow.COLLABORATION else {})
 
 
-def missing_consumer_warning(cluster: Cluster, mode: Mode, *, timeout_s: float = 10.0) -> str | None:
-    """A warning if no live member of the warehouse reads the topic of a mode; None if one does.
+def missing_consumer_warnings(
+    cluster: Cluster, mode: Mode, flow: Flow = Flow.DIRECT, *, timeout_s: float = 10.0
+) -> list[str]:
+    """A warning for each group of a mode and flow that has no live member at its topic.
 
     A broker that does not answer in time is a warning too, not an error.
     """
-    topic = dispatch_topic(mode)
-    nobody = f"{WAREHOUSE} has no live member: orders wait on {topic} until `cev consume {WAREHOUSE}` runs"
-    client = AdminClient(cluster.admin())  # in a variable: without a reference it ends before it answers
-    try:
-        groups = client.describe_consumer_groups([WAREHOUSE], request_timeout=timeout_s)
-        members = groups[WAREHOUSE].result(timeout_s).members or []
-    except (KafkaException, FutureTimeoutError) as error:
-        if isinstance(error, KafkaException) and error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return nobody
-        return f"the broker does not say whether {WAREHOUSE} has a live member that reads {topic}"
-    read = {p.topic for member in members if member.assignment for p in member.assignment.topic_partitions}
-    if topic in read:
-        return None
-    return f"no live member of {WAREHOUSE} reads {topic}: orders wait there for one" if members else nobody
+    admin = Admin(cluster, timeout_s=timeout_s)
+    warnings: list[str] = []
+    for group, topic in audience(mode, flow).items():
+        try:
+            members = group_members(admin, group)
+        except CommandEventError:
+            return [
+                *warnings,
+                f"the broker does not say whether {group} has a live member that reads {topic}",
+            ]
+        warnings += _missing(group, topic, [member.topics for member in members])
+    return warnings
+
+
+def _missing(group: str, topic: str, read: Collection[Collection[str]]) -> list[str]:
+    if not read:
+        return [f"{group} has no live member: orders wait on {topic} until `cev consume {group}` runs"]
+    if any(topic in topics for topics in read):
+        return []
+    return [f"no live member of {group} reads {topic}: orders wait there for one"]

@@ -27,7 +27,7 @@ from producers.mode.log import ModeLog
 from producers.mode.order_epochs import newest_order_epoch
 from producers.mode.sequence import FOLLOWS, ModeState
 from schemas.codec import Codec
-from schemas.control import Mode, ModeChanged
+from schemas.control import Flow, Mode, ModeChanged
 from schemas.envelope import Envelope, new_traceparent, to_headers
 from schemas.errors import (
     BrokerUnreachable,
@@ -37,6 +37,7 @@ from schemas.errors import (
     OperationFailed,
     StaleEpoch,
     Unreachable,
+    UsageError,
 )
 from schemas.framing import encode_key
 from schemas.times import now_ms, rfc3339
@@ -163,6 +164,7 @@ def set_mode(
     cluster: Cluster,
     codec: Codec,
     mode: Mode,
+    flow: Flow = Flow.DIRECT,
     *,
     changed_by: str,
     why: str = "",
@@ -170,12 +172,14 @@ def set_mode(
     repair: bool = False,
     timeout_s: float = 15.0,
 ) -> ModeChangeResult:
-    """Set the mode for every order producer.
+    """Set the mode and its flow for every order producer.
 
     Args:
         cluster: where.
         codec: for the control topic's values.
-        mode: the new mode; if it is in force already, nothing is written unless something is to be repaired.
+        mode: the new mode; if it is in force already, with this flow, nothing is written unless something is
+            to be repaired.
+        flow: who coordinates what follows an order; only mode event has another than direct.
         changed_by: who, as user@host.
         why: the reason, for the history.
         if_epoch: only if this epoch is in force.
@@ -184,28 +188,40 @@ def set_mode(
         timeout_s: how long each step may take.
 
     Raises:
+        UsageError: the mode has no such flow.
         UnreadableMode: a newer change may be there, and cannot be read; only without `repair`.
         StaleEpoch: another epoch than `if_epoch` is in force.
         Fenced: another writer came in between.
         BrokerUnreachable, TopicMissing, NotAcknowledged, DeadlinePassed: see `ModeWriter`.
     """
+    _refuse_flow_without_facts(mode, flow)
     with ModeWriter(cluster, codec, timeout_s=timeout_s) as writer:
         writer.claim()
         before = writer.read()
         current = before.change if repair else before.in_force
-        if if_epoch is not None and current.epoch != if_epoch:
-            raise StaleEpoch(
-                f"epoch {current.epoch} ({current.mode}) is in force, not {if_epoch}: somebody changed it "
-                "since; see `cev mode history`"
-            )
+        _refuse_stale(current, if_epoch)
         lost_epoch = _lost_epoch(cluster, codec, before, timeout_s)
         mends = repair and (before.unreadable is not None or bool(before.suspects))
-        if current.mode == mode and not mends and not lost_epoch:
+        same = (current.mode, current.flow) == (mode, flow)
+        if same and not mends and not lost_epoch:
             return ModeChangeResult(current, changed=False, before=before, lost_epoch=0)
         epoch = max(before.last, lost_epoch) + 1
-        change = ModeChanged(epoch, mode.value, now_ms(), changed_by, why)
+        change = ModeChanged(epoch, mode.value, now_ms(), changed_by, why, flow.value)
         writer.write(change)
         return ModeChangeResult(change, changed=True, before=before, lost_epoch=lost_epoch)
+
+
+def _refuse_flow_without_facts(mode: Mode, flow: Flow) -> None:
+    if flow is not Flow.DIRECT and mode is not Mode.EVENT:
+        raise UsageError(f"flow {flow} goes with mode event alone: `cev mode set event --flow {flow}`")
+
+
+def _refuse_stale(current: ModeChanged, if_epoch: int | None) -> None:
+    if if_epoch is not None and current.epoch != if_epoch:
+        raise StaleEpoch(
+            f"epoch {current.epoch} ({current.mode}, flow {current.flow}) is in force, not {if_epoch}: "
+            "somebody changed it since; see `cev mode history`"
+        )
 
 
 def _lost_epoch(cluster: Cluster, codec: Codec, before: ModeState, timeout_s: float) -> int:

@@ -15,7 +15,7 @@ from clients.config import Cluster
 from clients.log import Log
 from producers.mode.log import ModeLog
 from schemas.codec import Codec
-from schemas.control import Mode, ModeChanged
+from schemas.control import Flow, Mode, ModeChanged
 from schemas.errors import CommandEventError, SafetyRefusal
 
 _RETRY_S = 1.0
@@ -23,7 +23,7 @@ _JOIN_S = 5.0
 
 
 class UnknownMode(SafetyRefusal):
-    """The mode in force is not known to this program; placing in another mode would break the switch."""
+    """This program does not know the mode, or flow, in force; placing in another would break the switch."""
 
 
 def mode_of(change: ModeChanged) -> Mode:
@@ -35,10 +35,28 @@ def mode_of(change: ModeChanged) -> Mode:
     try:
         return Mode(change.mode)
     except ValueError:
-        raise UnknownMode(
-            f"{change.mode!r} (epoch {change.epoch}) is in force, a mode that this version does not know: "
-            "install the version that set it"
-        ) from None
+        raise _unknown(change, "mode", change.mode) from None
+
+
+def flow_of(change: ModeChanged) -> Flow:
+    """The flow of a change: direct in every mode but event, whatever the record says (design §10).
+
+    Raises:
+        UnknownMode: a later version of this program set it.
+    """
+    if change.mode != Mode.EVENT:
+        return Flow.DIRECT
+    try:
+        return Flow(change.flow)
+    except ValueError:
+        raise _unknown(change, "flow", change.flow) from None
+
+
+def _unknown(change: ModeChanged, what: str, value: str) -> UnknownMode:
+    return UnknownMode(
+        f"{value!r} (epoch {change.epoch}) is in force, a {what} that this version does not know: "
+        "install the version that set it"
+    )
 
 
 class ModeFollower(Closing):
@@ -97,4 +115,4 @@ class ModeFollower(Closing):
             change = self._changes.state.change
             if change != known:
                 known = change
-                self._log.info("mode changed", mode=change.mode, epoch=change.epoch)
+                self._log.info("mode changed", mode=change.mode, flow=change.flow, epoch=change.epoch)

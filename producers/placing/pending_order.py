@@ -10,13 +10,13 @@ from confluent_kafka import KafkaError, Message
 
 from clients.errors import delivery_error
 from clients.records import ProducerRecord
-from producers.mode.follower import mode_of
+from producers.mode.follower import flow_of, mode_of
 from producers.placing.clock_check import ClockCheck
 from producers.placing.order_ids import new_order_id
 from producers.placing.render import MetadataSource, correlation_id, render_order
 from producers.placing.request import OrderRequest
 from schemas.codec import Codec
-from schemas.control import Mode, ModeChanged
+from schemas.control import Flow, Mode, ModeChanged
 from schemas.errors import CommandEventError, Position
 from schemas.times import now_ms
 
@@ -135,7 +135,7 @@ class OrderRenderer:
         self._currency = currency
         self._metadata_source = MetadataSource()
         self._clock = ClockCheck()
-        self._latest: tuple[ModeChanged | None, Mode] = (None, Mode.COMMAND)
+        self._latest: tuple[ModeChanged | None, Mode, Flow] = (None, Mode.COMMAND, Flow.DIRECT)
 
     def prepare(self, request: OrderRequest, order_id: int | None = None) -> PendingOrder:
         """An order, ready to be sent.
@@ -145,14 +145,14 @@ class OrderRenderer:
             order_id: its id if the request has none; None makes one.
 
         Raises:
-            UnknownMode: the mode in force is not one of ours.
+            UnknownMode: the mode or flow in force is not one of ours.
             RegistryUnreachable, TopicMissing: the schemas cannot be looked up.
         """
         change = self._mode()
-        latest, mode = self._latest
+        latest, mode, flow = self._latest
         if latest is not change:
-            mode = mode_of(change)
-            self._latest = (change, mode)
+            mode, flow = mode_of(change), flow_of(change)
+            self._latest = (change, mode, flow)
         number = request.order_id
         if number is None:
             number = new_order_id() if order_id is None else order_id
@@ -161,6 +161,7 @@ class OrderRenderer:
             request,
             order_id=number,
             mode=mode,
+            flow=flow,
             epoch=change.epoch,
             currency=self._currency,
             metadata=self._metadata_source.metadata(at),

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from producers.placing.request import OrderRequest
 from schemas.commands import DispatchProduct
-from schemas.control import Mode
+from schemas.control import Flow, Mode
 from schemas.envelope import Envelope, to_headers
 from schemas.facts import OrderPlaced
 from schemas.framing import encode_key
@@ -81,7 +81,14 @@ def correlation_id(order_id: int) -> str:
 
 
 def render_order(
-    request: OrderRequest, *, order_id: int, mode: Mode, epoch: int, currency: str, metadata: OrderMetadata
+    request: OrderRequest,
+    *,
+    order_id: int,
+    mode: Mode,
+    flow: Flow,
+    epoch: int,
+    currency: str,
+    metadata: OrderMetadata,
 ) -> tuple[UnencodedRecord, ...]:
     """The records of one order.
 
@@ -89,6 +96,7 @@ def render_order(
         request: the order; its own `order_id` is not read.
         order_id: the id to place it under.
         mode: the mode in force.
+        flow: its flow; only the fact of mode event has another than direct.
         epoch: the mode's number; at least 1 for any mode that writes facts.
         currency: of an order that names none.
         metadata: its time and ids.
@@ -96,10 +104,7 @@ def render_order(
     Returns:
         One record or, in shadow, two: the command first.
     """
-    deadline = None
-    if request.expires_in is not None:
-        deadline = metadata.now + max(round(request.expires_in * 1000), 1)
-    key = encode_key(order_id)
+    deadline, key = _deadline(request, metadata.now), encode_key(order_id)
     records = []
     if mode is not Mode.EVENT:
         command = DispatchProduct(order_id, request.address, epoch)
@@ -118,10 +123,16 @@ def render_order(
             dispatch_before=deadline,
             mode_epoch=epoch,
             shadow_of=(DISPATCH_PRODUCTS,) if mode is Mode.SHADOW else (),
+            flow=flow.value,
+            payment_method=request.pay,
         )
         headers = _headers(order_id, metadata, metadata.fact_id, "OrderPlaced", None)
         records.append(UnencodedRecord(ORDERS, key, fact, headers))
     return tuple(records)
+
+
+def _deadline(request: OrderRequest, now: int) -> int | None:
+    return None if request.expires_in is None else now + max(round(request.expires_in * 1000), 1)
 
 
 def _headers(

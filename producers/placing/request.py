@@ -27,6 +27,8 @@ class OrderRequest(BaseModel):
         currency: three capital letters (ISO 4217); None: the placer's currency.
         items: what is ordered; each an `Item`, a mapping, or text as `PRODUCT:QUANTITY:UNIT_CENTS`.
         expires_in: seconds after which the order must not be dispatched any more; None: never.
+        pay: a token of the payment gateway, never card data; None: the order names none. Who asks for it
+            depends on the flow (design §10).
 
     Raises:
         InvalidOrder: a field breaks its rule; one message names every fault.
@@ -42,6 +44,7 @@ class OrderRequest(BaseModel):
     currency: Annotated[str | None, PlainValidator(validation.currency)] = None
     items: Annotated[tuple[Item, ...], PlainValidator(validation.items)] = ()
     expires_in: Annotated[float | None, PlainValidator(validation.expires_in)] = None
+    pay: Annotated[str | None, PlainValidator(validation.pay)] = None
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class OrderRequest(BaseModel):
         currency: str | None = None,
         items: Iterable[Item | Mapping[str, Any] | str] | None = (),
         expires_in: float | str | None = None,
+        pay: str | None = None,
     ) -> None:
         """Validate every field; the annotations name the types that each field takes."""
         try:
@@ -66,6 +70,7 @@ class OrderRequest(BaseModel):
                 currency=currency,
                 items=items,
                 expires_in=expires_in,
+                pay=pay,
             )
         except ValidationError as error:
             raise InvalidOrder("; ".join(_sentence(details) for details in error.errors())) from None
@@ -101,6 +106,7 @@ FIELDS: tuple[str, ...] = (
     "currency",
     "items",
     "expires_in",
+    "pay",
 )
 """The names of an order's fields, in the order of design §9; also the keys and columns of bulk rows."""
 

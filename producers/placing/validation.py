@@ -43,6 +43,9 @@ class InvalidField(ValueError):
 _MIN_LONG, _MAX_LONG = -(2**63), 2**63 - 1
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}\Z")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,40}([.,][0-9]{0,40})?([eE][+-]?[0-9]{1,4})?\Z")
+_TOKEN = re.compile(r"[!-~]{1,200}\Z")
+_CARD = re.compile(r"[0-9]{12,19}\Z")
+_GROUPING = re.compile(r"[\s._-]")
 # C0, DEL, C1 and the separators that split lines: they forge log lines, mail headers and terminal output.
 # Lone surrogates have no UTF-8.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -119,6 +122,30 @@ def expires_in(given: Any) -> float | None:
     if not 0 < seconds <= MAX_EXPIRES_S:
         raise InvalidField(f"expires_in {_display(given)} must be more than 0 seconds and at most 100 years")
     return seconds
+
+
+def pay(given: Any) -> str | None:
+    """A token of the payment gateway: 1 to 200 printable ASCII characters, no blanks.
+
+    What looks like a card number is refused. No message repeats what was given: it may be one.
+    """
+    if given is None:
+        return None
+    if _is_card_number(str(given)):
+        raise InvalidField("pay looks like a card number: never give card data, give the gateway's token")
+    token = given.strip() if isinstance(given, str) else ""
+    if not _TOKEN.match(token):
+        raise InvalidField(f"pay is not a token of 1 to {MAX_TEXT} printable ASCII characters without blanks")
+    return token
+
+
+def _is_card_number(text: str) -> bool:
+    """Whether 12 to 19 digits, however they are grouped, have a card's check digit (ISO/IEC 7812-1, Luhn)."""
+    digits = _GROUPING.sub("", text)
+    if not _CARD.match(digits):
+        return False
+    doubled = "".join([str(2 * int(digit)) if at % 2 else digit for at, digit in enumerate(reversed(digits))])
+    return sum(int(digit) // 10 + int(digit) % 10 for digit in doubled) % 10 == 0
 
 
 def items(given: Any) -> tuple[Item, ...]:

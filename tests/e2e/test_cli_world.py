@@ -261,7 +261,7 @@ def records(here: Here) -> int:
 
 # -- what --json prints (design §9) ------------------------------------------------------------------------
 
-CHANGE = {"mode", "epoch", "changed_at", "changed_by", "why"}
+CHANGE = {"mode", "flow", "epoch", "changed_at", "changed_by", "why"}
 TOPIC = {"name", "kind", "owner", "partitions", "records_max"}
 
 
@@ -275,7 +275,7 @@ TOPIC = {"name", "kind", "owner", "partitions", "records_max"}
         (("topics", "describe", "orders"), TOPIC),
         (("order", "place", "--address", "x"), {"order_id", "mode", "epoch", "correlation_id", "records"}),
         (("order", "load", "--count", "2", "--rate", "0"), {"placed", "failed", "seconds", "modes"}),
-        (("status",), {"bootstrap", "registry", "mode", "epoch", "topics", "alarms"}),
+        (("status",), {"bootstrap", "registry", "mode", "flow", "epoch", "topics", "alarms"}),
         (
             ("verify",),
             {

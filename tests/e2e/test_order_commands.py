@@ -93,11 +93,12 @@ def test_generated_ids_rise_with_the_clock_from_one_command_to_the_next(cev: Cev
 
 
 def test_every_fault_of_an_order_is_in_one_line(cev: Cev) -> None:
-    said = cev.refused(
-        2, "order", "place", "--address", " ", "--email", "x", "--item", "a", "--expires-in", "0"
-    )
-    for word in ("address", "email", "item 1", "expires_in"):
+    card = "4111111111111111"
+    faulty = ("--address", " ", "--email", "x", "--item", "a", "--expires-in", "0", "--pay", card)
+    said = cev.refused(2, "order", "place", *faulty)
+    for word in ("address", "email", "item 1", "expires_in", "never give card data"):
         assert word in said
+    assert card not in said
     assert said.count("\n") == 1
 
 
@@ -210,7 +211,7 @@ def test_a_load_is_steady_and_counts_by_mode(cev: Cev) -> None:
     (told,) = cev.json("order", "load", "--count", "100", "--rate", "50", "--seed", "1")
     assert (told["placed"], told["failed"], told["modes"]) == (100, 0, {"shadow": 100})
     assert 1.9 < told["seconds"] < 4
-    (fast,) = cev.json("order", "load", "--count", "500", "--rate", "0")
+    (fast,) = cev.json("order", "load", "--count", "500", "--rate", "0", "--pay", "tok_ok")
     assert fast["placed"] == 500
 
 
@@ -234,14 +235,17 @@ def test_a_rejected_order_or_a_silent_warehouse_ends_the_wait_with_1(cev: Cev) -
 
 def test_the_mode_has_a_history_and_a_guard(cev: Cev) -> None:
     (before,) = cev.json("mode", "show")
-    (changed,) = cev.json("mode", "set", "event", "--why", "moving", "--if-epoch", str(before["epoch"]))
+    event = ("mode", "set", "event", "--flow", "process")
+    (changed,) = cev.json(*event, "--why", "moving", "--if-epoch", str(before["epoch"]))
     assert (changed["mode"], changed["epoch"], changed["why"]) == ("event", before["epoch"] + 1, "moving")
+    assert changed["flow"] == "process"
     assert "@" in changed["changed_by"]
     assert changed["changed_at"].endswith("Z")
-    assert cev.json("mode", "history")[-1]["epoch"] == changed["epoch"]
+    last = cev.json("mode", "history")[-1]
+    assert (last["epoch"], last["flow"]) == (changed["epoch"], "process")
     said = cev.refused(4, "mode", "set", "command", "--if-epoch", str(before["epoch"]))
     assert f"epoch {changed['epoch']}" in said
-    (same,) = cev.json("mode", "set", "event")
+    (same,) = cev.json(*event)
     assert same["epoch"] == changed["epoch"]
     warned = cev.run("mode", "set", "shadow")
     assert warned.returncode == 0
@@ -251,6 +255,8 @@ def test_the_mode_has_a_history_and_a_guard(cev: Cev) -> None:
 
 def test_a_mode_that_is_none_is_a_usage_error(cev: Cev) -> None:
     assert "telepathy" in cev.refused(2, "mode", "set", "telepathy")
+    said = cev.refused(2, "mode", "set", "shadow", "--flow", "process")
+    assert "flow process goes with mode event alone: `cev mode set event --flow process`" in said
 
 
 def test_without_a_cluster_or_broker_it_ends_with_3(cev: Cev, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from producers.bulk.import_orders import OrderImport
 from producers.bulk.load_generator import LoadGenerator, LoadResult, paced
 from producers.bulk.row_reader import Row
 from producers.bulk.sample_orders import sample_orders
-from producers.mode.audience import missing_consumer_warning
+from producers.mode.audience import missing_consumer_warnings
 from producers.mode.change import TRANSACTIONAL_ID, ModeWriter, set_mode
 from producers.mode.follower import ModeFollower
 from producers.mode.log import read_log, read_mode
@@ -31,7 +31,7 @@ from producers.placing.result_watch import ResultWatch
 from producers.placing.transactional_publisher import TransactionalPublisher
 from schemas import keys
 from schemas.codec import Codec
-from schemas.control import INITIAL, Mode, ModeChanged
+from schemas.control import INITIAL, Flow, Mode, ModeChanged
 from schemas.errors import (
     BrokerUnreachable,
     Fenced,
@@ -295,6 +295,19 @@ def test_a_mode_that_was_expected_to_be_another_is_not_changed(own: Cluster) -> 
     assert (changed.changed, changed.change.epoch, changed.change.why) == (True, change.epoch + 1, "planned")
 
 
+def test_a_change_of_flow_alone_is_an_epoch_that_running_placers_follow(own: Cluster) -> None:
+    before = mode(own, Mode.EVENT)
+    with OrderPlacer(own, Codec()) as placer:
+        change = set_mode(own, Codec(), Mode.EVENT, Flow.PROCESS, changed_by=ME).change
+        assert (change.epoch, change.mode, change.flow) == (before.epoch + 1, "event", "process")
+        assert until(lambda: placer.mode == change)
+        number = placer.place(OrderRequest(address="x", order_id=fresh_id(), pay="tok_ok")).order_id
+    (fact,) = read_all(own, ORDERS)[number]
+    assert isinstance(fact, OrderPlaced)
+    assert (fact.mode_epoch, fact.flow, fact.payment_method) == (change.epoch, "process", "tok_ok")
+    assert not set_mode(own, Codec(), Mode.EVENT, Flow.PROCESS, changed_by=ME).changed
+
+
 def test_of_two_writers_at_once_the_earlier_is_fenced_and_no_epoch_is_used_twice(own: Cluster) -> None:
     before = mode(own, Mode.COMMAND)
     with ModeWriter(own, Codec()) as first, ModeWriter(own, Codec()) as second:
@@ -500,14 +513,17 @@ def test_waiting_ends_at_its_deadline(own: Cluster) -> None:
 
 
 def test_a_mode_that_nobody_acts_in_is_warned_of(own: Cluster) -> None:
-    assert "no live member" in (missing_consumer_warning(own, Mode.EVENT) or "")
+    assert [
+        warning.split(":")[0] for warning in missing_consumer_warnings(own, Mode.EVENT, Flow.PROCESS)
+    ] == [f"{group} has no live member" for group in ("fulfilment", "payments", "warehouse")]
     member = Consumer(own.consumer("warehouse"))
     member.subscribe([ORDERS])
     try:
         assert until(
-            lambda: member.poll(0.1) is None and missing_consumer_warning(own, Mode.EVENT) is None, 20
+            lambda: member.poll(0.1) is None and missing_consumer_warnings(own, Mode.EVENT) == [], 20
         )
-        assert "reads dispatch_products" in (missing_consumer_warning(own, Mode.COMMAND) or "")
+        (warning,) = missing_consumer_warnings(own, Mode.COMMAND)
+        assert "no live member of warehouse reads dispatch_products" in warning
     finally:
         member.close()
 

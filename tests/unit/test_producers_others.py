@@ -9,18 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import producers
+from clients.config import Cluster
 from clients.partitioner import murmur2, partition_of
 from producers.bulk.import_orders import OrderImport
 from producers.bulk.load_generator import LoadGenerator, paced
 from producers.bulk.row_reader import Row
 from producers.bulk.sample_orders import sample_orders
-from producers.mode.audience import dispatch_topic
+from producers.mode.audience import audience
+from producers.mode.change import set_mode
 from producers.placing.pending_order import OrderRenderer, Placed
 from producers.placing.request import OrderRequest
 from producers.placing.result_watch import result_of
 from schemas.codec import Codec
-from schemas.control import INITIAL, Mode
-from schemas.errors import BrokerUnreachable, NotAcknowledged
+from schemas.control import INITIAL, Flow, Mode
+from schemas.errors import BrokerUnreachable, InvalidOrder, NotAcknowledged, UsageError
 from schemas.facts import DispatchExpired, DispatchRejected, ProductDispatched
 
 
@@ -49,6 +51,18 @@ def test_a_seed_fixes_what_is_ordered() -> None:
     first = list(itertools.islice(sample_orders(7), 200))
     assert first == list(itertools.islice(sample_orders(7), 200))
     assert first != list(itertools.islice(sample_orders(8), 200))
+
+
+def test_a_token_is_on_every_sample_order_and_changes_nothing_else() -> None:
+    paid = list(itertools.islice(sample_orders(7, pay="tok_ok"), 20))
+    assert {order.pay for order in paid} == {"tok_ok"}
+    plain = itertools.islice(sample_orders(7), 20)
+    assert [order.model_copy(update={"pay": None}) for order in paid] == list(plain)
+
+
+def test_sample_orders_refuse_a_bad_token_before_the_first() -> None:
+    with pytest.raises(InvalidOrder, match="pay is not a token"):
+        sample_orders(7, pay="a b")
 
 
 def test_sample_orders_look_like_a_shops() -> None:
@@ -245,11 +259,29 @@ def test_a_dispatch_to_another_address_is_not_this_orders_result() -> None:
     assert not other.good
 
 
-def test_each_mode_is_acted_on_in_one_place() -> None:
-    assert {mode: dispatch_topic(mode) for mode in Mode} == {
-        Mode.COMMAND: "dispatch_products",
-        Mode.SHADOW: "dispatch_products",
-        Mode.EVENT: "orders",
+@pytest.mark.parametrize("mode", [Mode.COMMAND, Mode.SHADOW])
+def test_a_flow_that_is_not_direct_needs_mode_event(mode: Mode) -> None:
+    nowhere = Cluster(bootstrap="127.0.0.1:1")
+    with pytest.raises(UsageError, match=r"`cev mode set event --flow process`") as refused:
+        set_mode(nowhere, Codec(), mode, Flow.PROCESS, changed_by="me")
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize("flow", list(Flow))
+@pytest.mark.parametrize("mode", [Mode.COMMAND, Mode.SHADOW])
+def test_where_the_command_decides_the_warehouse_acts_on_it(mode: Mode, flow: Flow) -> None:
+    assert audience(mode, flow) == {"warehouse": "dispatch_products"}
+
+
+def test_each_flow_of_facts_has_its_groups_and_each_group_one_topic_to_act_on() -> None:
+    assert {flow: audience(Mode.EVENT, flow) for flow in Flow} == {
+        Flow.DIRECT: {"warehouse": "orders"},
+        Flow.COLLABORATION: {"warehouse": "orders", "payments": "orders"},
+        Flow.PROCESS: {
+            "fulfilment": "orders",
+            "payments": "capture_payments",
+            "warehouse": "dispatch_products",
+        },
     }
 
 

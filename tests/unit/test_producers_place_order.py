@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.mode.follower import UnknownMode, mode_of
+from producers.mode.follower import UnknownMode, flow_of, mode_of
 from producers.placing.pending_order import OrderRenderer
 from producers.placing.render import MetadataSource, UnencodedRecord, render_order
 from producers.placing.request import OrderRequest
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
-from schemas.control import INITIAL, Mode, ModeChanged
+from schemas.control import INITIAL, Flow, Mode, ModeChanged
 from schemas.envelope import from_headers
 from schemas.errors import Position
 from schemas.facts import Item, OrderPlaced
@@ -26,14 +26,18 @@ REQUEST = OrderRequest(
     phone="+436641234567",
     items=["kettle:1:3499"],
     expires_in=1.5,
+    pay="tok_ok",
 )
 
 
-def placed(mode: Mode, request: OrderRequest = REQUEST, order_id: int = 12004) -> tuple[UnencodedRecord, ...]:
+def placed(
+    mode: Mode, request: OrderRequest = REQUEST, order_id: int = 12004, flow: Flow = Flow.DIRECT
+) -> tuple[UnencodedRecord, ...]:
     return render_order(
         request,
         order_id=order_id,
         mode=mode,
+        flow=flow,
         epoch=3,
         currency="EUR",
         metadata=MetadataSource().metadata(NOW),
@@ -48,7 +52,7 @@ def test_command_mode_writes_the_command_alone() -> None:
 
 
 def test_event_mode_writes_the_fact_alone() -> None:
-    (record,) = placed(Mode.EVENT)
+    (record,) = placed(Mode.EVENT, flow=Flow.PROCESS)
     assert record.topic == "orders"
     assert record.message == OrderPlaced(
         order_id=12004,
@@ -62,6 +66,8 @@ def test_event_mode_writes_the_fact_alone() -> None:
         dispatch_before=NOW + 1500,
         mode_epoch=3,
         shadow_of=(),
+        flow="process",
+        payment_method="tok_ok",
     )
 
 
@@ -132,10 +138,37 @@ def test_an_order_is_written_in_the_mode_of_its_moment() -> None:
     ]
 
 
-def test_a_mode_of_a_later_version_stops_placing() -> None:
-    desk = OrderRenderer(Codec(), lambda: ModeChanged(9, "telepathy", 0, "me"), "EUR")
-    with pytest.raises(UnknownMode, match="telepathy") as refused:
-        desk.prepare(REQUEST)
+def test_a_fact_has_the_flow_of_its_epoch_whenever_the_flow_is_changed() -> None:
+    codec, flows = Codec(), list(Flow)
+    changes = [ModeChanged(n, "event", 0, "me", flow=flows[n % len(flows)]) for n in range(1, 10)]
+    left = iter(changes)
+    renderer = OrderRenderer(codec, lambda: next(left), "EUR")
+    written = []
+    for _ in changes:
+        (record,) = renderer.prepare(OrderRequest(address="x")).records
+        written.append(codec.decode(record.topic, record.key, record.value, WHERE))
+    assert [(fact.mode_epoch, fact.flow) for fact in written if isinstance(fact, OrderPlaced)] == [
+        (change.epoch, change.flow) for change in changes
+    ]
+
+
+@pytest.mark.parametrize("mode", [Mode.COMMAND, Mode.SHADOW])
+@pytest.mark.parametrize("flow", ["process", "telepathy"])
+def test_only_facts_alone_have_another_flow_than_direct(mode: Mode, flow: str) -> None:
+    assert flow_of(ModeChanged(9, mode.value, 0, "somebody", flow=flow)) is Flow.DIRECT
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (ModeChanged(9, "telepathy", 0, "me"), "mode"),
+        (ModeChanged(9, "event", 0, "me", flow="telepathy"), "flow"),
+    ],
+)
+def test_a_mode_or_flow_of_a_later_version_stops_placing(change: ModeChanged, what: str) -> None:
+    renderer = OrderRenderer(Codec(), lambda: change, "EUR")
+    with pytest.raises(UnknownMode, match=f"'telepathy' .* a {what} that") as refused:
+        renderer.prepare(REQUEST)
     assert refused.value.exit_code == 4
 
 

@@ -13,7 +13,7 @@ from producers.placing.render import MetadataSource, render_order
 from producers.placing.request import OrderRequest
 from schemas import keys
 from schemas.codec import Codec
-from schemas.control import Mode
+from schemas.control import Flow, Mode
 from schemas.errors import InvalidOrder
 from schemas.facts import Item
 from schemas.topics import MAX_RECORD_BYTES
@@ -252,6 +252,48 @@ def test_an_order_cannot_expire_before_it_is_placed_or_never(seconds: object) ->
     assert refusal(expires_in=seconds).startswith("expires_in ")
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("tok_ok", "tok_ok"),
+        (" tok_ok\n", "tok_ok"),
+        ("~" * 200, "~" * 200),
+        ("4111111111111112", "4111111111111112"),
+        ("41111111116", "41111111116"),
+        ("tok_4111111111111111", "tok_4111111111111111"),
+    ],
+)
+def test_a_token_is_printable_ascii_without_blanks(typed: str, kept: str) -> None:
+    assert OrderRequest(address="x", pay=typed).pay == kept
+
+
+@pytest.mark.parametrize(
+    "typed", ["", " ", "a b", "t\u00f6k", "a\x7f", "a\tb", "x" * 201, 7, True, ["tok_ok"]]
+)
+def test_what_is_no_token_is_refused(typed: object) -> None:
+    wanted = "pay is not a token of 1 to 200 printable ASCII characters without blanks"
+    assert refusal(pay=typed) == wanted
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "4111111111111111",
+        "378282246310005",
+        "4222222222222",
+        "501800000009",
+        "6304000000000000000",
+        "4111 1111 1111 1111",
+        "4111-1111-1111-1111",
+        " 4111111111111111 ",
+        4111111111111111,
+    ],
+)
+def test_a_card_number_is_refused_and_never_repeated(typed: object) -> None:
+    wanted = "pay looks like a card number: never give card data, give the gateway's token"
+    assert refusal(pay=typed) == wanted
+
+
 @given(PLAIN, st.integers(1, 1000), st.integers(1, 10**9))
 def test_an_item_reads_the_same_as_value_mapping_and_text(product: str, quantity: int, cents: int) -> None:
     item = Item(product, quantity, cents)
@@ -307,11 +349,14 @@ def test_a_request_is_frozen() -> None:
 def test_the_largest_valid_order_fits_into_a_fact() -> None:
     widest = "\U0001f6b2"
     item = Item(widest * validation.MAX_TEXT, 1, 10**15)
-    request = OrderRequest(address=widest * 500, customer=widest * 200, items=[item] * validation.MAX_ITEMS)
+    request = OrderRequest(
+        address=widest * 500, customer=widest * 200, items=[item] * validation.MAX_ITEMS, pay="~" * 200
+    )
     record = render_order(
         request,
         order_id=-(2**63),
         mode=Mode.EVENT,
+        flow=Flow.COLLABORATION,
         epoch=1,
         currency="EUR",
         metadata=MetadataSource().metadata(2**41),

@@ -303,8 +303,9 @@ def test_mending_bad_rows_keeps_every_order_that_was_placed(addresses: list[str]
 
 
 def test_csv_and_json_rows_that_say_the_same_have_the_same_id() -> None:
-    as_json = b'{"address":"x","items":[{"product":"k","quantity":1,"unit_price_cents":5}],"expires_in":60}'
-    assert ids(as_json)[1] == ids(b"items,address,expires_in\nk:1:5,x,60.0\n", Format.CSV)[1]
+    items = b'[{"product":"k","quantity":1,"unit_price_cents":5}]'
+    as_json = b'{"address":"x","items":' + items + b',"expires_in":60,"pay":"t"}'
+    assert ids(as_json)[1] == ids(b"items,address,expires_in,pay\nk:1:5,x,60.0, t\n", Format.CSV)[1]
 
 
 def test_files_that_two_systems_wrote_of_the_same_orders_give_the_same_ids() -> None:
@@ -323,6 +324,8 @@ def test_rows_that_differ_in_any_field_have_different_ids() -> None:
         {"address": "x", "items": ["k:1:5"]},
         {"address": "x", "items": ["k:1:5", "k:1:5"]},
         {"address": "x", "expires_in": 60},
+        {"address": "x", "pay": "tok_ok"},
+        {"address": "x", "pay": "tok_declined"},
     ]
     source = ContentIds()
     assert len({source.id_of(OrderRequest.parse(each)) for each in variants}) == len(variants)
@@ -340,3 +343,4 @@ def test_content_ids_never_change_between_versions_of_the_program() -> None:
     source = ContentIds()
     request = OrderRequest(address="1 Streetford Road", items=["kettle:1:3499"])
     assert [source.id_of(request), source.id_of(request)] == [1754353217873521227, 7292860040499710848]
+    assert source.id_of(request.model_copy(update={"pay": "tok_ok"})) == 2672694253998869760
