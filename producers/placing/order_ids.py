@@ -48,7 +48,7 @@ class OrderIds:
         self._last = start & _COUNTER_MASK
 
     def next(self) -> int:
-        """The next id: 0 <= id < 2**63 until 2094, greater than every one before it."""
+        """The next id: 0 <= id < 2**63 before 2094, greater than every one before it."""
         with self._lock:
             seconds = max(int(self._clock()) - EPOCH_S, 0)
             following = self._last + 1
