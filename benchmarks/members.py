@@ -13,7 +13,7 @@ from benchmarks.loops import rated
 from clients.config import Cluster
 from consumers.registry import named
 from consumers.runtime.config import MemberConfig
-from consumers.runtime.delivery.pool import Channel
+from consumers.runtime.delivery.channel import Channel
 from consumers.runtime.member import Member
 from consumers.runtime.reaction import Reaction
 from consumers.runtime.runner import Runner

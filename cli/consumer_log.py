@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cli.logs import counts_every_s
 from clients.log import Log
-from consumers.runtime.delivery.pool import Channel
-from consumers.runtime.reaction import Reaction
+from consumers.runtime.delivery.channel import Channel
+from consumers.runtime.reaction import AnyReaction
 from consumers.runtime.status import MemberStatus
 from databases.address import StoreAddress
 from schemas.topics import BY_NAME
 
 
-def introduce(reaction: Reaction, store: StoreAddress, channels: Mapping[str, Channel]) -> None:
+def introduce(reaction: AnyReaction, store: StoreAddress, channels: Mapping[str, Channel]) -> None:
     """Log what a group reads, and where its store and its channels are."""
     reads = ", ".join(
         f"{name} ({BY_NAME[name].kind}, owner {BY_NAME[name].owner})" for name in reaction.reads

@@ -20,10 +20,10 @@ from cli.signals import stop_on_signals
 from clients.log import Log
 from consumers.registry import named
 from consumers.runtime.config import MemberConfig
-from consumers.runtime.delivery.pool import Channel
+from consumers.runtime.delivery.channel import Channel
 from consumers.runtime.health_server import serve
 from consumers.runtime.member import Member
-from consumers.runtime.reaction import Reaction, Start
+from consumers.runtime.reaction import AnyReaction, Start
 from consumers.runtime.runner import Runner
 from consumers.runtime.status import MemberStatus
 from schemas.errors import UsageError
@@ -96,7 +96,7 @@ def _serve_health(
 
 
 def _member(
-    reaction: Reaction, app: AppContext, config: MemberConfig, stopping: Event
+    reaction: AnyReaction, app: AppContext, config: MemberConfig, stopping: Event
 ) -> tuple[Member, MemberStatus]:
     channels = {name: _channel(name, app.settings) for name in reaction.channels}
     status = MemberStatus(reaction.name)

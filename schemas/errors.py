@@ -212,9 +212,10 @@ class DeliveryDeferred(TransientFailure):
 
 
 class OutcomeUnknown(DeliveryDeferred):
-    """A payment was asked for and no answer came: it may or may not be made.
+    """A request was sent, and no answer came: nobody knows whether it was carried out (P19).
 
-    Never given up by the number of attempts: the receiver is asked what it did until it says so.
+    After the last attempt nothing is taken back and no record is at fault: the reaction learns that the
+    outcome is unknown, and decides when the receiver is asked again.
     """
 
 

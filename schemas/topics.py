@@ -131,6 +131,11 @@ def retry_topic(group: str, source: str) -> str:
     return f"{_checked(group)}.{source}.retry"
 
 
+def source_of(topic: str) -> str:
+    """The topic whose records a retry topic carries; every other topic's own name."""
+    return topic.split(".", 1)[1].removesuffix(".retry") if topic.endswith(".retry") else topic
+
+
 def derived(readers: Iterable[tuple[str, Iterable[str]]]) -> tuple[Topic, ...]:
     """The dead-letter and retry topics that these consumer groups need.
 

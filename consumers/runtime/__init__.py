@@ -39,9 +39,9 @@ The invariants, each with the files that hold it. A comment beside a deciding br
     as done: at least once, never forgotten. What answers the record is stored with the end of its deliveries,
     and an intention that is taken back leaves nothing.
     -> decide, batch_processor, delivery/pool
-12. A reaction returns facts only, and guards what it returns with an effect. One that breaks this stops its
-    group; no record is blamed.
-    -> reaction, decide
+12. A reaction returns facts only, a process manager also commands for the topics of its registry line, and
+    both guard what they return with an effect. One that breaks this stops its group; no record is blamed.
+    -> reaction, contract, results
 13. A member stays in its group whatever takes long: it polls with its partitions paused.
     -> batch_processor, kafka/consumer
 14. A group has one store, and a store one group and one cluster. No member works beside one that uses another
@@ -53,4 +53,14 @@ The invariants, each with the files that hold it. A comment beside a deciding br
 16. Nothing is done in a store that is older than its member left it, or not where it was opened. Each
     transaction makes sure of it, and after a lost connection so does the next batch, for the whole group.
     -> stores/write_mark, stores/sqlite, store_check
+17. A message changes what is remembered of its order once. The history of an order's state is numbered, so
+    that of two members one decides anew; a message that is in it only finishes what it began.
+    -> order_states, decide_states, stores/state_tables
+18. What a receiver answers comes back as a message of the record that asked. Where nobody knows what became
+    of a delivery, it is neither taken back nor a dead letter: its effect is unresolved until a later record
+    takes it up again.
+    -> delivery/pool, delivery/outcomes, decide_states
+19. A timer is in the store until its record is in Kafka: it is fired at least once, and what it means is
+    decided by the state.
+    -> timers, stores/state_tables
 """

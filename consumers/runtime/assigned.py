@@ -77,7 +77,8 @@ class AssignedPartitions:
             owed: what Kafka is owed for it.
         """
         self.tracker = tracker
-        self.unsent.add(owed)
+        # The answer to a delivery may come when its partition is another member's, who sends its results.
+        self.unsent.add([entry for entry in owed if entry[0].topic_partition in tracker.partitions])
         waiting = step.waiting()
         if waiting or len(self.waiting):
             self.waiting.settle(step.settled())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from consumers.runtime.delivery.outcomes import DeliveryOutcome
 from consumers.runtime.delivery.results import DeliveryResults
 from consumers.runtime.kafka.polled import PolledRecords
-from consumers.runtime.plan import Plan
+from consumers.runtime.plan import DeliveryTask, Plan
 from consumers.runtime.records import Item, Partition
 from consumers.runtime.retry_queue import UNTIL_DELIVERED, Key, key_of
 from schemas.errors import Position
@@ -57,6 +57,10 @@ class Step:
     results: DeliveryResults
     outcome: DeliveryOutcome
     plan: Plan = field(default_factory=Plan)
+
+    def answers(self) -> list[tuple[DeliveryTask, str | None]]:
+        """Deliveries that had an answer, each with it; None where nobody knows what became of it."""
+        return [*self.results.answers, *((task, None) for task in self.outcome.unknown)]
 
     def waiting(self) -> list[Item]:
         """Records that wait from now on, each order's in their order."""

@@ -11,7 +11,7 @@ results are sent once more under the same id, unless Kafka already has them.
 I/O: through the consumer, the producer, the store and the delivery pool that it is given.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from clients.errors import StaleBatch
@@ -20,7 +20,7 @@ from consumers.runtime.assigned import AssignedPartitions
 from consumers.runtime.batch import Batch, Step
 from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.dead_letters import dead_letter
-from consumers.runtime.decide import DecisionRules, decide
+from consumers.runtime.decide import DecisionRules
 from consumers.runtime.decoding import decode, decode_again
 from consumers.runtime.delivery.outages import ChannelOutages
 from consumers.runtime.delivery.outcomes import DeliveryOutcome, delivery_outcome
@@ -29,12 +29,14 @@ from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.offset_tracker import OffsetTracker
 from consumers.runtime.plan import Plan
 from consumers.runtime.reaction import Context
-from consumers.runtime.records import Item, Partition
+from consumers.runtime.records import Partition
 from consumers.runtime.resources import Resources
 from consumers.runtime.results import ResultRenderer
 from consumers.runtime.retry_queue import UNTIL_DELIVERED, key_of
+from consumers.runtime.step_decision import decision_of
 from consumers.runtime.stores.batch_write import EffectTaken, StoreWrite
 from consumers.runtime.stores.failure_tables import failure_changes
+from consumers.runtime.timers import Timers
 from schemas.errors import DependencyUnavailable, Position, Unreachable
 from schemas.times import now_ms, rfc3339
 
@@ -78,6 +80,9 @@ class BatchProcessor:
             act_on_foreign=resources.config.act_on_foreign,
             render=self._renderer.render,
             retry_policy=resources.config.retry_policy,
+        )
+        self._timers = Timers(
+            resources.reaction, resources.codec, resources.store.states, lambda: consumer.owned
         )
         self._assigned = assigned
         self._outages = ChannelOutages()
@@ -183,7 +188,7 @@ class BatchProcessor:
             clock_offset_ms=self._clock.offset_ms,
         )
         for _ in range(_MAX_DECISIONS):
-            step.plan = self._decide(step.ready, context)
+            step.plan = self._decide(step, context)
             # Before the write: results that are stored from here on are new here (invariant 6).
             resends = self._missing_results(step.plan)
             waits = [item.record.position for item in step.waiting()]
@@ -203,18 +208,13 @@ class BatchProcessor:
             f"other members took effects of this batch {_MAX_DECISIONS} times in a row"
         )
 
-    def _decide(self, items: Sequence[Item], context: Context) -> Plan:
-        if not items:
-            return Plan()
-        order_ids = (item.order_id for item in items)
-        effects = self._store.find_effects(order_id for order_id in order_ids if order_id is not None)
-        decision = partial(
-            decide,
-            items,
-            effects,
-            self._committed.upto,
+    def _decide(self, step: Step, context: Context) -> Plan:
+        decision = decision_of(
+            step,
             context,
-            self._rules,
+            store=self._store,
+            rules=self._rules,
+            results_upto=self._committed.upto,
             attempts=self._failures.attempts,
         )
         return self._pool.run_beside(decision, self._keep_alive)
@@ -232,6 +232,9 @@ class BatchProcessor:
             StoreWrite(
                 at=at,
                 effects=step.plan.effects,
+                changed=step.plan.changed,
+                states=step.plan.states,
+                timers=step.plan.timers,
                 shadows=step.plan.shadows,
                 # Results come with the end of the deliveries, in the same transaction (invariant 11).
                 results=step.plan.results + step.results.result_records,
@@ -278,12 +281,13 @@ class BatchProcessor:
 
     def _commit(self, batch: Batch) -> None:
         """Send what Kafka is owed, with its offsets; the store has all of it (invariant 3)."""
-        offsets = self._assigned.tracker.to_commit()
-        if not offsets:
+        offsets, timers = self._assigned.tracker.to_commit(), self._timers.due()
+        if not offsets and not timers:
             return
         if not self._assigned.current:
             raise StaleBatch("the group was rebalanced meanwhile")  # invariant 4
         records = self._committed.not_in_log(self._assigned.unsent.below(offsets, self._committed.covers))
+        records += [timer.record for timer in timers]
         with self._committed.uncertain():
             if records:
                 self._producer.send(records, self._consumer.offsets(offsets), batch.polled.metadata)
@@ -291,4 +295,6 @@ class BatchProcessor:
                 self._consumer.commit(offsets)
         self._committed.advance(offsets)
         self._assigned.committed(offsets)
+        if timers:
+            self._store.write(StoreWrite(at=now_ms(), fired=[timer.timer for timer in timers]))
         self._events.services_up()

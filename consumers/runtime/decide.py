@@ -14,18 +14,20 @@ For each message, in the order of the batch:
 Where a record has deliveries, its results go with them: a result says what is done, and an intention that is
 taken back leaves none (invariant 11).
 
-Not here: which records wait for others of their order (`failures.ordering`).
+Not here: what a reaction that has a state adds (`decide_states`), and which records wait for others of their
+order (`failures.ordering`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from types import MappingProxyType
+from typing import Any
 
 from clients.records import ProducerRecord
+from consumers.runtime.contract import Outgoing, canonical, check_guarded, check_outgoing
 from consumers.runtime.failures.ordering import OrderSequencer
 from consumers.runtime.plan import DeliveryTask, Plan
-from consumers.runtime.reaction import MAX_INPUT, BrokenReaction, Context, Delivery, Effect, Reaction
+from consumers.runtime.reaction import MAX_INPUT, AnyReaction, BrokenReaction, Context, Delivery, Effect
 from consumers.runtime.records import (
     Attempts,
     Decoded,
@@ -37,6 +39,7 @@ from consumers.runtime.records import (
     Via,
 )
 from consumers.runtime.retry_policy import RetryPolicy
+from schemas.commands import COMMAND_TYPES
 from schemas.errors import (
     ConflictingOrder,
     ForeignFact,
@@ -45,14 +48,14 @@ from schemas.errors import (
     RecordError,
     Unreachable,
 )
-from schemas.facts import FACT_TYPES, Fact, OrderPlaced
+from schemas.facts import OrderPlaced
 
 INTENDED = "intended"
 
 _NEVER_FAILED: Mapping[Position, Attempts] = MappingProxyType({})
 
-Render = Callable[[Fact, Decoded], ProducerRecord]
-"""Makes the record of a fact that answers a message."""
+Render = Callable[[Outgoing, Decoded], ProducerRecord]
+"""Makes the record of a fact or command that a message causes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,7 @@ class DecisionRules:
         retry_policy: what happens to a record that fails.
     """
 
-    reaction: Reaction
+    reaction: AnyReaction
     act_on_foreign: bool
     render: Render
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
@@ -98,7 +101,7 @@ def decide(
         BrokenReaction: the reaction breaks its contract, whatever the record.
         Unreachable: something that it needs is down; nothing was decided.
     """
-    decision = _Decision(dict(effects), results_upto, context, rules, Plan())
+    decision = Decision(dict(effects), results_upto, context, rules, Plan())
     sequencer = OrderSequencer(decision, rules.retry_policy, context.now, attempts)
     for item in items:
         sequencer.take(item)
@@ -106,7 +109,7 @@ def decide(
 
 
 @dataclass(slots=True)
-class _Decision:
+class Decision:
     """A batch half decided. The known effects grow with each message, so a batch may repeat itself."""
 
     effects: dict[tuple[int, str], KnownEffect]
@@ -116,6 +119,7 @@ class _Decision:
     plan: Plan
 
     def take(self, item: Item) -> RecordError | None:
+        """Put what an item causes into the plan, or say why it causes nothing."""
         if type(item) is Decoded:
             return self._take_message(item)
         if type(item) is FailedRecord:
@@ -132,17 +136,16 @@ class _Decision:
                 return ForeignFact(_FOREIGN, item.record.position)
             shadowed = replaced in message.shadow_of
         try:
-            facts, effects = self._react(item)
+            outgoing, effects = self.react(item)
             if shadowed:
                 # Its command decides: this takes no effect key (design §6, invariant 2).
-                self.plan.shadows += [_row(effect, item, self.context.now) for effect in effects]
+                self.plan.shadows += [effect_row(effect, item, self.context.now) for effect in effects]
                 return None
             known = [self.effects.get((item.order_id, effect.name)) for effect in effects]
-            for effect, earlier in zip(effects, known, strict=True):
-                if earlier is not None and earlier.input != effect.input:
-                    return _conflict(effect, earlier, item.record.position)  # invariant 2
-            deliveries = _unfinished(effects, known, item.record.position)
-            results = self._answer(item, facts, known, delivers=bool(deliveries))
+            if conflict := self.conflict(item, effects, known):
+                return conflict
+            deliveries = self.unfinished(item, effects, known)
+            results = self.answer(item, outgoing, effects, known, delivers=bool(deliveries))
         except (BrokenReaction, Unreachable):
             raise  # no record is at fault: none may become a dead letter (invariants 8 and 12)
         except RecordError as error:
@@ -152,33 +155,62 @@ class _Decision:
                 f"{self.rules.reaction.name} failed with {type(error).__name__}: {error}",
                 item.record.position,
             )
-        self._make(item, effects, known)
+        self.make(item, effects, known)
         self.plan.deliveries += [
             DeliveryTask(item.order_id, name, item.record, delivery, results) for name, delivery in deliveries
         ]
         self._name_unread_expiry(item, known)
         return None
 
-    def _react(self, item: Decoded) -> tuple[Sequence[Fact], list[Effect]]:
-        self.context.envelope = item.envelope
-        self.context.recorded_at = item.record.timestamp
-        self.context.effects = []
-        facts = self.rules.reaction.react(item.message, self.context)
-        _check_contract(self.rules.reaction.name, facts, self.context.effects)
-        return facts, [
+    def react(self, item: Decoded) -> tuple[Sequence[Outgoing], list[Effect]]:
+        """What the reaction returns and records."""
+        self.context.begin(item.envelope, item.record.timestamp, self.state_of(item.order_id))
+        outgoing = self.rules.reaction.react(item.message, self.context)
+        check_guarded(self.rules.reaction.name, outgoing, self.context.effects)
+        return outgoing, [
             effect
             if effect.input is None or len(effect.input) <= MAX_INPUT
             else effect._replace(input=canonical(effect.input))
             for effect in self.context.effects
         ]
 
-    def _make(self, item: Decoded, effects: Sequence[Effect], known: Sequence[KnownEffect | None]) -> None:
+    def state_of(self, order_id: int) -> Any:  # noqa: ARG002 - a reaction without a state remembers nothing
+        """What the reaction remembers of an order."""
+        return None
+
+    def conflict(
+        self, item: Decoded, effects: Sequence[Effect], known: Sequence[KnownEffect | None]
+    ) -> RecordError | None:
+        """Why a message contradicts what its order has already; None if it does not (invariant 2)."""
+        for effect, earlier in zip(effects, known, strict=True):
+            if earlier is not None and earlier.input != effect.input:
+                return _conflict(effect, earlier, item.record.position)
+        return None
+
+    def unfinished(
+        self, item: Decoded, effects: Sequence[Effect], known: Sequence[KnownEffect | None]
+    ) -> list[tuple[str, Delivery]]:
+        """Deliveries that a record has to make, each with its effect: until they are done (invariant 11)."""
+        position = item.record.position
+        return [
+            (effect.name, effect.delivery)
+            for effect, earlier in zip(effects, known, strict=True)
+            if effect.delivery is not None
+            and (earlier is None or (earlier.outcome == INTENDED and earlier.origin == position))
+        ]
+
+    def make(self, item: Decoded, effects: Sequence[Effect], known: Sequence[KnownEffect | None]) -> None:
         """Put new effects into the plan, once per key (invariant 1)."""
         for effect, earlier in zip(effects, known, strict=True):
             if earlier is None:
-                self.plan.effects.append(_row(effect, item, self.context.now))
-                made = KnownEffect(effect.outcome, effect.input, item.record.position)
-                self.effects[item.order_id, effect.name] = made
+                self.plan.effects.append(effect_row(effect, item, self.context.now))
+                self.know(item, effect)
+
+    def know(self, item: Decoded, effect: Effect) -> None:
+        """From here on the order has this effect."""
+        self.effects[item.order_id, effect.name] = KnownEffect(
+            effect.outcome, effect.input, item.record.position, effect.detail
+        )
 
     def _name_unread_expiry(self, item: Decoded, known: Sequence[KnownEffect | None]) -> None:
         # Of a fact the value alone says until when it is good.
@@ -186,8 +218,14 @@ class _Decision:
         if expiry is not None and None in known and not isinstance(item.message, OrderPlaced):
             self.plan.unread_expiries.append((item.record.position, expiry))
 
-    def _answer(
-        self, item: Decoded, facts: Sequence[Fact], known: Sequence[KnownEffect | None], *, delivers: bool
+    def answer(
+        self,
+        item: Decoded,
+        outgoing: Sequence[Outgoing],
+        effects: Sequence[Effect],  # noqa: ARG002 - what an effect becomes, a reaction with a state asks
+        known: Sequence[KnownEffect | None],
+        *,
+        delivers: bool,
     ) -> tuple[ProducerRecord, ...]:
         """Put results into the plan: new with a new effect, stored ones again, none for a duplicate.
 
@@ -196,32 +234,25 @@ class _Decision:
         """
         position = item.record.position
         if delivers or not known or None in known:
-            results = tuple(self.rules.render(_checked(fact, self.rules), item) for fact in facts)
+            results = self.rendered(item, outgoing)
             if delivers:
                 return results
             self.plan.results += [(position, result) for result in results]
         elif any(_is_own_effect(effect, position) for effect in known):
-            self._resend_stored(position)
+            self.resend_stored(position)
         else:
             self.plan.duplicates += 1
         return ()
 
-    def _resend_stored(self, position: Position) -> None:
+    def rendered(self, item: Decoded, outgoing: Sequence[Outgoing]) -> tuple[ProducerRecord, ...]:
+        """What a message causes, as records."""
+        rules = self.rules
+        return tuple(rules.render(check_outgoing(part, rules.reaction), item) for part in outgoing)
+
+    def resend_stored(self, position: Position) -> None:
         """Send stored results under the same id, unless Kafka is known to have them (invariant 6)."""
         if position.offset >= self.results_upto.get(position.topic_partition, 0):
             self.plan.resends.append(position)
-
-
-def _unfinished(
-    effects: Sequence[Effect], known: Sequence[KnownEffect | None], position: Position
-) -> list[tuple[str, Delivery]]:
-    """The deliveries that a record has to make, each with its effect: until they are done (invariant 11)."""
-    return [
-        (effect.name, effect.delivery)
-        for effect, earlier in zip(effects, known, strict=True)
-        if effect.delivery is not None
-        and (earlier is None or (earlier.outcome == INTENDED and earlier.origin == position))
-    ]
 
 
 def _is_own_effect(effect: KnownEffect | None, position: Position) -> bool:
@@ -229,20 +260,10 @@ def _is_own_effect(effect: KnownEffect | None, position: Position) -> bool:
     return effect is not None and effect.origin == position
 
 
-def canonical(text: str | None) -> str | None:
-    """An effect's input as the store keeps and compares it.
-
-    Text of up to 1,000 characters stays as it is; longer text becomes a digest and its first 500 characters.
-    """
-    if text is None or len(text) <= MAX_INPUT:
-        return text
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"blake2b:{digest} {text[:500]}"
-
-
-def _row(effect: Effect, item: Decoded, at: int) -> EffectRow:
+def effect_row(effect: Effect, item: Decoded, at: int) -> EffectRow:
+    """An effect as the store keeps it; `at` is now, ms since the epoch."""
     position = item.record.position
-    via: Via = "fact" if isinstance(item.message, OrderPlaced) else "command"
+    via: Via = "command" if isinstance(item.message, COMMAND_TYPES) else "fact"
     return EffectRow(
         item.order_id,
         effect.name,
@@ -254,25 +275,6 @@ def _row(effect: Effect, item: Decoded, at: int) -> EffectRow:
         *position,
         at,
     )
-
-
-def _checked(fact: Fact, rules: DecisionRules) -> Fact:
-    if type(fact) not in FACT_TYPES:
-        raise BrokenReaction(
-            f"{rules.reaction.name} returned a {type(fact).__name__}: a reaction returns facts only"
-        )
-    return fact
-
-
-def _check_contract(name: str, facts: Sequence[Fact], effects: Sequence[Effect]) -> None:
-    if not effects and facts:
-        raise BrokenReaction(
-            f"{name} answers without an effect: no key guards the answer against a second one"
-        )
-    if len(effects) > 1 and len({effect.name for effect in effects}) < len(effects):
-        raise BrokenReaction(
-            f"{name} records {effects[-1].name} twice for one message: one key is one effect"
-        )
 
 
 def _conflict(effect: Effect, earlier: KnownEffect, position: Position) -> ConflictingOrder:

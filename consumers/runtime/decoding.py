@@ -9,13 +9,15 @@ I/O: through the codec, the schema registry.
 
 from collections.abc import Iterable, Sequence
 
+from consumers.runtime.plan import DeliveryTask
+from consumers.runtime.reaction import DeliveryAnswer
 from consumers.runtime.records import ConsumerRecord, Decoded, FailedRecord, Item, Marker
 from schemas import framing
 from schemas.codec import Codec
 from schemas.decisions import is_discard
 from schemas.envelope import ReceivedEnvelope, by_name
 from schemas.errors import FramedKey, Position, RecordError, TextKey, Undeliverable, UnknownSchemaId
-from schemas.topics import BY_NAME
+from schemas.topics import source_of
 
 
 def decode(
@@ -52,6 +54,13 @@ def decode(
     return items
 
 
+def decode_answer(task: DeliveryTask, answer: str | None) -> Decoded:
+    """The answer to a delivery, as a message of the record that caused it."""
+    record, order_id = task.record, task.order_id
+    envelope = ReceivedEnvelope(by_name(record.headers), order_id, record.position)
+    return Decoded(record, order_id, DeliveryAnswer(order_id, task.effect, answer), envelope)
+
+
 def decode_again(codec: Codec, items: Sequence[Item]) -> list[Item]:
     """The same items; those that could not be decoded are tried once more."""
     failed = [
@@ -84,6 +93,5 @@ def _frame(record: ConsumerRecord) -> tuple[str, bytes]:
 
 
 def _undeliverable(position: Position, reason: str) -> FailedRecord:
-    topic = position.topic
-    record = ConsumerRecord(position, topic if topic in BY_NAME else topic.split(".")[1], 0, None, None, None)
+    record = ConsumerRecord(position, source_of(position.topic), 0, None, None, None)
     return FailedRecord(record, None, Undeliverable(reason, position))

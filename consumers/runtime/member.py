@@ -14,13 +14,14 @@ from consumers.runtime.clock import MemberClock
 from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.copy_fence import CopyFence
-from consumers.runtime.delivery.pool import Channel, DeliveryPool
+from consumers.runtime.delivery.channel import Channel
+from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.kafka.producer import ResultProducer
 from consumers.runtime.loop import ConsumeLoop
-from consumers.runtime.reaction import Reaction
+from consumers.runtime.reaction import AnyReaction
 from consumers.runtime.resources import Resources
 from consumers.runtime.retry_policy import RetryPolicy
 from consumers.runtime.status import MemberStatus
@@ -52,7 +53,7 @@ class Member:
 
     def __init__(
         self,
-        reaction: Reaction,
+        reaction: AnyReaction,
         *,
         cluster: Cluster,
         codec: Codec,
@@ -183,10 +184,11 @@ class Member:
     def _topics(self) -> list[str]:
         # Also the topics that it writes: a missing one would look like an outage without end.
         dead_letter_topics = [dead_letter_topic(self._reaction.name, topic) for topic in self._reaction.reads]
-        return [*self._sources(), *self._reaction.writes, *dead_letter_topics]
+        written = (*self._reaction.writes, *self._reaction.issues)
+        return [*self._sources(), *written, *dead_letter_topics]
 
 
-def check_owner(reaction: Reaction) -> None:
+def check_owner(reaction: AnyReaction) -> None:
     """Refuse a reaction that reads a command topic which it does not own (design §7, point 10).
 
     Raises:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from clients.records import ProducerRecord
+from consumers.runtime.order_states import StateChange, TimerChange
 from consumers.runtime.reaction import Delivery
 from consumers.runtime.records import Attempts, ConsumerRecord, EffectRow, Intention, Item
 from schemas.errors import Position, RecordError
@@ -64,7 +65,10 @@ class Plan:
 
     Attributes:
         effects: new effects.
+        changed: effects that were intended or unresolved, and are not any more.
         shadows: decisions that are only recorded (design §6).
+        states: what orders' states become, in the order of their messages.
+        timers: timers that are set or cancelled, in that order too.
         results: new result records, each with the position whose effect they report; none of records with
             deliveries, whose results are made once these are done.
         resends: positions whose stored results must be sent once more (invariant 6).
@@ -80,7 +84,10 @@ class Plan:
     """
 
     effects: list[EffectRow] = field(default_factory=list)
+    changed: list[EffectRow] = field(default_factory=list)
     shadows: list[EffectRow] = field(default_factory=list)
+    states: list[StateChange] = field(default_factory=list)
+    timers: list[TimerChange] = field(default_factory=list)
     results: list[tuple[Position, ProducerRecord]] = field(default_factory=list)
     resends: list[Position] = field(default_factory=list)
     dead: list[DeadRecord] = field(default_factory=list)

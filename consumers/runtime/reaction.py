@@ -1,14 +1,18 @@
 """What a reaction is, what it is given, and what it may give back.
 
-A reaction is a pure function: it reads a message and a context, records effects, and returns facts. A
-command never issues a command (design §7, point 9; P16): the return type holds facts only, and `decide`
-checks it again at run time (invariant 12).
+    Reaction                  reads a message and a context, records effects, returns facts
+    Reaction with a state     is also given what it remembers of the order, and saves what it remembers next
+    ProcessManager            may return commands too: the only consumer that does (P17)
+
+All three are pure functions. A command never issues a command (design §7, point 9; P16): the return types
+hold it, and `decide` checks it again at run time (invariant 12).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
+from schemas.commands import Command
 from schemas.envelope import Envelope, ReceivedEnvelope
 from schemas.facts import Fact
 
@@ -42,12 +46,50 @@ class Delivery(NamedTuple):
     text: str
 
 
+class DeliveryAnswer(NamedTuple):
+    """What the receiver of a delivery answered. The reaction gets it as a message of its own (P18).
+
+    Attributes:
+        order_id: whose delivery it was.
+        effect: the name of its effect.
+        answer: the receiver's answer, JSON text; None where nobody knows what became of it (P19).
+    """
+
+    order_id: int
+    effect: str
+    answer: str | None
+
+
+class IssuedCommand(NamedTuple):
+    """A command that a process manager issues.
+
+    Attributes:
+        command: what to write to the command's topic.
+        expires_at: the latest time to carry it out, ms since the epoch; None means no limit.
+    """
+
+    command: Command
+    expires_at: int | None = None
+
+
+class OrderState(Protocol):
+    """What a reaction remembers of one order: a frozen dataclass or named tuple, kept as JSON.
+
+    It must bear messages in any order between topics, repeated, late, or missing.
+    """
+
+    @property
+    def status(self) -> str:
+        """The state's name, e.g. `paying`: what lists of orders show and select by."""
+
+
 class Effect(NamedTuple):
     """One change in the world, guarded by its key (reaction, order_id, name).
 
     Attributes:
         name: the effect's part of the key, e.g. `dispatch`.
-        outcome: how it ended, e.g. `dispatched`; deliveries begin as `intended`.
+        outcome: how it ended, e.g. `dispatched`; deliveries begin as `intended`. An effect that is
+            `unresolved` is taken up again by a later record (P19).
         input: everything of the message that the effect depends on, as text: a later record of the same
             order with the same input is a duplicate, with another a conflict.
         detail: what else the store keeps about it, JSON text or None.
@@ -74,6 +116,9 @@ class Context:
         recorded_at: when the message at hand was recorded: by the broker's clock on a topic of facts.
         envelope: the headers of the message at hand.
         effects: what the reaction recorded for the message at hand.
+        state: what the reaction remembers of the order, or None; `save` changes it.
+        saved: whether the message at hand changed it.
+        timers: by name, when the order's timers are due (ms); None cancels one.
     """
 
     now: int
@@ -84,6 +129,28 @@ class Context:
     recorded_at: int = 0
     envelope: Envelope | ReceivedEnvelope = field(default=Envelope("", ""))
     effects: list[Effect] = field(default_factory=list)
+    state: Any = None
+    saved: bool = False
+    timers: dict[str, int | None] = field(default_factory=dict)
+
+    def begin(self, envelope: Envelope | ReceivedEnvelope, recorded_at: int, state: Any) -> None:
+        """Turn to the next message."""
+        self.envelope, self.recorded_at = envelope, recorded_at
+        self.effects = []
+        self.state, self.saved = state, False
+        self.timers = {}
+
+    def save(self, state: OrderState) -> None:
+        """Remember this of the order from now on; it is stored with the batch's transaction."""
+        self.state, self.saved = state, True
+
+    def set_timer(self, name: str, at: int) -> None:
+        """Get a `TimerDue` of this name at a time, ms since the epoch; a timer of that name is moved."""
+        self.timers[name] = at
+
+    def cancel_timer(self, name: str) -> None:
+        """Get no `TimerDue` of this name, unless it is on its way already."""
+        self.timers[name] = None
 
     def record(self, effect: Effect) -> None:
         """Ask for an effect; it is made once, with the batch's transaction."""
@@ -95,24 +162,50 @@ class Context:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reaction:
+class _RegistryLine:
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...] = ()
+    start: Start
+    replaces: str | None = None
+    channels: tuple[str, ...] = ()
+    state: type[OrderState] | None = None
+    timers: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaction(_RegistryLine):
     """One line of the registry.
 
     Attributes:
         name: the reaction's name, and its consumer group's id.
-        react: the pure function; its messages are those of the topics it reads.
+        react: the pure function; its messages are those of the topics it reads, and answers to deliveries.
         reads: source topics, as the reaction's file states them.
         writes: topics of the facts it returns.
         start: where the group begins at its very first start (design §7, point 12).
         replaces: the command topic that it took over from; only then `shadow_of` and `mode_epoch` of a fact
             decide whether it acts (design §6).
         channels: names of the channels that its deliveries need.
+        state: the type of what it remembers of an order; None if nothing.
+        timers: the topic of its timers, which it reads; None if it sets none.
     """
 
-    name: str
     react: Callable[[Any, Context], Sequence[Fact]]
-    reads: tuple[str, ...]
-    writes: tuple[str, ...] = ()
-    start: Start
-    replaces: str | None = None
-    channels: tuple[str, ...] = ()
+    issues: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessManager(_RegistryLine):
+    """One line of the registry: a consumer that coordinates, and so may issue commands (P17).
+
+    Attributes:
+        react: the pure function; see `Reaction` for this and the rest.
+        issues: the command topics that it may write to.
+    """
+
+    react: Callable[[Any, Context], Sequence[Fact | IssuedCommand]]
+    issues: tuple[str, ...]
+
+
+AnyReaction = Reaction | ProcessManager
+"""What the runtime runs."""

@@ -5,6 +5,7 @@ Not here: what a batch amounts to (`plan`), and records on their way to Kafka (`
 
 from typing import Literal, NamedTuple
 
+from consumers.runtime.reaction import DeliveryAnswer
 from schemas.envelope import Envelope, Headers, ReceivedEnvelope
 from schemas.errors import Position, RecordError
 from schemas.topics import Message
@@ -60,11 +61,11 @@ class ConsumerRecord(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """A record that became a message."""
+    """A record that became a message, or the answer to a delivery that it caused."""
 
     record: ConsumerRecord
     order_id: int
-    message: Message
+    message: Message | DeliveryAnswer
     envelope: Envelope | ReceivedEnvelope
 
 
@@ -103,11 +104,18 @@ class Alarm(NamedTuple):
 
 
 class KnownEffect(NamedTuple):
-    """An effect that the store already has."""
+    """An effect that the store already has.
+
+    Attributes:
+        outcome, input: as the reaction recorded it.
+        origin: the record that made it.
+        detail: of an effect that is only intended, what else the store keeps of it.
+    """
 
     outcome: str
     input: str | None
     origin: Position
+    detail: str | None = None
 
 
 class Intention(NamedTuple):

@@ -8,7 +8,7 @@ from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.producer import ResultProducer
-from consumers.runtime.reaction import Reaction
+from consumers.runtime.reaction import AnyReaction
 from consumers.runtime.stores.store import Identity, Store
 from schemas.codec import Codec
 
@@ -30,7 +30,7 @@ class Resources:
         clock: compares this machine's with the broker's.
     """
 
-    reaction: Reaction
+    reaction: AnyReaction
     codec: Codec
     config: MemberConfig
     store: Store

@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 from schemas.errors import (
     DeliveryDeferred,
-    OutcomeUnknown,
     RecordError,
     UnknownFingerprint,
     UnknownFraming,
@@ -83,7 +82,7 @@ class RetryPolicy:
             now: ms since the epoch.
         """
         attempts = failures + 1
-        if not isinstance(error, OutcomeUnknown) and (not error.retriable or attempts >= self.attempts):
+        if not error.retriable or attempts >= self.attempts:
             return GiveUp(attempts)
         asked_for = error.retry_after_ms if isinstance(error, DeliveryDeferred) else 0
         return Retry(now + max(self.wait_ms(failures), min(asked_for, MAX_RETRY_AFTER_MS)), attempts)

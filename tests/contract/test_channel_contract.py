@@ -14,7 +14,8 @@ from consumers.channels.http_text import HttpText
 from consumers.channels.json_lines import JsonLinesText
 from consumers.channels.maildir import Maildir
 from consumers.channels.smtp import SmtpMail
-from consumers.runtime.delivery.pool import Channel, DeliveryPool
+from consumers.runtime.delivery.channel import Channel
+from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
 from schemas.errors import DeliveryRejected, DependencyUnavailable, Position

@@ -254,7 +254,7 @@ def test_text_that_a_database_refuses_is_kept_all_the_same(store: Store, odd: st
     out = ProducerRecord("dispatch_results", b"\x00", b"\x00\xff", [("ce_id", odd), (odd, odd)])
     where = Position(ORDERS, 0, 0)
     store.write(StoreWrite(at=1, effects=[row], shadows=[row], results=[(where, out)]))
-    assert store.find_effects([1]) == {(1, odd): KnownEffect("intended", odd, where)}
+    assert store.find_effects([1]) == {(1, odd): KnownEffect("intended", odd, where, odd)}
     assert store.results([where]) == [(where, out)]
     with pytest.raises(EffectTaken):
         store.write(StoreWrite(at=2, effects=[row]))
@@ -304,7 +304,7 @@ def test_any_id_text_and_bytes_come_back_as_they_went_in(
     where = Position(row.source_topic, row.source_partition, row.source_offset)
     key = row.order_id, row.effect
     store.write(StoreWrite(at=1, effects=[row], results=[(where, out)]))
-    assert store.find_effects([row.order_id])[key] == KnownEffect("intended", row.input, where)
+    assert store.find_effects([row.order_id])[key] == KnownEffect("intended", row.input, where, row.detail)
     assert store.results([where]) == [(where, out)]
     # The same key and offset may be drawn again: what is withdrawn and sent leaves no trace.
     store.write(

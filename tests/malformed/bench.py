@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from consumers.registry import named
 from consumers.runtime.decide import decide
-from consumers.runtime.delivery.pool import Channel
+from consumers.runtime.delivery.channel import Channel
 from consumers.runtime.records import ConsumerRecord, Decoded, KnownEffect
 from schemas.codec import Codec
 from schemas.envelope import by_name, from_headers

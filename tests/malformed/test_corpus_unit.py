@@ -22,7 +22,7 @@ from tests.support.consumers.records import NOW
 from tests.support.kafka.wire import FakeRegistry
 
 if TYPE_CHECKING:
-    from consumers.runtime.delivery.pool import Channel
+    from consumers.runtime.delivery.channel import Channel
 
 CASES = corpus(NOW)
 SLOWEST_S = 5.0

@@ -14,7 +14,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from clients.records import ProducerRecord
-from consumers.runtime.decide import canonical, decide
+from consumers.runtime.contract import canonical
+from consumers.runtime.decide import decide
 from consumers.runtime.records import Committed, Decoded, EffectRow, KnownEffect, Partition, Progress
 from consumers.runtime.starting_offset import starting_offset
 from schemas.commands import DispatchProduct

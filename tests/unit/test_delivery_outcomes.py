@@ -6,7 +6,7 @@ from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
 from consumers.runtime.records import Attempts
 from consumers.runtime.retry_policy import RetryPolicy
-from schemas.errors import DeliveryDeferred, DeliveryRejected, Position, RecordError
+from schemas.errors import DeliveryDeferred, DeliveryRejected, OutcomeUnknown, Position, RecordError
 from schemas.topics import ORDERS
 from tests.support.consumers.records import NOW, record
 
@@ -65,3 +65,26 @@ def test_the_last_attempt_is_a_dead_letter() -> None:
     outcome = outcome_of(DeliveryResults(failed=[deferred()]), before=4)
     assert [dead.attempts for dead in outcome.plan.dead] == [5]
     assert outcome.withdrawn == [task().intention]
+
+
+def unknown(effect: str = "capture") -> tuple[DeliveryTask, RecordError]:
+    return task(effect), OutcomeUnknown("no answer", POSITION)
+
+
+def test_an_unknown_outcome_is_asked_for_again_like_what_was_deferred() -> None:
+    outcome = outcome_of(DeliveryResults(failed=[unknown()]), before=1)
+    assert [attempt.error for attempt in outcome.plan.failed_attempts] == ["OutcomeUnknown"]
+    assert (outcome.unknown, outcome.unsettled) == ([], {POSITION})
+
+
+def test_an_outcome_that_stays_unknown_is_neither_taken_back_nor_a_dead_letter() -> None:
+    outcome = outcome_of(DeliveryResults(failed=[unknown()]), before=4)
+    assert [left.effect for left in outcome.unknown] == ["capture"]
+    assert outcome == DeliveryOutcome(unknown=outcome.unknown)
+
+
+def test_what_is_known_of_the_same_record_is_decided_as_ever() -> None:
+    outcome = outcome_of(DeliveryResults(failed=[unknown(), rejected()]), before=4)
+    assert [left.effect for left in outcome.unknown] == ["capture"]
+    assert outcome.withdrawn == [task("email").intention]
+    assert len(outcome.plan.dead) == 1

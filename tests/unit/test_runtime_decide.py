@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from consumers.registry import named
-from consumers.runtime.decide import canonical, decide
+from consumers.runtime.contract import canonical
+from consumers.runtime.decide import decide
 from consumers.runtime.plan import Plan
 from consumers.runtime.reaction import Context, Delivery, Effect
 from consumers.runtime.records import Decoded, KnownEffect

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from consumers.registry import named
+from consumers.runtime.contract import Outgoing
 from consumers.runtime.decide import decide
 from consumers.runtime.plan import Plan
 from consumers.runtime.reaction import BrokenReaction, Context, Effect, Reaction
@@ -22,7 +23,7 @@ from schemas.errors import (
     TruncatedBody,
     UnknownSchemaId,
 )
-from schemas.facts import Fact, ProductDispatched
+from schemas.facts import ProductDispatched
 from schemas.topics import ORDERS
 from tests.support.consumers.records import NOW, context, fact, policy, record
 
@@ -129,7 +130,7 @@ def test_an_outage_inside_a_reaction_is_no_records_fault() -> None:
 
 
 def test_a_result_that_cannot_be_written_is_this_records_failure_and_leaves_no_effect() -> None:
-    def render(answer: Fact, item: Decoded) -> Any:
+    def render(answer: Outgoing, item: Decoded) -> Any:
         raise OverflowError(item.order_id, answer)
 
     plan = decide([fact(7)], {}, {}, context(), policy(render=render))

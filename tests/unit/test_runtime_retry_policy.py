@@ -19,7 +19,6 @@ from schemas import errors
 from schemas.errors import (
     DeliveryDeferred,
     NoRegistry,
-    OutcomeUnknown,
     Position,
     ReactionFailed,
     RecordError,
@@ -78,7 +77,7 @@ def test_poison_is_given_up_at_once_and_nothing_is_tried_more_often_than_allowed
         assert issubclass(kind, TransientFailure | UnknownSchemaId)
         assert not issubclass(kind, NoRegistry)
         assert step.attempts == before + 1
-        assert step.attempts < policy.attempts or kind is OutcomeUnknown
+        assert step.attempts < policy.attempts
         assert step.at >= NOW
     else:
         assert step == GiveUp(before + 1)
@@ -134,12 +133,3 @@ def test_a_receiver_that_says_when_to_come_again_is_left_alone_so_long_and_never
     if isinstance(step, Retry):
         wait = step.at - NOW
         assert wait == max(policy.wait_ms(failures), min(asked_for, MAX_RETRY_AFTER_MS))
-
-
-@given(policies, st.integers(0, 10_000))
-def test_an_outcome_that_nobody_knows_is_asked_for_until_somebody_does(
-    policy: RetryPolicy, failures: int
-) -> None:
-    step = policy.next_step(OutcomeUnknown("no answer", HERE), failures, NOW)
-    assert isinstance(step, Retry)
-    assert step.at - NOW <= policy.max_backoff_ms

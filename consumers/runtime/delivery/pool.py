@@ -14,12 +14,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from consumers.runtime.delivery.channel import Channel
 from consumers.runtime.delivery.circuit_breaker import CircuitBreaker, for_channel
 from consumers.runtime.delivery.results import DeliveryResults
 from consumers.runtime.plan import DeliveryTask
-from consumers.runtime.reaction import Delivery
 from schemas.errors import (
     DeliveryDeferred,
     DependencyUnavailable,
@@ -36,34 +36,6 @@ _PAUSE_AFTER_S = 0.5
 """How long something may take before the member pauses its partitions to stay in the group."""
 _MAX_DEFERRED = 10
 """So many messages deferred, and none taken in between: the receiver is at fault and not the messages."""
-
-
-class Channel(Protocol):
-    """A way to the outside world."""
-
-    @property
-    def describe(self) -> str:
-        """What a person reads in the start line, e.g. `smtp mail.example:25`."""
-
-    def deliver(self, delivery: Delivery, key: str, position: Position) -> str | None:
-        """Hand a message over, at least once; the same key is the same message.
-
-        Args:
-            delivery: recipient and text.
-            key: the effect key.
-            position: the record that caused it, for errors.
-
-        Returns:
-            The receiver's answer as JSON text; None from a receiver that has none.
-
-        Raises:
-            DeliveryRejected: it will never be taken.
-            DeliveryDeferred: the receiver answers, and wants this message later.
-            Unreachable: nobody can deliver anything now.
-        """
-
-    def close(self) -> None:
-        """Close connections; nothing is delivered after it."""
 
 
 class DeliveryPool:
@@ -196,7 +168,7 @@ class DeliveryPool:
                 results.remaining.append(task)
                 continue
             try:
-                self._deliver(task)
+                answer = self._deliver(task)
             except RecordError as error:
                 self._answered(channel, results)
                 results.failed.append((task, error))
@@ -205,17 +177,20 @@ class DeliveryPool:
                 results.remaining.append(task)
             else:
                 self._answered(channel, results)
-                results.delivered.append(task.intention)
+                if answer is None:
+                    results.delivered.append(task.intention)
+                else:
+                    results.answers.append((task, answer))
         if len(results.delivered) == len(tasks):
             results.result_records = [(position, result) for result in tasks[0].results]
         return results
 
-    def _deliver(self, task: DeliveryTask) -> None:
+    def _deliver(self, task: DeliveryTask) -> str | None:
         channel = task.delivery.channel
         key = f"{self._group}/{task.order_id}/{task.effect}"
         position = task.record.position
         try:
-            self._channels[channel].deliver(task.delivery, key, position)
+            answer = self._channels[channel].deliver(task.delivery, key, position)
         except DeliveryDeferred as error:
             if self._defers_everything(task):
                 raise DependencyUnavailable(f"{channel} takes no message: {error.what}") from error
@@ -228,6 +203,7 @@ class DeliveryPool:
                 f"{channel} failed with {type(error).__name__}: {error}", position
             ) from error
         self._deferred[channel].clear()
+        return answer
 
     def _admits(self, channel: str) -> bool:
         with self._lock:

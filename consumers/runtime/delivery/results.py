@@ -15,7 +15,8 @@ class DeliveryResults:
 
     Attributes:
         positions: the records, all of whose deliveries have ended.
-        delivered: what was handed over.
+        delivered: what was handed over and had no answer.
+        answers: tasks that had one, each with it.
         result_records: what answers the records all of whose deliveries are done, each with its position.
         failed: tasks that failed, and why: the message, not the receiver, is at fault.
         remaining: tasks still to do, because their channel is down or their partition is no longer owned.
@@ -26,6 +27,7 @@ class DeliveryResults:
 
     positions: set[Position] = field(default_factory=set)
     delivered: list[Intention] = field(default_factory=list)
+    answers: list[tuple[DeliveryTask, str]] = field(default_factory=list)
     result_records: list[tuple[Position, ProducerRecord]] = field(default_factory=list)
     failed: list[tuple[DeliveryTask, RecordError]] = field(default_factory=list)
     remaining: list[DeliveryTask] = field(default_factory=list)
@@ -43,6 +45,7 @@ class DeliveryResults:
         """Take over how other deliveries ended."""
         self.positions |= other.positions
         self.delivered += other.delivered
+        self.answers += other.answers
         self.result_records += other.result_records
         self.failed += other.failed
         self.remaining += other.remaining

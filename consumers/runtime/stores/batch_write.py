@@ -11,17 +11,19 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from clients.records import ProducerRecord
+from consumers.runtime.order_states import StateChange, TimerChange
 from consumers.runtime.records import EffectRow, Intention, Partition
-from consumers.runtime.stores import failure_tables, statements
+from consumers.runtime.stores import failure_tables, state_tables, statements
 from consumers.runtime.stores.database import Database
 from consumers.runtime.stores.failure_tables import FailureChanges
 from consumers.runtime.stores.result_rows import pack
+from consumers.runtime.stores.state_tables import DueTimer
 from databases.text import kept, plain
 from schemas.errors import Position
 
 
 class EffectTaken(Exception):
-    """Another member made one of these effects between the look-up and the write."""
+    """Another member made one of these effects, or changed one of these states, since the look-up."""
 
 
 class StoreWrite(NamedTuple):
@@ -30,6 +32,10 @@ class StoreWrite(NamedTuple):
     Attributes:
         at: now, ms since the epoch.
         effects: new effects; a key that is taken refuses the whole write.
+        changed: effects that were intended or unresolved, and are not any more.
+        states: what orders' states become; a number or message that is taken refuses the whole write.
+        timers: timers that are set or cancelled.
+        fired: timers whose records are in Kafka.
         shadows: shadow decisions; one that is there already stays.
         results: result records to keep until Kafka has them, each with the position whose effect it reports.
         positions: per partition, the next offset to handle.
@@ -41,6 +47,10 @@ class StoreWrite(NamedTuple):
 
     at: int
     effects: Sequence[EffectRow] = ()
+    changed: Sequence[EffectRow] = ()
+    states: Sequence[StateChange] = ()
+    timers: Sequence[TimerChange] = ()
+    fired: Sequence[DueTimer] = ()
     shadows: Sequence[EffectRow] = ()
     results: Sequence[tuple[Position, ProducerRecord]] = ()
     positions: Mapping[Partition, int] = {}
@@ -65,8 +75,11 @@ def write(database: Database, connection: Connection, batch: StoreWrite) -> None
 
     try:
         execute(statements.EFFECT, _rows(batch.effects))
+        if batch.states or batch.fired:
+            state_tables.write(database, connection, batch.states, batch.timers, batch.fired)
     except IntegrityError as error:
         raise EffectTaken from error
+    execute(statements.CHANGE, _rows(batch.changed))
     execute(statements.SHADOW, _rows(batch.shadows))
     execute(statements.RESULT, sorted(pack(batch.results)))
     execute(statements.FINISH, _intentions(batch.finished))

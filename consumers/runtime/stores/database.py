@@ -67,8 +67,10 @@ class Database(Protocol):
             sqlalchemy.exc.IntegrityError: a key is taken.
         """
 
-    def find_effects(self, connection: Connection, order_ids: Sequence[int]) -> Iterable[Sequence[Any]]:
-        """Rows of `statements.EFFECTS` for these orders."""
+    def find(
+        self, connection: Connection, statement: str, order_ids: Sequence[int]
+    ) -> Iterable[Sequence[Any]]:
+        """Rows of a statement of `statements` that is to be continued with a condition on the order id."""
 
     def claim_slot(self) -> int | None:
         """Claim the lowest free slot until `close` or the end of the process; None if all are taken."""

@@ -23,7 +23,7 @@ from databases.address import StoreAddress
 from databases.connect import RawPostgres, connect_store, lock_key, sqlite_engine
 from schemas.errors import CommandEventError, DependencyUnavailable, InvalidSetting, SafetyRefusal
 
-HEAD = "0005"
+HEAD = "0006"
 _DEADLINE_S = 60
 _LOCK_WAIT_S = 30
 

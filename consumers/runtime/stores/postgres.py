@@ -19,7 +19,6 @@ import psycopg
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool, QueuePool
 
-from consumers.runtime.stores import statements
 from consumers.runtime.stores.database import SlotTaken
 from databases.address import StoreAddress
 from databases.connect import RawPostgres, connect_postgres, connect_store, lock_key
@@ -99,10 +98,12 @@ class Postgres:
         sql = statement.format(schema=self._schema, rows=f"SELECT * FROM unnest({arrays})")  # noqa: S608 - a name and marks
         connection.exec_driver_sql(sql, columns)
 
-    def find_effects(self, connection: Connection, order_ids: Sequence[int]) -> Iterator[Sequence[Any]]:
+    def find(
+        self, connection: Connection, statement: str, order_ids: Sequence[int]
+    ) -> Iterator[Sequence[Any]]:
         """See `Database`."""
-        statement = self.sql(f"{statements.EFFECTS} = ANY(CAST(? AS bigint[]))")
-        yield from connection.exec_driver_sql(statement, (_array(tuple(order_ids)),))
+        condition = self.sql(f"{statement} = ANY(CAST(? AS bigint[]))")
+        yield from connection.exec_driver_sql(condition, (_array(tuple(order_ids)),))
 
     def claim_slot(self) -> int | None:
         """See `Database`; the lock is the session's, so it ends with the connection."""

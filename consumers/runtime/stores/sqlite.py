@@ -11,7 +11,6 @@ from typing import IO, Any
 from sqlalchemy import Connection, event
 from sqlalchemy.pool import StaticPool
 
-from consumers.runtime.stores import statements
 from databases.connect import lock_file, sqlite_engine
 from databases.open_files import OpenFiles
 
@@ -75,12 +74,13 @@ class Sqlite:
         values = f"VALUES ({_marks(rows[0])})"
         connection.exec_driver_sql(statement.format(schema=_SCHEMA, rows=values), list(rows))
 
-    def find_effects(self, connection: Connection, order_ids: Sequence[int]) -> Iterator[Sequence[Any]]:
+    def find(
+        self, connection: Connection, statement: str, order_ids: Sequence[int]
+    ) -> Iterator[Sequence[Any]]:
         """See `Database`."""
         for start in range(0, len(order_ids), _LOOKUP):
             ids = tuple(order_ids[start : start + _LOOKUP])
-            statement = self.sql(f"{statements.EFFECTS} IN ({_marks(ids)})")
-            yield from connection.exec_driver_sql(statement, ids)
+            yield from connection.exec_driver_sql(self.sql(f"{statement} IN ({_marks(ids)})"), ids)
 
     def claim_slot(self) -> int | None:
         """See `Database`; the lock is the kernel's, so it ends with the process."""

@@ -39,8 +39,43 @@ INSERT INTO {schema}.attempts AS old (topic, partition, "offset", count, error, 
     at = excluded.at
 """
 
+CHANGE = """
+WITH new (order_id, effect, outcome, input, detail, via, message_id, topic, number, source_offset, at)
+    AS ({rows})
+UPDATE {schema}.effects AS old SET
+    outcome = new.outcome, detail = new.detail, via = new.via, message_id = new.message_id,
+    source_topic = new.topic, source_partition = new.number, source_offset = new.source_offset, at = new.at
+FROM new
+WHERE old.order_id = new.order_id AND old.effect = new.effect AND old.outcome IN ('intended', 'unresolved')
+"""
+HISTORY = "INSERT INTO {schema}.order_history {rows}"
+STATE = """
+INSERT INTO {schema}.order_states AS old (order_id, version, status, state, changed_at)
+{rows} ON CONFLICT (order_id) DO UPDATE SET
+    version = excluded.version, status = excluded.status, state = excluded.state,
+    changed_at = excluded.changed_at
+"""
+SET_TIMER = """
+INSERT INTO {schema}.timers AS old (order_id, name, due_at, correlation_id, causation_id)
+{rows} ON CONFLICT (order_id, name) DO UPDATE SET
+    due_at = excluded.due_at, correlation_id = excluded.correlation_id, causation_id = excluded.causation_id
+"""
+CANCEL_TIMER = "DELETE FROM {schema}.timers WHERE (order_id, name) IN ({rows})"
+FIRED = "DELETE FROM {schema}.timers WHERE (order_id, name, due_at) IN ({rows})"
+DUE_TIMERS = (
+    "SELECT order_id, name, due_at, correlation_id, causation_id FROM {schema}.timers "
+    "WHERE due_at <= ? ORDER BY due_at, order_id, name LIMIT ?"
+)
+STATES = "SELECT order_id, version, state FROM {schema}.order_states WHERE order_id "
+"""To be continued with a condition on the order id, as `EFFECTS`."""
+APPLIED = (
+    "SELECT source_offset, message FROM {schema}.order_history WHERE source_topic = ? "
+    "AND source_partition = ? AND source_offset BETWEEN ? AND ?"
+)
+
 EFFECTS = (
-    "SELECT order_id, effect, outcome, input, source_topic, source_partition, source_offset "
+    "SELECT order_id, effect, outcome, input, source_topic, source_partition, source_offset, "
+    "CASE WHEN outcome = 'intended' THEN detail END "
     "FROM {schema}.effects WHERE order_id "
 )
 """To be continued with a condition on the order id."""

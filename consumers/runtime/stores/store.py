@@ -26,6 +26,7 @@ from consumers.runtime.stores.failure_tables import FailureTables
 from consumers.runtime.stores.member_table import MemberTable
 from consumers.runtime.stores.result_rows import ResultRow, unpack
 from consumers.runtime.stores.sqlite import Sqlite
+from consumers.runtime.stores.state_tables import StateTables
 from consumers.runtime.stores.topic_table import TopicTable
 from consumers.runtime.stores.write_mark import WriteMark
 from databases.address import StoreAddress
@@ -74,6 +75,7 @@ class Store:
         self.members = MemberTable(self._reading, self._writing, self._database.is_held)
         self.topics = TopicTable(self._reading, self._writing)
         self.adoption = AdoptionTables(self._reading, self._writing)
+        self.states = StateTables(self._database, self._reading)
 
     def close(self) -> None:
         """Give up the connection and the slot."""
@@ -173,10 +175,14 @@ class Store:
             between = self._database.sql(statements.EFFECTS_BETWEEN)
             if not ids or not connection.exec_driver_sql(between, (ids[0], ids[-1])).scalar():
                 return {}
-            for row in self._database.find_effects(connection, ids):
-                order_id, effect, outcome, content, *origin = row
-                text = None if content is None else restored(content)
-                effects[order_id, restored(effect)] = KnownEffect(outcome, text, Position(*origin))
+            for row in self._database.find(connection, statements.EFFECTS, ids):
+                order_id, effect, outcome, content, topic, number, offset, detail = row
+                effects[order_id, restored(effect)] = KnownEffect(
+                    outcome,
+                    None if content is None else restored(content),
+                    Position(topic, number, offset),
+                    None if detail is None else restored(detail),
+                )
         return effects
 
     def results(self, positions: Collection[Position]) -> list[tuple[Position, ProducerRecord]]:

@@ -5,13 +5,15 @@ one row per batch and partition holds the result records as they were sent (see 
 `progress.results_upto` are known to be committed in Kafka and are removed. `attempts` counts what failed and
 is tried again. `alarms` is what `cev status` shows of this group. `members` holds who has used the store: the
 slot is empty once another member took it over. `topics` holds the ids of the topics that `progress` is of.
+`order_states` is what a reaction remembers of orders, `order_history` which messages made it, and `timers`
+what it waits for.
 
 I/O: none of its own; it names SQLAlchemy's types.
 """
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Dialect, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Dialect, Index, Integer, MetaData, Table, Text
 from sqlalchemy.types import TypeDecorator
 
 from databases.text import kept, restored
@@ -123,5 +125,52 @@ topics = Table(
     metadata,
     Column("topic", Text, primary_key=True),
     Column("topic_id", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+order_states = Table(
+    "order_states",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("order_states_by_status", "status", "changed_at"),
+    sqlite_with_rowid=False,
+)
+
+order_history = Table(
+    "order_history",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("message_id", AnyText, nullable=False),
+    Column("source_topic", Text, nullable=False),
+    Column("source_partition", Integer, nullable=False),
+    Column("source_offset", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index(
+        "order_history_by_position",
+        "source_topic",
+        "source_partition",
+        "source_offset",
+        "message",
+        unique=True,
+    ),
+    sqlite_with_rowid=False,
+)
+
+timers = Table(
+    "timers",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", AnyText, primary_key=True),
+    Column("due_at", BigInteger, nullable=False),
+    Column("correlation_id", AnyText, nullable=False),
+    Column("causation_id", AnyText, nullable=False),
+    Index("timers_by_time", "due_at"),
     sqlite_with_rowid=False,
 )

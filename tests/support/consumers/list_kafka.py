@@ -21,7 +21,8 @@ from clients.records import ProducerRecord
 from consumers.runtime.clock import MemberClock
 from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.config import MemberConfig
-from consumers.runtime.delivery.pool import Channel, DeliveryPool
+from consumers.runtime.delivery.channel import Channel
+from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.polled import PolledRecords

@@ -8,13 +8,14 @@ from typing import Any
 
 from clients.records import ProducerRecord
 from consumers.registry import named
+from consumers.runtime.contract import Outgoing
 from consumers.runtime.decide import DecisionRules, Render
-from consumers.runtime.reaction import Context, Reaction
+from consumers.runtime.reaction import AnyReaction, Context
 from consumers.runtime.records import ConsumerRecord, Decoded
 from schemas.commands import DispatchProduct
 from schemas.envelope import Envelope, Headers
 from schemas.errors import Position
-from schemas.facts import Fact, OrderPlaced
+from schemas.facts import OrderPlaced
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
 
@@ -76,7 +77,7 @@ def context(**more: Any) -> Context:
     return Context(**{"now": NOW, "first_start_at": FIRST_START, **more})
 
 
-def plain(answer: Fact, item: Decoded) -> ProducerRecord:
+def plain(answer: Outgoing, item: Decoded) -> ProducerRecord:
     """A result record whose value is readable in a failing test."""
     name = f"{item.order_id}/{type(answer).__name__}"
     return ProducerRecord(
@@ -85,7 +86,7 @@ def plain(answer: Fact, item: Decoded) -> ProducerRecord:
 
 
 def policy(
-    reaction: Reaction | str = "warehouse", *, act: bool = False, render: Render = plain
+    reaction: AnyReaction | str = "warehouse", *, act: bool = False, render: Render = plain
 ) -> DecisionRules:
     """A policy for a reaction of the registry, or for one made up by the test."""
     chosen = named(reaction) if isinstance(reaction, str) else reaction
