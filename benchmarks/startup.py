@@ -14,7 +14,17 @@ from benchmarks.harness.program import CEV, World, timed, world
 from benchmarks.harness.runs import Case, Comparison, Measurement, Options, Run
 
 _ROOT = Path(__file__).parents[1]
-_ROOMS = ("broker", "cli", "clients", "consumers", "databases", "operations", "producers", "schemas")
+_ROOMS = (
+    "broker",
+    "cli",
+    "clients",
+    "consumers",
+    "databases",
+    "gateway",
+    "operations",
+    "producers",
+    "schemas",
+)
 _COMPLETION = {"_CEV_COMPLETE": "complete_bash", "COMP_WORDS": "cev consume wa", "COMP_CWORD": "2"}
 _BASE = "import typer"
 _JOINED = "cev consume, to joined"

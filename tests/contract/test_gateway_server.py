@@ -3,15 +3,21 @@
 I/O: the gateway as a process, HTTP on loopback.
 """
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway import app, connections
+from gateway.server import listen, server
+from gateway.store import PaymentStore
+from schemas.errors import OperationFailed
 from tests.support.payments import PaymentGateway
 from tests.support.program import until
 
@@ -173,3 +179,39 @@ def test_a_failing_gateway_answers_503_and_does_nothing(tmp_path: Path, key: str
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert failing.charges() == {}
     failing.kill()
+
+
+def test_a_port_that_is_taken_is_one_clear_line() -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            OperationFailed,
+            match=rf"\Athe gateway cannot listen on 127.0.0.1, port {port}: Address already in use; [^\n]*\Z",
+        ):
+            listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("half", "answer"),
+    [
+        (b"POST /captures HTTP/1.1\r\n", b""),
+        (b"POST /captures HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{", b"HTTP/1.1 408 "),
+    ],
+)
+def test_half_a_request_ends_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: bytes, answer: bytes
+) -> None:
+    monkeypatch.setattr(connections, "_HEADERS_S", 0.2)
+    monkeypatch.setattr(app, "_BODY_S", 0.2)
+    store, listening = PaymentStore(tmp_path), listen("127.0.0.1", 0)
+    running = server(store, app.Faults(), lambda *_: None)
+    thread = Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    with socket.create_connection(listening.getsockname(), timeout=10) as connection:
+        connection.sendall(half)
+        received = connection.makefile("rb").read()
+    running.should_exit = True
+    thread.join(10)
+    listening.close()
+    store.close()
+    assert received[: len(b"HTTP/1.1 408 ")] == answer

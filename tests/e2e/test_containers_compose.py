@@ -23,7 +23,7 @@ from tests.support.kafka.log import until
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 DOCUMENT = Path("docs/deployment.md")
-_PORT = re.compile(r"\blocalhost:(9092|8080|8025|5432)\b")
+_PORT = re.compile(r"\blocalhost:(9092|8080|8025|8090|5432)\b")
 
 
 @pytest.fixture(scope="module")

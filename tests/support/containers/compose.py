@@ -51,7 +51,7 @@ class Compose:
         # Built by now with the same arguments: for compose's own build every layer is there.
         program()
         named = images()
-        self.ports = dict(zip((9092, 8080, 8025, 5432), any_free(4), strict=True))
+        self.ports = dict(zip((9092, 8080, 8025, 8090, 5432), any_free(5), strict=True))
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("CEV_", "COMPOSE_"))
         }
@@ -64,6 +64,7 @@ class Compose:
             "KAFKA_PORT": str(self.ports[9092]),
             "REGISTRY_PORT": str(self.ports[8080]),
             "MAIL_PORT": str(self.ports[8025]),
+            "GATEWAY_PORT": str(self.ports[8090]),
             "POSTGRES_PORT": str(self.ports[5432]),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
