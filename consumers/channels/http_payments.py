@@ -145,7 +145,15 @@ class HttpPayments:
     def _not_done(self, request: _Request, response: httpx.Response) -> Exception:
         status = response.status_code
         wait_ms = retry_after_ms(response, now_ms())
-        if status in _DEFERRED or (status == _UNAVAILABLE and wait_ms):
+        is_deferred = status in _DEFERRED or (status == _UNAVAILABLE and wait_ms > 0)
+        is_about_payment = response.is_client_error and status not in _CONFIGURATION
+        if response.request.method == "GET" and (is_deferred or is_about_payment):
+            return OutcomeUnknown(
+                f"the payment gateway does not say what became of {request.key}: HTTP {status}",
+                request.position,
+                retry_after_ms=wait_ms,
+            )
+        if is_deferred:
             return DeliveryDeferred(
                 f"the payment gateway wants {request.key} later: HTTP {status}",
                 request.position,
@@ -153,7 +161,7 @@ class HttpPayments:
             )
         if status == _KEY_REUSED:
             return _key_reused(request)
-        if response.is_client_error and status not in _CONFIGURATION:
+        if is_about_payment:
             reason = str(_document(response).get("error", ""))[:_MAX_SHOWN]
             return DeliveryRejected(
                 f"the payment gateway refuses {request.key}: HTTP {status} {reason}".rstrip(),

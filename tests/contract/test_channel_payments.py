@@ -194,6 +194,26 @@ def test_who_is_to_blame_for_an_answer(
     channel.close()
 
 
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, OutcomeUnknown),
+        (429, OutcomeUnknown),
+        (401, DependencyUnavailable),
+        (500, DependencyUnavailable),
+    ],
+)
+def test_an_inquiry_that_is_refused_says_nothing_about_the_payment(
+    forgetful: ForgetfulGateway, status: int, error: type[Exception]
+) -> None:
+    forgetful.faults = [status]
+    channel = HttpPayments(forgetful.url)
+    with pytest.raises(error):
+        channel.deliver(capture(), KEY, WHERE)
+    channel.close()
+    assert forgetful.asked == ["GET /captures/payments%2F12004%2Fcapture"]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("header", "at_least", "at_most"),

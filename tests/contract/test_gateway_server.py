@@ -205,13 +205,15 @@ def test_half_a_request_ends_after_a_while(
     monkeypatch.setattr(app, "_BODY_S", 0.2)
     store, listening = PaymentStore(tmp_path), listen("127.0.0.1", 0)
     running = server(store, app.Faults(), lambda *_: None)
-    thread = Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread = Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    with socket.create_connection(listening.getsockname(), timeout=10) as connection:
-        connection.sendall(half)
-        received = connection.makefile("rb").read()
-    running.should_exit = True
-    thread.join(10)
-    listening.close()
-    store.close()
+    try:
+        with socket.create_connection(listening.getsockname(), timeout=5) as connection:
+            connection.sendall(half)
+            received = connection.makefile("rb").read()
+    finally:
+        running.should_exit = True
+        thread.join(10)
+        listening.close()
+        store.close()
     assert received[: len(b"HTTP/1.1 408 ")] == answer
