@@ -165,7 +165,7 @@ async def _key_reused(_request: Request, error: Exception) -> Response:
 
 
 async def _store_down(_request: Request, error: Exception) -> Response:
-    return _error(503, f"the store cannot be used: {error}")
+    return _error(503, f"the store cannot be used: {getattr(error, 'orig', None) or error}")
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:

@@ -27,11 +27,13 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from databases.connect import read_transaction, sqlite_engine
 from gateway.messages import Payment, PaymentRequest
 from gateway.tokens import Kind, decide
+from schemas.errors import OperationFailed
 from schemas.times import now_ms
 
 FILE = "gateway.db"
@@ -64,6 +66,9 @@ class PaymentStore:
 
     Args:
         folder: where its file is, or is made.
+
+    Raises:
+        OperationFailed: the file cannot be used.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,7 +76,11 @@ class PaymentStore:
         self._engine = sqlite_engine(
             f"sqlite:///{self.path}", lock_wait_s=_LOCK_WAIT_S, poolclass=QueuePool, write_ahead=True
         )
-        _METADATA.create_all(self._engine)
+        try:
+            _METADATA.create_all(self._engine)
+        except SQLAlchemyError as error:
+            reason = getattr(error, "orig", None) or error
+            raise OperationFailed(f"the gateway's store {self.path} cannot be used: {reason}") from error
 
     def handle(self, request: PaymentRequest) -> Payment:
         """Count a request, and charge, refund or decline if that is due and was not done before.

@@ -105,10 +105,11 @@ def test_a_gateways_answer_about_the_message(gateway: TextGateway, status: int) 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500])
 def test_a_gateway_that_wants_a_message_later_puts_it_off(gateway: TextGateway, status: int) -> None:
-    gateway.refuse = status
+    gateway.refuse, gateway.retry_after = status, "7"
     channel = HttpText(gateway.url)
-    with pytest.raises(DeliveryDeferred, match=rf"orders:1:2: .*HTTP {status}"):
+    with pytest.raises(DeliveryDeferred, match=rf"orders:1:2: .*HTTP {status}") as caught:
         channel.deliver(LETTER, "k", WHERE)
+    assert caught.value.retry_after_ms == 7_000
     gateway.refuse = None
     channel.deliver(LETTER, "k", WHERE)
     channel.close()

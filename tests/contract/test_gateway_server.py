@@ -4,6 +4,7 @@ I/O: the gateway as a process, HTTP on loopback.
 """
 
 import socket
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -217,3 +218,22 @@ def test_half_a_request_ends_after_a_while(
         listening.close()
         store.close()
     assert received[: len(b"HTTP/1.1 408 ")] == answer
+
+
+def test_a_store_that_is_no_database_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "gateway.db").write_text("something else" * 100)
+    with pytest.raises(
+        OperationFailed, match=r"\A[^\n]*gateway\.db cannot be used: file is not a database\Z"
+    ):
+        PaymentStore(tmp_path)
+
+
+def test_a_store_that_fails_while_it_runs_is_answered_503(tmp_path: Path) -> None:
+    failing = PaymentGateway(tmp_path)
+    with sqlite3.connect(tmp_path / "gateway.db") as store:
+        store.execute("DROP TABLE payments")
+    store.close()
+    answer = failing.post("/captures", "k", body())
+    failing.kill()
+    assert answer.status_code == 503
+    assert answer.json()["error"] == "the store cannot be used: no such table: payments"

@@ -139,6 +139,7 @@ class TextGateway:
         texts: bodies that were accepted, in order.
         keys: the `Idempotency-Key` of each.
         refuse: status of the next answers; None accepts.
+        retry_after: their `Retry-After`, if any.
 
     Args:
         drops_kept: closes a connection, without an answer, when it is used a second time.
@@ -149,6 +150,7 @@ class TextGateway:
         self.texts: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         self.refuse: int | None = None
+        self.retry_after: str | None = None
         self.port = free_port()
         self._server: ThreadingHTTPServer | None = None
         self.up()
@@ -175,6 +177,8 @@ class TextGateway:
                     gateway.keys.append(self.headers["Idempotency-Key"])
                 self.send_response(gateway.refuse or 202)
                 self.send_header("Content-Length", "0")
+                if gateway.retry_after is not None:
+                    self.send_header("Retry-After", gateway.retry_after)
                 self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
