@@ -27,7 +27,7 @@ from schemas.addresses import without_secrets
 from schemas.errors import DependencyUnavailable, Fenced, OperationFailed
 from schemas.times import now_ms
 
-BATCH_ROWS = 2000
+BATCH_ROWS = 5000
 """Orders in one Kafka transaction, at most."""
 BATCH_CHARS = 6 * 1024 * 1024
 """About how many characters their rows may have together; a single row may have more."""
@@ -196,7 +196,8 @@ class OutboxQueue:
 
     def _mark_published(self, connection: Connection, row_ids: Sequence[int]) -> None:
         if row_ids:
-            connection.execute(statements.MARK_PUBLISHED, {"at": now_ms(), "ids": list(row_ids)})
+            marking = statements.MARK_PUBLISHED[connection.dialect.name]
+            connection.execute(marking, {"at": now_ms(), "ids": json.dumps(list(row_ids))})
 
     def _set_batch_in_doubt(self, connection: Connection, batch: Batch | None) -> None:
         name, rows = batch or ("", ())
@@ -219,7 +220,8 @@ class OutboxQueue:
                 sizes = connection.execute(statements.SIZE_OF, {"only": only}).all()
             if not sizes:
                 return ()
-            rows = connection.execute(statements.ROWS, {"ids": _fitting(sizes)}).all()
+            chosen = json.dumps(_fitting(sizes))
+            rows = connection.execute(statements.ROWS[connection.dialect.name], {"ids": chosen}).all()
             try:
                 return tuple([_row(*row) for row in rows])
             except _Unreadable as error:
