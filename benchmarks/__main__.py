@@ -16,18 +16,24 @@ from benchmarks.harness.report import Report, from_json, merge, to_json
 from benchmarks.harness.runs import Measurement, Options, Run, rounds_of
 
 NAMES = (
+    "ceiling",
     "effects",
     "react",
+    "processes",
     "placing",
     "latency",
     "deliveries",
     "relay",
     "startup",
     "silence",
+    "memory",
     "growth",
     "reports",
 )
 """Every measurement, in the order of the page."""
+
+PROFILE = Path(__file__).with_name("profile.md")
+"""A section of the page that no measurement writes: where the time of a record goes."""
 
 
 def main() -> int:
@@ -76,6 +82,7 @@ def take(taken: Measurement, chosen: argparse.Namespace) -> Report:
         rounds=options.rounds,
         machine=before,
         cases=results,
+        quick=options.quick,
     )
 
 
@@ -90,7 +97,7 @@ def write(folder: Path, newer: Sequence[Report]) -> None:
     for report in newer:
         (folder / "performance" / f"{report.name}.svg").write_text(chart(report), "utf-8")
     document.write_text(to_json(reports), "utf-8")
-    (folder / "performance.md").write_text(page(reports), "utf-8")
+    (folder / "performance.md").write_text(page(reports, PROFILE.read_text("utf-8")), "utf-8")
 
 
 def _watch(title: str) -> Callable[[str, Run], None]:

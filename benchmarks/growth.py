@@ -27,7 +27,7 @@ def _cases(options: Options) -> Iterator[Case]:
         title="orders",
         contestants={name: partial(_run, size) for name, size in zip(names, sizes, strict=True)},
         comparisons=[
-            Comparison(contestant=names[-1], baseline=names[0], figure=f"{step} µs/order", goal="1.15")
+            Comparison(contestant=names[-1], baseline=names[0], figure=f"{step} µs/order", goal=1.15)
             for step in _COMMANDS
         ],
     )

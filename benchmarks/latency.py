@@ -35,7 +35,7 @@ _SECONDS = 15
 _LOOK_S = 0.0005
 _SILENCE_S = 60.0
 _SHARES = {"p50 ms": 0.5, "p99 ms": 0.99, "p99.9 ms": 0.999}
-_GOALS = {"p50 ms": "2", "p99 ms": "10"}
+_GOALS = {"p50 ms": 2, "p99 ms": 10}
 Moments = dict[int, float]
 """Order ids, and when something happened to them: seconds of the system's monotonic clock."""
 
@@ -57,7 +57,7 @@ def _cases(options: Options) -> Iterator[Case]:
                         baseline=_BASELINE,
                         figure=figure,
                         difference=True,
-                        goal=_GOALS.get(figure, "") if rate == _RATES[0] else "",
+                        goal=_GOALS.get(figure) if rate == _RATES[0] else None,
                     )
                     for figure in _SHARES
                 ],

@@ -34,7 +34,7 @@ _TOPICS = {
     Mode.EVENT: (ORDERS,),
     Mode.SHADOW: (DISPATCH_PRODUCTS, ORDERS),
 }
-_GOALS = {Mode.COMMAND: "0.90", Mode.EVENT: "0.90", Mode.SHADOW: "0.40"}
+_GOALS = {Mode.COMMAND: 0.90, Mode.EVENT: 0.90, Mode.SHADOW: 0.40}
 _FLUSH_S = 60.0
 
 

@@ -44,7 +44,7 @@ def _cases(options: Options) -> Iterator[Case]:
             contestants=contestants,
             comparisons=[
                 Comparison(
-                    contestant=name, baseline=RAW, figure="orders/s", goal="0.85" if name == OURS else ""
+                    contestant=name, baseline=RAW, figure="orders/s", goal=0.85 if name == OURS else None
                 )
                 for name in others
             ],

@@ -12,17 +12,32 @@ _FEW, _MANY = 10, 100
 _HEAD = """\
 # Performance
 
-What the service costs beside the raw client, measured by `make bench`, which writes this page; every run is
-in `performance.json`. Contestants take turns, each run is a process of its own, and a figure is the median
-with the lowest and the highest in brackets. A ratio is taken within each round, and its median is shown.
-Figures of a machine say little about another one; ratios say more.
+What the service costs beside the raw client. `make bench` takes every measurement, writes this page, its
+charts and `performance.json`, which has every run. Here stand [what it was measured on](#machine), [the
+goals](#goals), [where the time of a record goes](#where-the-time-goes-per-record), and then each
+measurement with its tables.
+
+How to read it: contestants take turns, each run is a process of its own, and a run that did not do all of
+its work counts nowhere. A figure is the median of its runs, with the lowest and the highest in brackets; a
+ratio is taken within each round, and its median is shown. Figures of one machine say little about another
+one; ratios say more.
+"""
+_QUICK = """\
+**This was a quick run** with tiny sizes and one round: it shows that everything runs, and its figures say
+nothing. `make bench` measures.
 """
 
 
-def page(reports: Sequence[Report]) -> str:
-    """The whole page; measurements that nobody took are not on it."""
-    sections = [section(report) for report in reports]
-    return "\n".join([_HEAD, *sections]).rstrip() + "\n"
+def page(reports: Sequence[Report], profile: str) -> str:
+    """The whole page; measurements that nobody took are not on it.
+
+    Args:
+        reports: in the order of the page.
+        profile: a section about where the time goes, as Markdown.
+    """
+    quick = [_QUICK] if any(report.quick for report in reports) else []
+    parts = [_HEAD, *quick, _machines(reports), _goals(reports), profile.strip() + "\n"]
+    return "\n".join([*parts, *map(section, reports)]).rstrip() + "\n"
 
 
 def section(report: Report, *, charts: bool = True) -> str:
@@ -53,11 +68,8 @@ def table(case: CaseResult) -> Iterator[str]:
 
 def comparison_text(case: CaseResult, comparison: Comparison) -> str:
     """A comparison in one line."""
-    unit = comparison.figure
-    sign = "less" if comparison.difference else "to"
-    text = f"{comparison.contestant} {sign} {comparison.baseline}, {unit}: "
-    text += spread_text(compared(case, comparison), ratio=not comparison.difference)
-    return text + (f"; goal {comparison.goal}" if comparison.goal else "")
+    text = f"{_compares(comparison)}: {_value(case, comparison)}"
+    return text + ("" if comparison.goal is None else f"; goal {_goal(comparison)}")
 
 
 def spread_text(spread: Spread | None, *, ratio: bool = False) -> str:
@@ -75,12 +87,77 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= _FEW else f"{value:.2f}"
 
 
+def _machines(reports: Sequence[Report]) -> str:
+    """The machine and the versions, each line with the values that differ between reports."""
+    names = list(dict.fromkeys(name for report in reports for name in report.machine))
+    lines = ["## Machine", "", "| | |", "|---|---|"]
+    for name in names:
+        if name not in ("measured at", "commit", "load before"):
+            values = dict.fromkeys(report.machine[name] for report in reports if name in report.machine)
+            lines.append(f"| {name} | {', or '.join(values)} |")
+    return "\n".join([*lines, ""])
+
+
+def _goals(reports: Sequence[Report]) -> str:
+    """Every goal beside what was measured."""
+    lines = ["## Goals", "", "| measurement | what | goal | measured | |", "|---|---|---:|---:|---|"]
+    for report in reports:
+        for case in report.cases:
+            for comparison in case.comparisons:
+                if comparison.goal is not None:
+                    what = f"{case.title}: {_compares(comparison)}"
+                    cells = (_goal(comparison), _value(case, comparison), _met_or_missed(case, comparison))
+                    lines.append(
+                        f"| [{report.title}](#{_anchor(report.title)}) | {what} | {' | '.join(cells)} |"
+                    )
+    return "\n".join([*lines, ""])
+
+
+def _goals_of(case: CaseResult) -> Iterator[str]:
+    for comparison in case.comparisons:
+        if comparison.goal is not None:
+            what = f"{case.title}: {_compares(comparison)}"
+            cells = (what, _goal(comparison), _value(case, comparison), _met_or_missed(case, comparison))
+            yield " | ".join(cells)
+
+
+def _met_or_missed(case: CaseResult, comparison: Comparison) -> str:
+    spread = compared(case, comparison)
+    if spread is None or comparison.goal is None:
+        return "no run"
+    met = spread.median >= comparison.goal if comparison.more_is_better else spread.median <= comparison.goal
+    return "met" if met else "missed"
+
+
+def _compares(comparison: Comparison) -> str:
+    """What is compared, of whom."""
+    if not comparison.baseline:
+        return f"{comparison.contestant}, {comparison.figure}"
+    sign = "less" if comparison.difference else "to"
+    return f"{comparison.contestant} {sign} {comparison.baseline}, {comparison.figure}"
+
+
+def _value(case: CaseResult, comparison: Comparison) -> str:
+    return spread_text(compared(case, comparison), ratio=comparison.is_ratio)
+
+
+def _goal(comparison: Comparison) -> str:
+    least = "at least" if comparison.more_is_better else "at most"
+    goal = comparison.goal or 0.0
+    return f"{least} {goal:.2f}" if comparison.is_ratio else f"{least} {goal:g}"
+
+
+def _anchor(title: str) -> str:
+    """As GitHub names a heading."""
+    return re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+
+
 def _measured(report: Report) -> str:
-    machine = dict(report.machine)
-    day, commit = machine.pop("measured at"), machine.pop("commit")
-    rest = ", ".join(f"{name} {value}" for name, value in machine.items())
-    size = f"{report.orders:,} orders a run" if report.orders else "one of each a run"
-    return f"Measured at {day}, commit `{commit}`, {size}, {report.rounds} rounds. {rest}."
+    size = f"{report.orders:,} orders a run" if report.orders > 1 else "one of each a run"
+    rounds = "1 round" if report.rounds == 1 else f"{report.rounds} rounds"
+    machine = report.machine
+    load = f", load before {machine['load before']}" if "load before" in machine else ""
+    return f"Measured at {machine['measured at']}, commit `{machine['commit']}`, {size}, {rounds}{load}."
 
 
 def _wrapped(text: str) -> list[str]:

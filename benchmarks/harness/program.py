@@ -5,17 +5,21 @@ I/O: an embedded broker in a temporary directory, child processes.
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 from broker import embedded
 from clients.config import Cluster
+from databases.address import StoreAddress
 
 CEV = str(Path(sys.executable).with_name("cev"))
 _KIB = 1024
@@ -54,22 +58,39 @@ class World(NamedTuple):
         return ended([CEV, *arguments], self.environment)
 
     @contextmanager
-    def consuming(self, *reactions: str) -> Iterator[None]:
-        """`cev consume` of these reactions, from its joining on until SIGTERM."""
-        command = [CEV, "consume", *reactions]
+    def consuming(self, *arguments: str, processes: int = 1) -> Iterator[int]:
+        """`cev consume` with these arguments, from when all its processes have joined on until SIGTERM.
+
+        Returns: its process id.
+        """
+        command = [CEV, "consume", *arguments]
         with subprocess.Popen(command, stderr=subprocess.PIPE, env=self.environment, text=True) as process:  # noqa: S603 - our own command
             try:
                 lines = []
                 for line in process.stderr or ():
                     lines.append(line)
-                    if "joined group=" in line:
+                    if sum(" joined " in line for line in lines) == processes:
                         break
                 else:
                     raise SystemExit("".join(lines))
-                yield
+                # What it writes from now on is read away: a full pipe would stop it.
+                Thread(target=lambda: deque(process.stderr or (), 0), daemon=True).start()
+                yield process.pid
             finally:
                 process.send_signal(signal.SIGTERM)
-                process.communicate()
+                process.wait()
+
+
+def effects_of(here: World, group: str) -> int:
+    """How many effects are in a group's store; 0 while there is no store."""
+    path = StoreAddress.at(group, data_dir=here.data_dir).path
+    if path is None or not path.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
+        try:
+            return int(store.execute("SELECT count(*) FROM effects").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0  # the table is being made
 
 
 def ended(command: Sequence[str], environment: Mapping[str, str]) -> Ended:

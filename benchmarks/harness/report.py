@@ -20,6 +20,7 @@ class Report:
         orders, rounds: sizes.
         machine: see `harness.machine`.
         cases: what was measured.
+        quick: whether it only shows that it runs: then its figures say nothing.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Report:
     rounds: int
     machine: Mapping[str, str]
     cases: Sequence[CaseResult]
+    quick: bool = False
 
     @property
     def voids(self) -> list[str]:

@@ -27,20 +27,30 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two contestants to compare, round by round.
+    """Two contestants to compare, round by round, or the figure of one.
 
     Attributes:
-        contestant, baseline: their names.
+        contestant, baseline: their names; without a baseline the figure itself is meant.
         figure: what of them.
-        goal: what we want, in words; empty without a goal.
+        goal: the number that we want; None without a goal.
         difference: subtract the baseline instead of dividing by it.
     """
 
     contestant: str
-    baseline: str
+    baseline: str = ""
     figure: str
-    goal: str = ""
+    goal: float | None = None
     difference: bool = False
+
+    @property
+    def more_is_better(self) -> bool:
+        """Whether the goal is the least that we want: so of rates, and of times and sizes it is the most."""
+        return self.figure.endswith("/s")
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is a quotient of two figures."""
+        return bool(self.baseline) and not self.difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +169,8 @@ def figure_of(runs: Sequence[Run], figure: str) -> Spread | None:
 
 def compared(result: CaseResult, comparison: Comparison) -> Spread | None:
     """A comparison over the rounds in which both runs are whole; None without such a round."""
+    if not comparison.baseline:
+        return figure_of(result.runs[comparison.contestant], comparison.figure)
     pairs = zip(result.runs[comparison.contestant], result.runs[comparison.baseline], strict=True)
     values = [
         ours.figures[comparison.figure] - base.figures[comparison.figure]
