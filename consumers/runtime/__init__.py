@@ -30,8 +30,9 @@ The invariants, each with the files that hold it. A comment beside a deciding br
  8. Poison is not an outage. An outage blames no record: it is waited out, counts no attempt and makes no dead
     letter. A record that may recover is tried a bounded number of times, counted in the store.
     -> retry_policy, delivery/outcomes, failures/tracker
- 9. Many records in a row of one unknown schema are a rollout, not poison: the partition is paused.
-    -> failures/unknown_schemas
+ 9. Many records in a row of one unknown schema are a rollout, not poison: the partition is paused
+    at the first of them that is not settled.
+    -> failures/unknown_schemas, batch_decoder
 10. Records of one order are handled one behind the other, also while one of them waits for its next attempt
     or for its deliveries.
     -> retry_queue, failures/ordering

@@ -23,6 +23,7 @@ class Batch:
         items: the polled records, decoded; None before.
         next_offsets: per partition, the offset after what was read.
         stored: whether the store has it, so that only the commit is left.
+        retried: how many records that waited were decided about.
         effects, dead, duplicates, discarded: counts.
     """
 
@@ -32,6 +33,7 @@ class Batch:
     items: list[Item] | None = None
     next_offsets: dict[Partition, int] = field(default_factory=dict)
     stored: bool = False
+    retried: int = 0
     effects: int = 0
     dead: int = 0
     duplicates: int = 0
@@ -47,6 +49,8 @@ class Step:
         held: new records that wait behind others of their order.
         in_flight: records whose deliveries had not ended before this batch.
         results: how deliveries ended.
+        ended: the records of those that have waited here since their deliveries began. Others were read again
+            meanwhile: another member may have settled them, so they are decided about once more.
         outcome: what becomes of the records whose deliveries did not all succeed.
         plan: what was decided.
     """
@@ -55,6 +59,7 @@ class Step:
     held: Sequence[Item]
     in_flight: set[Position]
     results: DeliveryResults
+    ended: set[Position]
     outcome: DeliveryOutcome
     plan: Plan = field(default_factory=Plan)
 
@@ -67,14 +72,13 @@ class Step:
         waits = {task.record.position for task in self.plan.deliveries}
         waits |= {item.record.position for item in self.plan.waiting}
         ready = [item for item in self.ready if item.record.position in waits] if waits else []
-        delivered = self._delivered()
-        return ready + [item for item in self.held if item.record.position not in delivered]
+        return [*ready, *self.held]
 
     def settled(self) -> Iterator[Position]:
         """Records about which nothing is left to do."""
         waits = {item.record.position for item in self.waiting()}
         yield from (item.record.position for item in self.ready if item.record.position not in waits)
-        yield from self._delivered()
+        yield from self.ended - self.outcome.unsettled
 
     def until(self) -> dict[Key, int]:
         """Until when the orders of waiting records wait."""
@@ -85,6 +89,3 @@ class Step:
         under_way = self.in_flight - self.results.positions
         reread = [item for item in self.held if item.record.position in under_way]
         return until | {key_of(item): UNTIL_DELIVERED for item in reread}
-
-    def _delivered(self) -> set[Position]:
-        return self.results.positions - self.outcome.unsettled

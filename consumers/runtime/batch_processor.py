@@ -11,6 +11,7 @@ results are sent once more under the same id, unless Kafka already has them.
 I/O: through the consumer, the producer, the store and the delivery pool that it is given.
 """
 
+import sys
 from collections.abc import Collection, Mapping
 from functools import partial
 
@@ -18,10 +19,11 @@ from clients.errors import StaleBatch
 from clients.records import ProducerRecord
 from consumers.runtime.assigned import AssignedPartitions
 from consumers.runtime.batch import Batch, Step
+from consumers.runtime.batch_decoder import BatchDecoder
 from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.dead_letters import dead_letter
 from consumers.runtime.decide import DecisionRules
-from consumers.runtime.decoding import decode, decode_again
+from consumers.runtime.decoding import decode_again
 from consumers.runtime.delivery.outages import ChannelOutages
 from consumers.runtime.delivery.outcomes import DeliveryOutcome, delivery_outcome
 from consumers.runtime.delivery.results import DeliveryResults
@@ -42,6 +44,8 @@ from schemas.times import now_ms, rfc3339
 
 _MAX_DECISIONS = 20
 """How often a batch is decided anew because other members took its effects meanwhile."""
+MAX_IN_FLIGHT = 100
+"""Most records with deliveries under way: a crash among them delivers no more than these once again."""
 _KEEP_ALIVE_S = 0.05
 
 
@@ -53,7 +57,6 @@ class BatchProcessor:
         consumer: where the batches come from, and where plain offsets go.
         assigned: what is known of its partitions; updated.
         committed: what Kafka is known to have.
-
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class BatchProcessor:
             resources.reaction, resources.codec, resources.store.states, lambda: consumer.owned
         )
         self._assigned = assigned
+        self._decoder = BatchDecoder(resources, consumer, assigned)
         self._outages = ChannelOutages()
 
     @property
@@ -105,7 +109,7 @@ class BatchProcessor:
             if is_behind:
                 raise StaleBatch("records were read again that the group has committed")
         if not batch.stored:
-            self._decode(batch)
+            self._decoder.decode(batch)
             self._handle(batch)
             batch.stored = True
         self._commit(batch)
@@ -121,27 +125,6 @@ class BatchProcessor:
             self._store.write(StoreWrite(at=now_ms(), finished=done, results=records))
         self._pool.recorded(results)
 
-    def _decode(self, batch: Batch) -> None:
-        """Decode what was polled, and leave alone what lies behind an unknown schema."""
-        if batch.items is not None:
-            return
-        items = decode(self._codec, batch.polled.records, batch.polled.broken)
-        pauses, resumed = self._failures.unknown_schemas.inspect(items)
-        next_offsets = batch.polled.next_offsets()
-        for partition, pause in pauses.items():
-            next_offsets[partition] = pause.offset
-            self._consumer.pause_until(partition, pause.offset, self._config.schema_retry_s)
-            self._events.paused(partition, pause.offset, pause.reason)
-        for partition in resumed:
-            self._events.resumed(partition)
-        if pauses:
-            items = [
-                item
-                for item in items
-                if item.record.position.offset < next_offsets[item.record.position.topic_partition]
-            ]
-        batch.items, batch.next_offsets = items, next_offsets
-
     def _handle(self, batch: Batch) -> None:
         """Decide and store, let wait what is not settled, and begin deliveries."""
         at = now_ms()
@@ -154,28 +137,37 @@ class BatchProcessor:
             return
         self._store_step(step, next_offsets, at)
         self._pool.recorded(step.results)
-        self._pool.submit(step.plan.deliveries, partial(self._is_owned, self._consumer.generation))
+        self._pool.submit(step.plan.deliveries, partial(self._is_owned, self._assigned.generation))
         self._report(step, batch)
 
     def _step(self, batch: Batch, at: int) -> Step:
         waiting, in_flight = self._assigned.waiting, {*self._pool.in_flight}
-        due = waiting.due(at)
+        due = waiting.due(at, self._most_retries(batch, in_flight))
         # Whatever else became of such an order, it is due when the deliveries under way have ended.
         delivering = {key_of(item) for item in due if item.record.position in in_flight}
         waiting.wait(dict.fromkeys(delivering, UNTIL_DELIVERED))
         due = decode_again(self._codec, [item for item in due if key_of(item) not in delivering])
+        batch.retried = len(due)
         ready, held = waiting.split(batch.items or [], due, in_flight)
-        outcome = self._outcome(batch.delivered, {item.record.position for item in held})
-        return Step(ready=ready, held=held, in_flight=in_flight, results=batch.delivered, outcome=outcome)
+        results, ended = batch.delivered, batch.delivered.positions & self._assigned.delivering
+        outcome = self._outcome(results.of(ended))
+        return Step(
+            ready=ready, held=held, in_flight=in_flight, results=results, ended=ended, outcome=outcome
+        )
 
-    def _outcome(self, results: DeliveryResults, held: Collection[Position]) -> DeliveryOutcome:
-        """What becomes of records whose deliveries did not all succeed, where they still wait here."""
+    def _most_retries(self, batch: Batch, in_flight: Collection[Position]) -> int:
+        """Of how many orders records may be tried again, so that no more is in flight than may be."""
+        if not self._reaction.channels:
+            return sys.maxsize
+        under_way = len(in_flight) - len(batch.delivered.positions)
+        return max(0, MAX_IN_FLIGHT - under_way - len(batch.items or ()))
+
+    def _outcome(self, results: DeliveryResults) -> DeliveryOutcome:
+        """What becomes of records whose deliveries did not all succeed."""
         if not results.failed and not results.remaining:
             return DeliveryOutcome()
-
-        here = results.of(lambda position: position in held or position in self._assigned.waiting)
         return delivery_outcome(
-            here, attempts=self._failures.attempts, retry_policy=self._config.retry_policy, now=now_ms()
+            results, attempts=self._failures.attempts, retry_policy=self._config.retry_policy, now=now_ms()
         )
 
     def _store_step(self, step: Step, next_offsets: Mapping[Partition, int], at: int) -> None:
@@ -201,8 +193,8 @@ class BatchProcessor:
                 (dead.record.position, dead_letter(dead, self._reaction.name))
                 for dead in step.plan.dead + step.outcome.plan.dead
             ]
-            owed = resends + step.plan.results + step.results.result_records + dead_letters
-            self._assigned.stored(step, tracker, owed)
+            answered = step.results.of(step.ended).result_records
+            self._assigned.stored(step, tracker, resends + step.plan.results + answered + dead_letters)
             return
         raise DependencyUnavailable(
             f"other members took effects of this batch {_MAX_DECISIONS} times in a row"
@@ -225,7 +217,10 @@ class BatchProcessor:
         return self._store.results(self._committed.missing(plan.resends, self._assigned.unsent))
 
     def _write(self, step: Step, at: int, tracker: OffsetTracker) -> None:
-        stored, owned = self._assigned.tracker.lowest_unsettled(), self._assigned.owned()
+        if not self._assigned.current:
+            # Another member may have settled these records since they were looked up (invariant 4).
+            raise StaleBatch("the group was rebalanced while the batch was decided")
+        stored = self._assigned.tracker.lowest_unsettled()
         passed = self._failures.passed(self._committed.upto)
         failed_attempts = step.plan.failed_attempts + step.outcome.plan.failed_attempts
         self._store.write(
@@ -243,7 +238,7 @@ class BatchProcessor:
                 positions={
                     partition: offset
                     for partition, offset in tracker.lowest_unsettled().items()
-                    if offset > stored[partition] and partition in owned
+                    if offset > stored[partition]
                 },
                 results_upto=self._committed.upto,
                 finished=step.results.delivered,

@@ -16,12 +16,13 @@ from clients.errors import StaleBatch
 from clients.log import Log
 from consumers.runtime.assigned import AssignedPartitions
 from consumers.runtime.batch import Batch
-from consumers.runtime.batch_processor import BatchProcessor
+from consumers.runtime.batch_processor import MAX_IN_FLIGHT, BatchProcessor
 from consumers.runtime.committed import CommittedOffsets
 from consumers.runtime.garbage import TurnCollector
 from consumers.runtime.kafka.consumer import GroupConsumer
 from consumers.runtime.resources import Resources
 from consumers.runtime.retry_policy import OUTAGE_BACKOFF
+from consumers.runtime.retry_queue import UNTIL_DELIVERED
 from consumers.runtime.status import MemberStatus
 from consumers.runtime.store_check import StoreCheck
 from schemas.errors import Unreachable
@@ -32,8 +33,6 @@ JOINING_POLL_S = 0.05
 _DELIVERING_POLL_S = 0.02
 _UNPOLLED_S = 1.0
 """How long deliveries alone may keep a member busy: each pause would throw away what was fetched."""
-MAX_IN_FLIGHT = 100
-"""Most records with deliveries under way: a crash among them delivers no more than these once again."""
 _AHEAD = 10
 """So many batches are read at most beyond a record that waits; then its partition is paused."""
 
@@ -72,7 +71,8 @@ class ConsumeLoop:
         self._status = status
         self._stopping = stopping
         max_batch = resources.config.max_batch
-        self._limit = min(max_batch, MAX_IN_FLIGHT) if resources.reaction.channels else max_batch
+        self._delivers = bool(resources.reaction.channels)
+        self._limit = min(max_batch, MAX_IN_FLIGHT) if self._delivers else max_batch
         self._log = Log(group=resources.reaction.name)
         self._garbage = TurnCollector()
         self._batch: Batch | None = None
@@ -138,8 +138,7 @@ class ConsumeLoop:
 
     def _read(self) -> Batch:
         """What there is to do: records, and deliveries that ended; waits a moment for the first of them."""
-        wait_s = max(0.0, min(self._poll_s(), (self._assigned.waiting.next_due - now_ms()) / 1000))
-        room = self._room()
+        wait_s, room = self._poll_s(), self._room()
         ended = self._pool.ended(0.0 if room else wait_s)
         if room:
             polled = self._consumer.poll(room, 0.0 if ended.positions else wait_s)
@@ -151,19 +150,25 @@ class ConsumeLoop:
         return Batch(polled, ended, asked=room > 0)
 
     def _poll_s(self) -> float:
-        # While it joins, the assignment is reported as soon as it is there.
+        """How long to wait for something to do."""
+        longest_s = _DELIVERING_POLL_S if self._pool.in_flight else POLL_S
         if not self._consumer.joined:
-            return JOINING_POLL_S
-        return _DELIVERING_POLL_S if self._pool.in_flight else POLL_S
+            longest_s = JOINING_POLL_S  # the assignment is reported as soon as it is there
+        if len(self._pool.in_flight) >= MAX_IN_FLIGHT:
+            return longest_s  # what is due has its turn once a delivery has ended
+        return max(0.0, min(longest_s, (self._assigned.waiting.next_due - now_ms()) / 1000))
 
     def _room(self) -> int:
-        """How many records may be read now.
+        """How many records may be read now: what is under way, and due to be tried again, goes before.
 
         None in an outage, which the next records would run into as well.
         """
-        if self._processor.outage is not None or len(self._assigned.waiting) >= self._limit * _AHEAD:
+        waiting = self._assigned.waiting
+        if self._processor.outage is not None or len(waiting) >= self._limit * _AHEAD:
             return 0
-        return max(0, self._limit - len(self._pool.in_flight))
+        if not self._delivers:
+            return self._limit
+        return max(0, self._limit - len(self._pool.in_flight) - len(waiting.due_orders(now_ms())))
 
     def _outage_is_over(self) -> bool:
         """Let a moment pass as a member of the group; whether the batch at hand may be processed again."""
@@ -195,8 +200,9 @@ class ConsumeLoop:
         self._status.polled(
             joined=self._consumer.joined,
             owned=len(self._consumer.owned),
-            records=len(polled) + len(batch.delivered.positions),
+            records=len(polled) + len(batch.delivered.positions) + batch.retried,
             at_end=polled.at_end and not len(waiting) and not self._pool.in_flight,
+            retries=waiting.next_due != UNTIL_DELIVERED,
         )
         self._status.set_paused(self._consumer.pauses.until)
 

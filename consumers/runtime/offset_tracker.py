@@ -54,6 +54,15 @@ class OffsetTracker:
         """Without these partitions."""
         return OffsetTracker({key: window for key, window in self._windows.items() if key not in partitions})
 
+    def rewind(self, offsets: Mapping[Partition, int]) -> "OffsetTracker":
+        """As if these partitions had been read up to an offset only."""
+        windows = dict(self._windows)
+        for partition, offset in offsets.items():
+            if (window := windows.get(partition)) is not None and offset < window.next_offset:
+                unsettled = frozenset(waits for waits in window.unsettled if waits < offset)
+                windows[partition] = window._replace(next_offset=offset, unsettled=unsettled)
+        return OffsetTracker(windows)
+
     def after(
         self,
         next_offsets: Mapping[Partition, int],

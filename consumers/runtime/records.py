@@ -3,6 +3,7 @@
 Not here: what a batch amounts to (`plan`), and records on their way to Kafka (`clients.records`).
 """
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from consumers.runtime.reaction import DeliveryAnswer
@@ -12,6 +13,13 @@ from schemas.topics import Message
 
 Partition = tuple[str, int]
 """Topic and partition number."""
+
+
+def is_from(position: Position, offsets: Mapping[Partition, int]) -> bool:
+    """Whether a record lies at the offset given for its partition, or behind it; False if none is."""
+    partition = position.topic_partition
+    return partition in offsets and position.offset >= offsets[partition]
+
 
 Via = Literal["command", "fact"]
 

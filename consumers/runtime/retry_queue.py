@@ -8,9 +8,10 @@ Pure. Not here: how long a record waits (`retry_policy`), and what holds records
 """
 
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 
-from consumers.runtime.records import Item, Partition
+from consumers.runtime.records import Item, Partition, is_from
 from schemas.errors import Position
 
 UNTIL_DELIVERED = sys.maxsize
@@ -42,17 +43,27 @@ class RetryQueue:
         """When the first order is due, ms since the epoch; `UNTIL_DELIVERED` if none is."""
         return self._next_due
 
-    def due(self, now: int) -> list[Item]:
-        """The records of every order that is due, each order's in their order. They stay until `settle`."""
+    def due_orders(self, now: int) -> list[Key]:
+        """The orders that are due, those that have been for longest first."""
         if now < self._next_due <= now + self._longest_wait_ms or self._next_due == UNTIL_DELIVERED:
             return []
         latest = now + self._longest_wait_ms
-        return [
-            item
-            for key, at in self._due.items()
-            if at <= now or latest < at != UNTIL_DELIVERED
-            for item in self._items[key].values()
-        ]
+        due = [(at, key) for key, at in self._due.items() if at <= now or latest < at != UNTIL_DELIVERED]
+        return [key for _, key in sorted(due, key=itemgetter(0))]
+
+    def due(self, now: int, most: int = sys.maxsize) -> list[Item]:
+        """The records of the orders that are due, each order's in their order. They stay until `settle`.
+
+        Args:
+            now: ms since the epoch.
+            most: of so many orders at most; the others have their turn later.
+        """
+        return [item for key in self.due_orders(now)[:most] for item in self._items[key].values()]
+
+    def items(self) -> Iterator[Item]:
+        """Every record that waits."""
+        for items in self._items.values():
+            yield from items.values()
 
     def put(self, items: Iterable[Item]) -> None:
         """Let records wait behind those of their order; one that waits already keeps its place."""
@@ -109,9 +120,14 @@ class RetryQueue:
                 del self._items[key], self._due[key]
         self._find_next()
 
-    def forget(self, partitions: Collection[Partition]) -> None:
-        """Let go of the records of partitions that another member has now, or that are read again."""
-        self.settle([position for position in self._keys if position.topic_partition in partitions])
+    def wake(self, positions: Iterable[Position]) -> None:
+        """Let the orders of these records be due."""
+        keys = (self._keys[position] for position in positions if position in self._keys)
+        self.wait(dict.fromkeys(keys, 0))
+
+    def forget(self, offsets: Mapping[Partition, int]) -> None:
+        """Let go of partitions from an offset on: another member has them now, or they are read again."""
+        self.settle([position for position in self._keys if is_from(position, offsets)])
 
     def _find_next(self) -> None:
         self._next_due = min(self._due.values(), default=UNTIL_DELIVERED)

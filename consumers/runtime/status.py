@@ -24,7 +24,8 @@ class MemberStatus:
         owned: number of assigned partitions.
         start_offsets: offsets at which the last assigned partitions began.
         first_starts: how many of them began for the very first time.
-        progress_at: monotonic seconds of the last progress, or of the last poll that found nothing to do.
+        progress_at: monotonic seconds of the last progress, or of the last poll that found nothing to do but
+            to wait for the next attempt.
         record_at: monotonic seconds of the last record.
         at_end: whether every partition was read to its end.
         outage: the outage that it waits for, or None.
@@ -71,12 +72,21 @@ class MemberStatus:
         self.record_at, self.at_end = time.monotonic(), False
         self.joined, self.owned = True, owned
 
-    def polled(self, *, joined: bool, owned: int, records: int, at_end: bool) -> None:
-        """A poll is over, and whatever it returned is handled."""
+    def polled(self, *, joined: bool, owned: int, records: int, at_end: bool, retries: bool = False) -> None:
+        """A turn of the loop is over.
+
+        Args:
+            joined: whether the group granted an assignment.
+            owned: number of assigned partitions.
+            records: how many were handled: read, tried again, or delivered.
+            at_end: whether every partition was read to its end and nothing waits.
+            retries: whether a record waits for a moment at which it is tried again: no reason to worry, for
+                attempts are bounded.
+        """
         now = time.monotonic()
         if records:
             self.record_at = now
-        if records or at_end:
+        if records or at_end or retries:
             self.progress_at = now
         self.joined, self.owned, self.at_end = joined, owned, at_end and not records
 

@@ -7,7 +7,7 @@ So a result above a record that waits is sent once that record is settled. Its e
 Pure. What is lost here comes again: results from the store, dead letters from their records.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from clients.records import ProducerRecord
 from consumers.runtime.records import Partition
@@ -50,7 +50,9 @@ class UnsentRecords:
             ):
                 self._records[partition] = left
 
-    def forget(self, partitions: Collection[Partition]) -> None:
-        """Let go of partitions that another member has now, or that are read again."""
-        for partition in partitions:
-            self._records.pop(partition, None)
+    def forget(self, offsets: Mapping[Partition, int]) -> None:
+        """Let go of partitions from an offset on: another member has them now, or they are read again."""
+        for partition, first in offsets.items():
+            by_offset = self._records.pop(partition, {})
+            if left := {offset: entries for offset, entries in by_offset.items() if offset < first}:
+                self._records[partition] = left

@@ -28,7 +28,8 @@ from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavail
 from schemas.facts import Fact, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_RESULTS, ORDERS
-from tests.support.consumers.list_kafka import FAULTS, ListKafka, ListMember, Step, WatchedStore, live
+from tests.support.consumers.list_kafka import FAULTS, ListKafka, Step
+from tests.support.consumers.list_member import ListMember, WatchedStore, live
 from tests.support.stores.stores import template
 
 PARTITIONS = ((ORDERS, 0), (ORDERS, 1))
@@ -168,7 +169,8 @@ def test_each_mail_is_taken_once_or_refused_once_and_only_a_fault_repeats_one(
             assert letters[number] <= 1 + mail.repeats
             if number in refused and not mail.repeats and taken == 0:
                 assert letters[number] == 1
-        assert receiver.overlaps == 0
+        # Two members may be at one mail: what was begun before a partition went is not broken off.
+        assert receiver.overlaps == 0 or any(step.fault == "taken over" for step in steps)
 
 
 def test_nothing_is_repeated_where_nothing_fails() -> None:

@@ -30,7 +30,8 @@ from schemas.errors import Position
 from schemas.facts import Fact, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
-from tests.support.consumers.list_kafka import FAULTS, ListKafka, ListMember, Step, WatchedStore, live
+from tests.support.consumers.list_kafka import FAULTS, ListKafka, Step
+from tests.support.consumers.list_member import ListMember, WatchedStore, live
 from tests.support.stores.stores import template
 
 ATTEMPTS = 3

@@ -12,38 +12,49 @@ from threading import Event, Lock
 import pytest
 
 from consumers.registry import named
+from consumers.runtime.batch_processor import MAX_IN_FLIGHT
 from consumers.runtime.reaction import Delivery
-from consumers.runtime.records import Intention, Partition
+from consumers.runtime.records import Attempts, Intention, Partition
 from consumers.runtime.retry_policy import RetryPolicy
 from consumers.runtime.stores.batch_write import StoreWrite
 from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
 from schemas.codec import Codec
-from schemas.errors import BrokerUnreachable, DependencyUnavailable, Position
+from schemas.errors import BrokerUnreachable, DeliveryRejected, DependencyUnavailable, Position
 from schemas.facts import OrderPlaced
 from schemas.framing import encode_key
 from schemas.topics import ORDERS
-from tests.support.consumers.list_kafka import ListKafka, ListMember, WatchedStore
+from tests.support.consumers.list_kafka import ListKafka
+from tests.support.consumers.list_member import ListMember, WatchedStore
 from tests.support.kafka.log import until
 
 FACTS, RETRIES = (ORDERS, 0), ("notification.orders.retry", 0)
 CODEC = Codec()
+PATIENT = RetryPolicy(initial_backoff_ms=60_000, max_backoff_ms=60_000, jitter=lambda: 1.0)
 
 
 class Receiver:
-    """A channel that takes nothing before it is told to, and may be down."""
+    """A channel that takes nothing before it is told to; it may be down, refuse, or fail at first."""
 
     describe = "receiver"
 
-    def __init__(self, *, down: bool = False) -> None:
-        self.go_on, self.down = Event(), down
+    def __init__(self, *, down: bool = False, rejects: bool = False, fails_once: bool = False) -> None:
+        self.go_on, self.down, self.rejects, self.fails_once = Event(), down, rejects, fails_once
         self.calls = 0
+        self.orders: list[int] = []
         self._lock = Lock()
 
-    def deliver(self, _delivery: Delivery, _key: str, _position: Position) -> None:
+    def deliver(self, _delivery: Delivery, key: str, position: Position) -> None:
         with self._lock:
             self.calls += 1
+            order_id = int(key.split("/")[1])
+            is_first = order_id not in self.orders
+            self.orders.append(order_id)
         assert self.go_on.wait(20)
+        if self.rejects:
+            raise DeliveryRejected("nobody", position)
+        if self.fails_once and is_first:
+            raise TimeoutError("not now")
         if self.down:
             raise DependencyUnavailable("down")
 
@@ -58,7 +69,7 @@ class Run:
         self.kafka = ListKafka({partition: [] for partition in partitions})
         self.store = WatchedStore(StoreAddress(f"sqlite:///{path}", "notification"))
         self.store.kafka, self.store.made = self.kafka, []
-        self.member = ListMember(self.kafka, self.store, named("notification"), RetryPolicy(), channels)
+        self.member = ListMember(self.kafka, self.store, named("notification"), PATIENT, channels)
         self.status = self.member._loop._status
         self.status.joined = True
 
@@ -79,6 +90,15 @@ class Run:
 
     def outcome(self, order_id: int) -> str:
         return self.store.find_effects([order_id])[order_id, "email"].outcome
+
+    def during_a_decision(self, happens: Callable[[], None]) -> None:
+        """Let something happen once, right after the store was asked about the orders of a batch."""
+
+        def looked_up() -> None:
+            del self.kafka.looked_up  # the method of its class is back
+            happens()
+
+        self.kafka.looked_up = looked_up  # type: ignore[method-assign]  # for one call
 
     def rebalance(self) -> None:
         """The first partition goes and comes back."""
@@ -183,3 +203,96 @@ def test_a_delivery_that_ends_in_the_drain_is_stored_although_kafka_does_not_ans
         mail.go_on.set()
         shop.member._loop._finish()
         assert shop.outcome(1) == "done"
+
+
+def test_what_another_member_gave_up_during_a_decision_is_not_intended_again(tmp_path: Path) -> None:
+    mail = Receiver()
+    mail.go_on.set()
+    with run(tmp_path, FACTS, email=mail) as shop:
+        shop.put(1)
+
+        def given_up() -> None:
+            Store.write(shop.store, StoreWrite(at=1, positions={FACTS: 1}))
+            shop.kafka.committed[FACTS] = 1
+            shop.rebalance()
+
+        shop.during_a_decision(given_up)
+        shop.turns(5)
+        assert (shop.store.find_effects([1]), mail.calls) == ({}, 0)
+        assert shop.kafka.committed[FACTS] == 1
+
+
+def test_an_intention_that_the_next_owner_may_be_delivering_is_not_taken_back(tmp_path: Path) -> None:
+    mail = Receiver(rejects=True)
+    with run(tmp_path, FACTS, email=mail) as shop:
+        shop.put(1)
+        shop.turns(1)
+        until(lambda: mail.calls, "it is under way")
+        shop.put(2)
+        mail.go_on.set()
+        until(lambda: shop.member._pool.ended().positions, "it is refused")
+        mail.go_on.clear()
+        shop.during_a_decision(shop.rebalance)
+        shop.turns(1)
+        assert shop.outcome(1) == "intended"
+        shop.turns_until(lambda: mail.calls > 1, "the record is decided anew, as the store has it")
+        assert (shop.outcome(1), shop.kafka.sent) == ("intended", [])
+
+
+def test_how_a_delivery_of_an_owner_before_ends_gives_up_nothing_that_another_member_has_done(
+    tmp_path: Path,
+) -> None:
+    mail = Receiver(rejects=True)
+    with run(tmp_path, FACTS, email=mail) as shop:
+        shop.put(1)
+        shop.turns(1)
+        until(lambda: mail.calls, "it is under way")
+        done = Intention(1, "email", Position(*FACTS, 0))
+        Store.write(shop.store, StoreWrite(at=1, finished=[done]))
+        shop.rebalance()
+        shop.turns(1)
+        mail.go_on.set()
+        shop.turns_until(shop.kafka.at_the_end, "all is settled")
+        assert (shop.outcome(1), shop.kafka.sent, mail.calls) == ("done", [], 1)
+
+
+def test_retries_that_fall_due_together_are_in_flight_a_hundred_at_a_time_and_in_their_turn(
+    tmp_path: Path,
+) -> None:
+    mail = Receiver(fails_once=True)
+    mail.go_on.set()
+    with run(tmp_path, FACTS, email=mail) as shop:
+        for order_id in range(300):
+            shop.put(order_id)
+        waiting = shop.member._loop._assigned.waiting
+
+        def all_wait() -> bool:
+            shop.member.take(100, 1)
+            return len(waiting) == 300 and not shop.member._pool.in_flight
+
+        until(all_wait, "all have failed once")
+        first = mail.calls
+        failures = shop.member._loop._processor._failures
+        failures.attempts = {position: Attempts(1, 0) for position in failures.attempts}
+        waiting.wake(failures.attempts)
+        in_flight = list[int]()
+
+        def turned() -> bool:
+            shop.turns(1)
+            in_flight.append(len(shop.member._pool.in_flight))
+            return shop.kafka.at_the_end()
+
+        until(turned, "all are done")
+        assert max(in_flight) == MAX_IN_FLIGHT
+        assert sorted(mail.orders[first : first + 100]) == [*range(100)]
+
+
+def test_a_group_that_only_waits_for_a_retry_is_ready(tmp_path: Path) -> None:
+    mail = Receiver(fails_once=True)
+    mail.go_on.set()
+    with run(tmp_path, FACTS, email=mail) as shop:
+        shop.put(1)
+        shop.turns_until(lambda: mail.calls and not shop.member._pool.in_flight, "it has failed once")
+        shop.status.progress_at = 0.0
+        shop.turns(1)
+        assert shop.status.ready

@@ -25,7 +25,8 @@ from schemas.facts import Fact, PaymentCaptured
 from schemas.framing import encode_key
 from schemas.timers import TimerDue
 from schemas.topics import BY_NAME, CAPTURE_PAYMENTS, PAYMENTS, PAYMENTS_TIMERS
-from tests.support.consumers.list_kafka import FAULTS, ListKafka, ListMember, Step, WatchedStore, live
+from tests.support.consumers.list_kafka import FAULTS, ListKafka, Step
+from tests.support.consumers.list_member import ListMember, WatchedStore, live
 from tests.support.stores.stores import template
 
 ASKED = (CAPTURE_PAYMENTS, 0)

@@ -60,6 +60,14 @@ def test_lag_without_progress_turns_unready_after_a_while(clock: Clock) -> None:
     assert status.ready
 
 
+def test_a_group_that_only_waits_for_a_retry_is_not_stuck(clock: Clock) -> None:
+    status = joined(clock)
+    clock.now += STUCK_S + 1
+    status.polled(joined=True, owned=6, records=0, at_end=False, retries=True)
+    assert status.ready
+    assert not status.idle(for_s=0)
+
+
 def test_no_news_is_good_news_at_the_end_of_every_partition(clock: Clock) -> None:
     status = joined(clock)
     clock.now += 10 * STUCK_S

@@ -78,6 +78,12 @@ def test_a_record_that_is_read_again_while_it_is_delivered_waits_and_so_do_those
     assert (offsets(ready), offsets(held)) == ([3], [1, 2])
 
 
+def test_those_that_are_due_for_longest_have_their_turn_first() -> None:
+    waiting = queue(item(7, 1), item(8, 2), item(7, 3), item(9, 4), order_7=30, order_8=10, order_9=20)
+    assert offsets(waiting.due(30, 2)) == [2, 4]
+    assert offsets(waiting.due(30)) == [2, 4, 1, 3]
+
+
 def test_records_without_an_order_wait_by_themselves() -> None:
     waiting = RetryQueue(longest_wait_ms=10_000)
     waiting.put([keyless(1), keyless(2)])
@@ -89,7 +95,7 @@ def test_records_without_an_order_wait_by_themselves() -> None:
 
 def test_what_waited_behind_a_record_of_a_lost_partition_is_due_at_once() -> None:
     waiting = queue(item(7, 1, partition=1), item(7, 2), order_7=UNTIL_DELIVERED)
-    waiting.forget({(ORDERS, 1)})
+    waiting.forget({(ORDERS, 1): 0})
     assert (offsets(waiting.due(1)), len(waiting)) == ([2], 1)
 
 

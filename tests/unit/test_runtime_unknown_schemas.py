@@ -60,6 +60,25 @@ def test_a_run_goes_on_over_batches_and_pauses_at_its_first_record_of_the_last_o
     assert pauses[P0].offset == 6
 
 
+def test_in_slow_traffic_a_pause_begins_at_the_first_of_the_run_that_still_waits() -> None:
+    detector = UnknownSchemaDetector()
+    stray, run = unknown(2), [unknown(n) for n in range(5, 15)]
+    detector.inspect([stray, good(4)])
+    for one in run[:-1]:
+        assert detector.inspect([one]) == ({}, set())
+    pauses, _ = detector.inspect([run[-1]], [stray, *reversed(run[2:-1]), good(4)])
+    assert pauses == {P0: PausePoint(7, "no schema 7")}, "5 and 6 have died, and 2 was a stray"
+
+
+def test_what_waits_on_other_partitions_of_a_topic_of_one_kind_is_paused_with_it() -> None:
+    detector = UnknownSchemaDetector()
+    waiting = [unknown(n, number=n % 3) for n in range(9)]
+    for one in waiting:
+        assert detector.inspect([one]) == ({}, set())
+    pauses, _ = detector.inspect([unknown(9, number=4)], waiting)
+    assert {number: pause.offset for (_, number), pause in pauses.items()} == {0: 0, 1: 1, 2: 2, 4: 9}
+
+
 def test_any_other_record_ends_a_run() -> None:
     others: list[Callable[[int], Item]] = [good, broken, lambda n: unknown(n, schema=8)]
     for other in others:

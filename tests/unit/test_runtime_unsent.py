@@ -45,5 +45,5 @@ def test_it_is_kept_until_the_commit_and_not_longer() -> None:
 
 def test_it_goes_with_its_partition() -> None:
     records = unsent()
-    records.forget([P0])
+    records.forget({P0: 0})
     assert keys(records.below({P0: 99, P1: 99}, nothing)) == [b"d"]

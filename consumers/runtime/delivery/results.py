@@ -1,6 +1,6 @@
 """How deliveries ended. No I/O."""
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from clients.records import ProducerRecord
@@ -35,11 +35,17 @@ class DeliveryResults:
     answering: set[str] = field(default_factory=set)
     retry_at: int = 0
 
-    def of(self, waits: Callable[[Position], bool]) -> "DeliveryResults":
-        """The same, where tasks failed or remain of these records alone."""
-        failed = [(task, error) for task, error in self.failed if waits(task.record.position)]
-        remaining = [task for task in self.remaining if waits(task.record.position)]
-        return replace(self, failed=failed, remaining=remaining)
+    def of(self, positions: Collection[Position]) -> "DeliveryResults":
+        """The same of some records alone."""
+        return replace(
+            self,
+            positions={position for position in self.positions if position in positions},
+            delivered=[done for done in self.delivered if done.origin in positions],
+            answers=[(task, answer) for task, answer in self.answers if task.record.position in positions],
+            result_records=[entry for entry in self.result_records if entry[0] in positions],
+            failed=[(task, error) for task, error in self.failed if task.record.position in positions],
+            remaining=[task for task in self.remaining if task.record.position in positions],
+        )
 
     def add(self, other: "DeliveryResults") -> None:
         """Take over how other deliveries ended."""

@@ -1,7 +1,10 @@
 """A rollout is no poison: many records in a row of a schema that nobody here knows (invariant 9).
 
 One such record is a stray; `IN_A_ROW` of them on one partition are a producer that was upgraded first. Then
-the partition is paused at the first of them that is not committed, and the alarm `unknown-schema` says so.
+the partition is paused at the first of them that is not settled, and the alarm `unknown-schema` says so. In
+slow traffic that is one that was read earlier and still waits for its schema. One whose bounded wait ended
+before the tenth came is a dead letter.
+
 Runs are counted per partition, across batches, and end with any other record. A partition that is known to be
 paused (also from the time before a restart, by its alarm) is paused again at the next such record.
 
@@ -9,7 +12,7 @@ A topic on which a member has seen nothing but one unknown kind (`unknown_topics
 however its records are spread. From `IN_A_ROW` of them on its partitions are paused. Once anything else is
 seen there they go on, and records of a type or frame that is unknown are poison.
 
-Pure: it is given the records of each batch and says where to pause.
+Pure: it is given the records of each batch, and those that wait, and says where to pause.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,13 +39,14 @@ class _Run:
 
     Attributes:
         reason: which schema is unknown.
-        last: offset of the last record.
+        first, last: offsets of the first and the last record.
         count: how many there are.
     """
 
     reason: str
+    first: int
     last: int
-    count: int
+    count: int = 1
 
 
 @dataclass(slots=True)
@@ -63,11 +67,14 @@ class UnknownSchemaDetector:
         """Whether a run or a pause is remembered, which a batch without failures may end."""
         return bool(self._runs or self.paused)
 
-    def inspect(self, items: Sequence[Item]) -> tuple[dict[Partition, PausePoint], set[Partition]]:
+    def inspect(
+        self, items: Sequence[Item], waiting: Iterable[Item] = ()
+    ) -> tuple[dict[Partition, PausePoint], set[Partition]]:
         """Inspect a batch that was read for the first time.
 
         Args:
             items: its records, in order.
+            waiting: records that were read earlier and are not settled.
 
         Returns:
             Where to pause partitions, and which of those that were paused go on.
@@ -99,8 +106,22 @@ class UnknownSchemaDetector:
             if count >= IN_A_ROW or partition in self.paused or whole:
                 pauses[partition] = PausePoint(first_offsets[partition], reason)
                 self._with_topic |= {partition} if whole else set()
+        if pauses:
+            self._pause_at_waiting(pauses, waiting)
         self.paused |= pauses.keys()
         return pauses, resumed - pauses.keys()
+
+    def _pause_at_waiting(self, pauses: dict[Partition, PausePoint], waiting: Iterable[Item]) -> None:
+        """Pause at the first record of a run that waits, and wherever one waits of a topic that is paused."""
+        for item in waiting:
+            partition, offset = item.record.position.topic_partition, item.record.position.offset
+            reason, whole = self._reason(item), self._topics.count(partition[0]) >= IN_A_ROW
+            if reason is None or not (whole or partition in pauses):
+                continue
+            if whole or offset >= self._runs[partition].first:
+                pause = pauses.setdefault(partition, PausePoint(offset, reason))
+                pauses[partition] = pause._replace(offset=min(pause.offset, offset))
+                self._with_topic |= {partition} if whole else set()
 
     def _reason(self, item: Item) -> str | None:
         """What is unknown of a record; None for other records, and for poison."""
@@ -119,7 +140,7 @@ class UnknownSchemaDetector:
     def _count(self, partition: Partition, reason: str, offset: int) -> int:
         run = self._runs.get(partition)
         if run is None or run.reason != reason:
-            run = self._runs[partition] = _Run(reason, offset, 1)
+            run = self._runs[partition] = _Run(reason, offset, offset)
         elif offset > run.last:
             # A record that is read once more, after a seek back, is not counted twice.
             run.last, run.count = offset, run.count + 1

@@ -1,45 +1,27 @@
-"""Kafka as lists, a store that tells what it does, and a loop over both that may be befallen by anything.
-
-I/O: SQLite files, threads.
+"""Kafka as lists, and what may befall a process that works with them (`list_member`).
 
 A fault befalls the process at a step: right before or right behind a write of the store or of Kafka.
 
     dies          the process is gone; `Died` says so to the test, which starts another
     no answer     the write comes about or not, and nobody says which
     rebalances    the group moves on: the first partition is revoked and comes back
+    taken over    in the middle of a decision the fullest partition goes to another member, who works on it
+                  for a while, and then it comes back
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Event
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from clients.config import Cluster
 from clients.errors import StaleBatch
-from clients.log import Log
 from clients.records import ProducerRecord
-from consumers.runtime.clock import MemberClock
-from consumers.runtime.committed import CommittedOffsets
-from consumers.runtime.config import MemberConfig
-from consumers.runtime.delivery.channel import Channel
-from consumers.runtime.delivery.pool import DeliveryPool
-from consumers.runtime.events import MemberEvents
-from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.kafka.polled import PolledRecords
-from consumers.runtime.loop import ConsumeLoop
-from consumers.runtime.reaction import Reaction
 from consumers.runtime.records import Committed, ConsumerRecord, Partition
-from consumers.runtime.resources import Resources
-from consumers.runtime.retry_policy import RetryPolicy
-from consumers.runtime.status import MemberStatus
-from consumers.runtime.store_check import StoreCheck
-from consumers.runtime.stores.batch_write import StoreWrite
-from consumers.runtime.stores.store import Store
-from schemas.codec import Codec
 from schemas.errors import BrokerUnreachable, DependencyUnavailable, Position
 
-FAULTS = ("dies", "dies", "no answer", "rebalances")
-_NO_BROKER, _NO_STORE = BrokerUnreachable("no answer"), DependencyUnavailable("no answer")
+FAULTS = ("dies", "dies", "no answer", "rebalances", "taken over")
+NO_BROKER, NO_STORE = BrokerUnreachable("no answer"), DependencyUnavailable("no answer")
 
 
 class Step(NamedTuple):
@@ -58,6 +40,16 @@ class Step(NamedTuple):
     fault: str = "dies"
 
 
+class Owner(Protocol):
+    """A member, as another one meets it."""
+
+    def take(self, takes: int, turns: int) -> None:
+        """Some turns of its loop."""
+
+    def leave(self) -> None:
+        """End as one that is told to stop."""
+
+
 class Died(Exception):
     """The process, at a step."""
 
@@ -72,7 +64,8 @@ class ListKafka:
         sent: what was written in transactions.
         left: so many steps until the fault; None: there is none.
         fault: which.
-        crashes: how often a process died.
+        crashes: how often a process died, or lost what it was about to store.
+        started: starts a member.
     """
 
     log: dict[Partition, list[ConsumerRecord]]
@@ -82,6 +75,7 @@ class ListKafka:
     fault: str = "dies"
     crashes: int = 0
     consumer: "ListConsumer | None" = None
+    started: Callable[[], Owner] | None = None
 
     def __post_init__(self) -> None:
         self.committed = dict.fromkeys(self.log, 0)
@@ -100,27 +94,52 @@ class ListKafka:
             no_answer: what the caller gets where nobody answers.
             refuses: whether a group that moved on refuses this step; it is noticed in others.
         """
-        if self.left is None:
+        if self.fault == "taken over" or not self._is_reached():
             return
-        self.left -= 1
-        if self.left >= 0:
-            return
-        self.left = None
         if self.fault == "dies":
             raise Died
         if self.fault == "no answer":
             raise no_answer
         if refuses:
             raise StaleBatch("the group moved on")
-        if self.consumer is not None and no_answer is _NO_STORE:
+        if self.consumer is not None and no_answer is NO_STORE:
             self.consumer.rebalance()
+
+    def looked_up(self) -> None:
+        """A decision is about to be made on what the store has."""
+        if self.fault == "taken over" and self.started is not None and self._is_reached():
+            self.take_over(self.started)
+
+    def take_over(self, started: Callable[[], Owner], turns: int = 6) -> None:
+        """Another member has the fullest partition for so many turns, and leaves."""
+        mine, partition = self.consumer, max(self.log, key=lambda each: len(self.log[each]))
+        assert mine is not None
+        self.crashes += 1
+        mine.revoke(partition)
+        other = started()
+        assert self.consumer is not None
+        self.consumer.owned = {partition}
+        other.take(99, turns)
+        other.leave()
+        self.consumer = mine
+        mine.assign(partition)
+
+    def _is_reached(self) -> bool:
+        """Whether the fault is at this step; it befalls nobody twice."""
+        if self.left is None:
+            return False
+        self.left -= 1
+        if self.left >= 0:
+            return False
+        self.left = None
+        return True
 
     def send(self, records: list[ProducerRecord], offsets: dict[Partition, int], _metadata: Any) -> None:
         """The producer's transaction."""
-        self.step(_NO_BROKER, refuses=True)
+        self.step(NO_BROKER, refuses=True)
         self.sent += records
         self.committed |= offsets
-        self.step(_NO_BROKER)
+        self.step(NO_BROKER)
 
 
 class ListConsumer:
@@ -128,8 +147,9 @@ class ListConsumer:
 
     joined = True
 
-    def __init__(self, kafka: ListKafka) -> None:
+    def __init__(self, kafka: ListKafka, assigned: Callable[[Partition], None]) -> None:
         self._kafka = kafka
+        self._assigned = assigned
         self._next = dict(kafka.committed)
         self._revoked_in: dict[Partition, int] = {}
         self.generation = 1
@@ -143,13 +163,25 @@ class ListConsumer:
     def rebalance(self) -> None:
         """The first partition goes, and comes back."""
         partition = next(iter(self._kafka.log))
+        self.revoke(partition)
+        self.assign(partition)
+
+    def revoke(self, partition: Partition) -> None:
         self.generation += 1
         self._revoked_in[partition] = self.generation
+        self.owned.discard(partition)
+
+    def assign(self, partition: Partition) -> None:
+        self.generation += 1
+        self.owned.add(partition)
         self.start_offsets[partition] = self._next[partition] = self._kafka.committed[partition]
+        self._assigned(partition)
 
     def poll(self, limit: int, _timeout_s: float) -> PolledRecords:
         records: list[ConsumerRecord] = []
         for partition, log in self._kafka.log.items():
+            if partition not in self.owned or self.until.get(partition, 0.0) > time.monotonic():
+                continue
             taken = log[self._next[partition] :][: min(self.takes, limit - len(records))]
             self._next[partition] += len(taken)
             records += taken
@@ -174,98 +206,16 @@ class ListConsumer:
         return positions
 
     def commit(self, positions: dict[Partition, int]) -> None:
-        self._kafka.step(_NO_BROKER, refuses=True)
+        self._kafka.step(NO_BROKER, refuses=True)
         self._kafka.committed |= positions
-        self._kafka.step(_NO_BROKER)
+        self._kafka.step(NO_BROKER)
+
+    def pause_until(self, partition: Partition, offset: int, seconds: float) -> None:
+        self._next[partition] = offset
+        self.until[partition] = time.monotonic() + seconds
 
     def seek_back(self, positions: dict[Partition, int]) -> None:
         self._next |= positions
 
     def committed(self, partitions: Any) -> dict[Partition, Committed]:
         return {partition: Committed(self._kafka.committed[partition], "s") for partition in partitions}
-
-
-class WatchedStore(Store):
-    """A store at whose writes something may befall the process; it remembers the order of effects."""
-
-    kafka: ListKafka
-    made: list[tuple[int, str]]
-
-    def write(self, batch: StoreWrite) -> None:
-        self.kafka.step(_NO_STORE)
-        super().write(batch)
-        self.made += [(row.order_id, row.effect) for row in batch.effects]
-        self.kafka.step(_NO_STORE)
-
-
-class ListMember:
-    """One process's life: the real loop over the lists, from the group's offsets on."""
-
-    def __init__(
-        self,
-        kafka: ListKafka,
-        store: WatchedStore,
-        reaction: Reaction,
-        retry_policy: RetryPolicy,
-        channels: Mapping[str, Channel] | None = None,
-    ) -> None:
-        self._pool = DeliveryPool(reaction.name, channels or {}, 2)
-        failures = FailureTracker(store, longest_wait_ms=retry_policy.max_backoff_ms)
-        status = MemberStatus(reaction.name)
-        identity, nowhere = store.identity("cluster", 0), Cluster(bootstrap="nowhere")
-        resources = Resources(
-            reaction=reaction,
-            codec=Codec(),
-            config=MemberConfig(retry_policy=retry_policy),
-            store=store,
-            identity=identity,
-            producer=kafka,  # type: ignore[arg-type]  # the lists stand in for it
-            pool=self._pool,
-            failures=failures,
-            events=MemberEvents(status, failures.alarms, Log(group=reaction.name)),
-            clock=MemberClock(nowhere, store, identity, began_now=True, skew_ms=5_000),
-        )
-        failures.load([*kafka.log])
-        self._consumer = ListConsumer(kafka)
-        kafka.consumer = self._consumer
-        consumer: Any = self._consumer
-        committed = CommittedOffsets(consumer, nowhere, dict(kafka.committed), {})
-        store_check = StoreCheck(store, consumer, nowhere, ())
-        self._loop = ConsumeLoop(resources, consumer, committed, store_check, status=status, stopping=Event())
-        self._loop._joining_at = None  # nobody tells this group's clock
-
-    def take(self, takes: int, turns: int) -> None:
-        """Some turns of the loop, each with so many records of each partition at most."""
-        self._consumer.takes = takes
-        for _ in range(turns):
-            self._loop.run_once()
-
-    def close(self) -> None:
-        """End; what is under way ends first, as a process takes its threads with it."""
-        self._pool.drain()
-        self._pool.close()
-
-
-def live(
-    kafka: ListKafka, started: Callable[[], ListMember], steps: Iterable[Step], is_over: Callable[[], bool]
-) -> None:
-    """Let members live one after the other, as they die, until everything is done.
-
-    Args:
-        kafka: the world of all of them.
-        started: starts one.
-        steps: what they do and what befalls them; behind these they read on unhindered.
-        is_over: asked after each step.
-    """
-    member, rest = started(), iter(steps)
-    while not is_over():
-        step = next(rest, Step(99, 1, None))
-        kafka.left, kafka.fault = step.crash, step.fault
-        try:
-            member.take(step.takes, step.turns)
-        except Died:
-            kafka.crashes += 1
-            member.close()
-            member = started()
-        kafka.left = None
-    member.close()
