@@ -65,8 +65,9 @@ def test_the_id_is_that_of_the_newest_version(kept: Callable[[], Registering]) -
 
 def test_ids_differ_between_types(kept: Callable[[], Registering]) -> None:
     registry = kept()
-    ids = {registry.register(topic.name, record) for topic in CATALOGUE for record in topic.records}
-    assert len(ids) == sum(len(topic.records) for topic in CATALOGUE)
+    homes = [(record, topic.name) for topic in CATALOGUE for record in topic.records]
+    ids = {(record, registry.register(topic, record)) for record, topic in homes}
+    assert len(ids) == len({schema_id for _, schema_id in ids}) == len({record for record, _ in homes})
 
 
 @pytest.mark.parametrize("number", [987_654, 2**31 - 1, 2**31, 2**32 - 1])

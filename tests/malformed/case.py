@@ -122,6 +122,8 @@ def placed(order_id: int, at: int, **encoded: bytes) -> bytes:
         "dispatch_before": b"\x00",
         "mode_epoch": long_of(1),
         "shadow_of": b"\x00",
+        "flow": text("direct"),
+        "payment_method": maybe(None),
     }
     return b"".join((fields | encoded).values())
 
