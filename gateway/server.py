@@ -31,13 +31,17 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         # `create_server` adds the address in brackets.
         reason = (error.strerror or str(error)).partition(" (")[0]
         raise OperationFailed(
             f"the gateway cannot listen on {host}, port {port}: {reason}; --port 0 takes any free port"
         ) from error
+    # Connections inherit it. uvicorn writes head and body one by one, and the body would wait 40 ms for the
+    # client to acknowledge the head; asyncio sees to that only for sockets that name their protocol.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def url_of(listening: socket.socket) -> str:

@@ -182,6 +182,13 @@ def test_a_failing_gateway_answers_503_and_does_nothing(tmp_path: Path, key: str
     failing.kill()
 
 
+def test_an_answer_does_not_wait_for_an_acknowledgement_of_its_head() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_port_that_is_taken_is_one_clear_line() -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
