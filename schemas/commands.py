@@ -17,11 +17,13 @@ class DispatchProduct(NamedTuple):
         order_id: any signed 64-bit integer; on the wire it is the record's key alone.
         address: where to; None only in records that others wrote, and then refused by rule.
         mode_epoch: number of the mode in force when it was written; 0 in records that others wrote.
+        flow: who coordinates the order, the value of a `Flow`; its result says the same.
     """
 
     order_id: int
     address: str | None
     mode_epoch: int = 0
+    flow: str = "direct"
 
 
 class CapturePayment(NamedTuple):

@@ -13,6 +13,7 @@
     │   ├── Undeliverable          the client could not hand the record over
     │   ├── ConflictingOrder       the same order with other content
     │   ├── ForeignFact            a fact that was written outside any mode
+    │   ├── UnknownFlow            an order in a flow that this release does not know
     │   ├── DeliveryRejected       the outside world said no, for good
     │   └── TransientFailure       it may work the next time: bounded attempts first
     │       ├── ReactionFailed         the reaction itself broke at this record
@@ -181,6 +182,10 @@ class ConflictingOrder(RecordError):
 
 class ForeignFact(RecordError):
     """A fact without a mode epoch reached a reaction that replaces a command: another path may have acted."""
+
+
+class UnknownFlow(RecordError):
+    """An order is in a flow that this release does not know: nobody can say who does the next step."""
 
 
 class DeliveryRejected(RecordError):

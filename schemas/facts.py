@@ -1,5 +1,8 @@
 """Facts: past tense, immutable, for any number of readers (design §2). No command lives here.
 
+A result says the flow of its order (design §10), so that who has a part in one flow alone passes over the
+results of all others.
+
 Times are int milliseconds since the epoch, UTC. Money is an int of the currency's smallest unit (ISO 4217),
 which the names of fields call cents.
 """
@@ -55,6 +58,7 @@ class ProductDispatched(NamedTuple):
     order_id: int
     address: str
     dispatched_at: int
+    flow: str = "direct"
 
 
 class DispatchRejected(NamedTuple):
@@ -63,6 +67,7 @@ class DispatchRejected(NamedTuple):
     order_id: int
     reason: str
     rejected_at: int
+    flow: str = "direct"
 
 
 class DispatchExpired(NamedTuple):
@@ -71,6 +76,7 @@ class DispatchExpired(NamedTuple):
     order_id: int
     deadline: int
     expired_at: int
+    flow: str = "direct"
 
 
 class PaymentCaptured(NamedTuple):
@@ -81,6 +87,7 @@ class PaymentCaptured(NamedTuple):
     currency: str
     reference: str
     captured_at: int
+    flow: str
 
 
 class PaymentFailed(NamedTuple):
@@ -89,6 +96,7 @@ class PaymentFailed(NamedTuple):
     order_id: int
     reason: str
     failed_at: int
+    flow: str
 
 
 class PaymentRefunded(NamedTuple):
@@ -99,6 +107,7 @@ class PaymentRefunded(NamedTuple):
     currency: str
     reference: str
     refunded_at: int
+    flow: str
 
 
 class RefundFailed(NamedTuple):
@@ -107,6 +116,7 @@ class RefundFailed(NamedTuple):
     order_id: int
     reason: str
     failed_at: int
+    flow: str
 
 
 Fact = (

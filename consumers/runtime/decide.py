@@ -164,7 +164,9 @@ class Decision:
 
     def react(self, item: Decoded) -> tuple[Sequence[Outgoing], list[Effect]]:
         """What the reaction returns and records."""
-        self.context.begin(item.envelope, item.record.timestamp, self.state_of(item.order_id))
+        self.context.begin(
+            item.envelope, item.record.position, item.record.timestamp, self.state_of(item.order_id)
+        )
         outgoing = self.rules.reaction.react(item.message, self.context)
         check_guarded(self.rules.reaction.name, outgoing, self.context.effects)
         return outgoing, [

@@ -14,12 +14,16 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 from schemas.commands import Command
 from schemas.envelope import Envelope, ReceivedEnvelope
+from schemas.errors import Position
 from schemas.facts import Fact
 
 Start = Literal["beginning", "now"]
 
 MAX_INPUT = 1000
 """Characters of an effect's input that the store keeps as they are."""
+
+
+_NOWHERE = Position("", 0, 0)
 
 
 class BrokenReaction(TypeError):
@@ -113,6 +117,7 @@ class Context:
         clock_skew_ms: how far clocks may differ where a deadline decides.
         notify_max_age_ms: reactions that notify skip facts that were older than this at the first start.
         clock_offset_ms: how far the broker's clock is ahead of this machine's, where they surely differ.
+        position: of the record at hand, for errors.
         recorded_at: when the message at hand was recorded: by the broker's clock on a topic of facts.
         envelope: the headers of the message at hand.
         effects: what the reaction recorded for the message at hand.
@@ -126,6 +131,7 @@ class Context:
     clock_skew_ms: int = 5_000
     notify_max_age_ms: int = 86_400_000
     clock_offset_ms: int = 0
+    position: Position = _NOWHERE
     recorded_at: int = 0
     envelope: Envelope | ReceivedEnvelope = field(default=Envelope("", ""))
     effects: list[Effect] = field(default_factory=list)
@@ -133,9 +139,11 @@ class Context:
     saved: bool = False
     timers: dict[str, int | None] = field(default_factory=dict)
 
-    def begin(self, envelope: Envelope | ReceivedEnvelope, recorded_at: int, state: Any) -> None:
+    def begin(
+        self, envelope: Envelope | ReceivedEnvelope, position: Position, recorded_at: int, state: Any
+    ) -> None:
         """Turn to the next message."""
-        self.envelope, self.recorded_at = envelope, recorded_at
+        self.envelope, self.position, self.recorded_at = envelope, position, recorded_at
         self.effects = []
         self.state, self.saved = state, False
         self.timers = {}

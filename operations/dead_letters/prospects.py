@@ -14,6 +14,7 @@ _NEEDS = {
     "NoRegistry": "succeeds once the group has the schema registry",
     "UnknownSchemaId": "succeeds once the registry has the schema",
     "UnknownFingerprint": "succeeds with a version of the program that has the schema",
+    "UnknownFlow": "succeeds with a version of the program that knows the flow",
     "ReactionFailed": "may succeed once its cause is mended",
     "DeliveryDeferred": "may succeed once the receiver takes it",
     "OutcomeUnknown": "may succeed once the receiver says what it did",

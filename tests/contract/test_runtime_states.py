@@ -55,7 +55,7 @@ def react(message: CapturePayment | TimerDue | DeliveryAnswer, context: Context)
             return []
         context.save(payment._replace(status="captured"))
         context.record(Effect("capture", "captured", None, detail=message.answer))
-        return [PaymentCaptured(message.order_id, 1, "EUR", message.answer, context.now)]
+        return [PaymentCaptured(message.order_id, 1, "EUR", message.answer, context.now, "process")]
     is_due = isinstance(message, TimerDue) and payment.status == "unresolved"
     if payment.status == "new" or is_due:
         context.save(payment._replace(status="capturing"))

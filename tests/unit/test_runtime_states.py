@@ -56,7 +56,7 @@ def charge(message: Any, given: Context) -> list[Fact]:
             given.set_timer("inquiry", NOW + 5)
             return []
         given.cancel_timer("inquiry")
-        return [PaymentCaptured(message.order_id, 100, "EUR", "ref", given.now)]
+        return [PaymentCaptured(message.order_id, 100, "EUR", "ref", given.now, "process")]
     given.save(Payment(before.status, before.seen + 1))
     if before.status in ("new", "unresolved"):
         given.record(Effect("charge", "intended", "100 EUR", delivery=CHARGE))
@@ -158,7 +158,7 @@ def test_the_answer_to_a_delivery_ends_the_intention_and_brings_the_result() -> 
     assert (row.outcome, row.source_offset) == ("captured", item.record.position.offset)
     [(position, record)] = plan.results
     assert position == item.record.position
-    assert record.value == repr(PaymentCaptured(7, 100, "EUR", "ref", NOW)).encode()
+    assert record.value == repr(PaymentCaptured(7, 100, "EUR", "ref", NOW, "process")).encode()
     assert [(change.version, change.message, change.status) for change in plan.states] == [
         (2, "DeliveryAnswer", "captured")
     ]

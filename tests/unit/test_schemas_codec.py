@@ -65,7 +65,7 @@ from tests.support.kafka.wire import (
 
 ADDRESS = {"name": "address", "type": ["null", "string"]}
 BUY = DispatchProduct(12001, "1 Streetford Road", 3)
-BUY_BODY = nullable_text_of("1 Streetford Road") + long_of(3)
+BUY_BODY = nullable_text_of("1 Streetford Road") + long_of(3) + text_of("direct")
 PLACED = OrderPlaced(
     order_id=-(2**63),
     address="Zażółć 1",
@@ -100,7 +100,12 @@ CHANGED_V1_BODY = long_of(4) + text_of("event") + long_of(9) + text_of("ann@host
 
 BY_HAND: list[tuple[str, Message, int, bytes]] = [
     (DISPATCH_PRODUCTS, BUY, 12001, BUY_BODY),
-    (DISPATCH_PRODUCTS, DispatchProduct(-1, None), -1, nullable_text_of(None) + long_of(0)),
+    (
+        DISPATCH_PRODUCTS,
+        DispatchProduct(-1, None),
+        -1,
+        nullable_text_of(None) + long_of(0) + text_of("direct"),
+    ),
     (
         CAPTURE_PAYMENTS,
         CapturePayment(7, 2**40, "EUR", "tok_ok"),
@@ -127,23 +132,48 @@ BY_HAND: list[tuple[str, Message, int, bytes]] = [
         + text_of("No payment") + text_of("Zażółć"),
     ),
     (ORDERS, PLACED, -(2**63), PLACED_BODY),
-    (DISPATCH_RESULTS, ProductDispatched(7, "x", 9), 7, long_of(7) + text_of("x") + long_of(9)),
-    (DISPATCH_RESULTS, DispatchRejected(7, "blank", 9), 7, long_of(7) + text_of("blank") + long_of(9)),
-    (DISPATCH_RESULTS, DispatchExpired(7, 8, 9), 7, long_of(7) + long_of(8) + long_of(9)),
+    (
+        DISPATCH_RESULTS,
+        ProductDispatched(7, "x", 9),
+        7,
+        long_of(7) + text_of("x") + long_of(9) + text_of("direct"),
+    ),
+    (
+        DISPATCH_RESULTS,
+        DispatchRejected(7, "blank", 9, "process"),
+        7,
+        long_of(7) + text_of("blank") + long_of(9) + text_of("process"),
+    ),
+    (
+        DISPATCH_RESULTS,
+        DispatchExpired(7, 8, 9, "collaboration"),
+        7,
+        long_of(7) + long_of(8) + long_of(9) + text_of("collaboration"),
+    ),
     (
         PAYMENTS,
-        PaymentCaptured(7, 500, "EUR", "cap_1", 9),
+        PaymentCaptured(7, 500, "EUR", "cap_1", 9, "process"),
         7,
-        long_of(7) + long_of(500) + text_of("EUR") + text_of("cap_1") + long_of(9),
+        long_of(7) + long_of(500) + text_of("EUR") + text_of("cap_1") + long_of(9) + text_of("process"),
     ),
-    (PAYMENTS, PaymentFailed(7, "declined", 9), 7, long_of(7) + text_of("declined") + long_of(9)),
     (
         PAYMENTS,
-        PaymentRefunded(7, 500, "EUR", "ref_1", 9),
+        PaymentFailed(7, "declined", 9, "process"),
         7,
-        long_of(7) + long_of(500) + text_of("EUR") + text_of("ref_1") + long_of(9),
+        long_of(7) + text_of("declined") + long_of(9) + text_of("process"),
     ),
-    (PAYMENTS, RefundFailed(7, "closed", 9), 7, long_of(7) + text_of("closed") + long_of(9)),
+    (
+        PAYMENTS,
+        PaymentRefunded(7, 500, "EUR", "ref_1", 9, "collaboration"),
+        7,
+        long_of(7) + long_of(500) + text_of("EUR") + text_of("ref_1") + long_of(9) + text_of("collaboration"),
+    ),
+    (
+        PAYMENTS,
+        RefundFailed(7, "closed", 9, "process"),
+        7,
+        long_of(7) + text_of("closed") + long_of(9) + text_of("process"),
+    ),
     (PAYMENTS_TIMERS, TimerDue(7, "payment", 9), 7, long_of(7) + text_of("payment") + long_of(9)),
     (FULFILMENT_TIMERS, TimerDue(7, "dispatch", 9), 7, long_of(7) + text_of("dispatch") + long_of(9)),
     (
@@ -225,6 +255,7 @@ def test_a_later_version_with_a_field_that_we_do_not_know_is_read(registry: Fake
     later = record_schema(
         ADDRESS,
         {"name": "mode_epoch", "type": "long", "default": 0},
+        {"name": "flow", "type": "string", "default": "direct"},
         {"name": "gift", "type": {"type": "array", "items": "string"}, "default": []},
     )
     value = framed(registry.add(later), BUY_BODY + long_of(1) + text_of("ribbon") + long_of(0))

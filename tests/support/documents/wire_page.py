@@ -41,7 +41,7 @@ ORDER = OrderPlaced(
     mode_epoch=1,
 )
 """The fact of the example."""
-COMMAND = {"address": "1 Streetford Road", "mode_epoch": 0}
+COMMAND = {"address": "1 Streetford Road", "mode_epoch": 0, "flow": "direct"}
 COMMAND_ID = 12004
 COMMAND_NAME = avro_schemas.full_name(DispatchProduct)
 KEYS = (COMMAND_ID, ORDER.order_id, 12006, 0, 1, -1, 2**61 - 1, -(2**63))
@@ -138,7 +138,7 @@ def records() -> str:
     return "\n\n".join(
         part
         for record in avro_schemas.TYPES
-        for part in _record(*(json.loads(avro_schemas.versions(record)[at].text) for at in (-1, 0)))
+        for part in _record(*(json.loads(version.text) for version in avro_schemas.versions(record)))
     )
 
 
@@ -266,25 +266,26 @@ def value_of(parts: Iterable[Piece]) -> bytes:
     return b"".join(data for data, _ in parts)
 
 
-def _record(schema: Mapping[str, Any], first: Mapping[str, Any]) -> Iterator[str]:
+def _record(*versions: Mapping[str, Any]) -> Iterator[str]:
     """A record's table, and those of the records inside it.
 
     Args:
-        schema: its newest version.
-        first: its first version.
+        versions: of its schema, the oldest first.
     """
+    schema = versions[-1]
     yield f"**{schema['name']}**: {schema['doc']}"
-    old = {field["name"] for field in first["fields"]}
+    fields = [{field["name"] for field in version["fields"]} for version in versions]
     rows = []
     for field in schema["fields"]:
         default = f"`{json.dumps(field['default'])}`" if "default" in field else "none"
-        since = "" if field["name"] in old else " From version 2."
+        first = next(number for number, names in enumerate(fields, 1) if field["name"] in names)
+        since = "" if first == 1 else f" From version {first}."
         rows.append((f"`{field['name']}`", _type(field["type"]), default, f"{field['doc']}{since}"))
     yield _table(("field", "type", "default", "meaning"), rows)
     for field in schema["fields"]:
         match field["type"]:
             case {"items": dict(inner)}:
-                yield from _record(inner, inner)
+                yield from _record(inner)
 
 
 def _type(node: Any) -> str:
