@@ -12,9 +12,9 @@ from schemas.suggestions import did_you_mean
 # fmt: off
 REACTIONS: tuple[Reaction, ...] = (
     Reaction(name="warehouse", react=warehouse.react, reads=warehouse.READS, writes=warehouse.WRITES,
-             replaces=topics.DISPATCH_PRODUCTS, start="beginning"),
+             replaces=topics.DISPATCH_PRODUCTS, state=warehouse.STATE, start="beginning"),
     Reaction(name="notification", react=notification.react, reads=notification.READS,
-             channels=notification.CHANNELS, start="beginning"),
+             channels=notification.CHANNELS, state=notification.STATE, start="beginning"),
     Reaction(name="sales", react=sales.react, reads=sales.READS, start="beginning"),
     Reaction(name="loyalty", react=loyalty.react, reads=loyalty.READS, start="beginning"),
 )

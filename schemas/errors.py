@@ -13,7 +13,7 @@
     │   ├── Undeliverable          the client could not hand the record over
     │   ├── ConflictingOrder       the same order with other content
     │   ├── ForeignFact            a fact that was written outside any mode
-    │   ├── UnknownFlow            an order in a flow that this release does not know
+    │   ├── UnknownFlow  InvalidCommand    an order, or a command, that nobody can carry out
     │   ├── DeliveryRejected       the outside world said no, for good
     │   └── TransientFailure       it may work the next time: bounded attempts first
     │       ├── ReactionFailed         the reaction itself broke at this record
@@ -24,14 +24,11 @@
     │   ├── RegistryUnreachable
     │   └── DependencyUnavailable
     ├── SafetyRefusal          a safety rule                            exit 4
-    │   ├── NotTheOwner  LostOffset
+    │   ├── NotTheOwner  LostOffset  Fenced  StaleEpoch
     │   ├── ForeignStore  RevertedStore  ReplacedStore
-    │   ├── Fenced  StaleEpoch
     └── OperationFailed        the operation failed                    exit 1
-        ├── TopicMissing
-        ├── SchemaRefused
-        ├── NotAcknowledged
-        └── DeadlinePassed
+        ├── TopicMissing  SchemaRefused
+        └── NotAcknowledged  DeadlinePassed
 
 A message is one line: what is wrong, where, what to do. `retriable` says whether the same call, or the same
 record, may succeed later; `exit_code` is what the command line ends with (design §9).
@@ -188,6 +185,12 @@ class UnknownFlow(RecordError):
     """An order is in a flow that this release does not know: nobody can say who does the next step."""
 
 
+class InvalidCommand(RecordError):
+    """A command can be read, and says something that nobody can carry out."""
+
+    redrivable = False
+
+
 class DeliveryRejected(RecordError):
     """The mail server or gateway refused this message for good."""
 
@@ -217,11 +220,7 @@ class DeliveryDeferred(TransientFailure):
 
 
 class OutcomeUnknown(DeliveryDeferred):
-    """A request was sent, and no answer came: nobody knows whether it was carried out (P19).
-
-    After the last attempt nothing is taken back and no record is at fault: the reaction learns that the
-    outcome is unknown, and decides when the receiver is asked again.
-    """
+    """A request was sent and no answer came: nobody knows what became of it; nothing is taken back (P19)."""
 
 
 class Unreachable(CommandEventError):

@@ -87,7 +87,7 @@ class _StatefulDecision(Decision):
 
     def take(self, item: Item) -> RecordError | None:
         """See `Decision`."""
-        if type(item) is Decoded and _application(item) in self.applied:
+        if self.applied and type(item) is Decoded and _application(item) in self.applied:
             self._repeat(item)
             return None
         return Decision.take(self, item)
@@ -113,7 +113,9 @@ class _StatefulDecision(Decision):
         if self.context.timers and not self.context.saved:
             raise BrokenReaction(f"{self.rules.reaction.name} sets a timer without saving a state")
         return outgoing, [
-            effect._replace(detail=delivery_to_json(effect.delivery)) if effect.delivery else effect
+            effect._replace(detail=delivery_to_json(effect.delivery))
+            if effect.delivery and self.context.saved
+            else effect
             for effect in effects
         ]
 

@@ -164,6 +164,10 @@ class Context:
         """Ask for an effect; it is made once, with the batch's transaction."""
         self.effects.append(effect)
 
+    def is_void(self) -> bool:
+        """Whether the command at hand has expired."""
+        return self.past(self.envelope.expires_at)
+
     def past(self, deadline: int | None) -> bool:
         """Whether a deadline has passed by the broker's clock, skew allowed for; None never passes."""
         return deadline is not None and self.now + self.clock_offset_ms > deadline + self.clock_skew_ms

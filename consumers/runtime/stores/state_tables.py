@@ -7,7 +7,7 @@ I/O: database, on connections that the store hands out.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -24,6 +24,9 @@ from consumers.runtime.stores import statements
 from consumers.runtime.stores.database import Connected, Database
 from databases.text import kept, restored
 from schemas.errors import Position
+
+if TYPE_CHECKING:
+    from consumers.runtime.records import Partition
 
 
 class DueTimer(NamedTuple):
@@ -66,6 +69,9 @@ class StateTables:
             positions: of the messages that are asked for.
         """
         with self._reading() as connection:
+            # A reaction that remembers orders in one flow alone has nothing of all others.
+            if not connection.exec_driver_sql(self._database.sql(statements.ANY_STATE)).scalar():
+                return KnownStates()
             return KnownStates(
                 states=self._states(connection, state_type, sorted({*order_ids})),
                 applied=self._applied(connection, positions),
@@ -97,9 +103,11 @@ class StateTables:
         }
 
     def _applied(self, connection: Connection, positions: Collection[Position]) -> frozenset[Application]:
+        spans: dict[Partition, list[int]] = {}
+        for position in positions:
+            spans.setdefault(position.topic_partition, []).append(position.offset)
         applied = set[Application]()
-        for topic, number in sorted({position.topic_partition for position in positions}):
-            offsets = [p.offset for p in positions if p.topic_partition == (topic, number)]
+        for (topic, number), offsets in spans.items():
             span = (topic, number, min(offsets), max(offsets))
             for offset, message in connection.exec_driver_sql(self._database.sql(statements.APPLIED), span):
                 applied.add(Application(Position(topic, number, offset), message))

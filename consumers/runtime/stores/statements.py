@@ -16,7 +16,7 @@ INSERT INTO {schema}.results AS old (source_topic, source_partition, first_offse
 """
 """What is stored a second time for a position comes behind the first (`result_rows`), and changes nothing."""
 FINISH = """
-UPDATE {schema}.effects SET outcome = 'done'
+UPDATE {schema}.effects SET outcome = 'done', detail = NULL
 WHERE (order_id, effect, source_topic, source_partition, source_offset) IN ({rows}) AND outcome = 'intended'
 """
 WITHDRAW = """
@@ -66,6 +66,7 @@ DUE_TIMERS = (
     "SELECT order_id, name, due_at, correlation_id, causation_id FROM {schema}.timers "
     "WHERE due_at <= ? ORDER BY due_at, order_id, name LIMIT ?"
 )
+ANY_STATE = "SELECT EXISTS (SELECT 1 FROM {schema}.order_states)"
 STATES = "SELECT order_id, version, state FROM {schema}.order_states WHERE order_id "
 """To be continued with a condition on the order id, as `EFFECTS`."""
 APPLIED = (

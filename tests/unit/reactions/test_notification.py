@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 
 from consumers import notification
-from consumers.runtime.reaction import Context, Effect
-from schemas.facts import Item, OrderPlaced
+from consumers.flows.messages import PURPOSES
+from consumers.runtime.reaction import Context, Delivery, Effect
+from schemas.commands import SendNotification
+from schemas.envelope import Envelope
+from schemas.errors import InvalidCommand
+from schemas.facts import Item, OrderPlaced, PaymentFailed, PaymentRefunded, ProductDispatched
 from tests.support.consumers.records import DAY, FIRST_START, NOW, context, order
 
 HOME = "1 Streetford Road"
@@ -87,3 +91,86 @@ def test_history_of_another_system_that_was_loaded_today_is_old_news_all_the_sam
 def test_a_fact_that_waited_long_is_mailed_because_only_the_first_start_counts() -> None:
     [mail] = notified(order(email="a@b.example", placed_at=NOW - 30 * DAY), first_start_at=NOW - 31 * DAY)
     assert mail.outcome == "intended"
+
+
+# -- who coordinates ---------------------------------------------------------------------------------------
+
+
+def heard(*messages: Any) -> tuple[list[Effect], Any]:
+    """What is told because of messages of one order, and what is remembered in the end."""
+    effects, state = list[Effect](), None
+    for message in messages:
+        given: Context = context(state=state, recorded_at=NOW)
+        assert notification.react(message, given) == []
+        effects += given.effects
+        state = given.state
+    return effects, state
+
+
+PLACED = order(email="a@b.example", customer="Ada", flow="collaboration")
+FAILED = PaymentFailed(7, "declined", NOW, "collaboration")
+DISPATCHED = ProductDispatched(7, HOME, NOW, "collaboration")
+REFUNDED = PaymentRefunded(7, 100, "EUR", "ref_1", NOW, "collaboration")
+ASKED = SendNotification(7, "email", "a@b.example", "placed", "Your order 7", "Hello")
+
+
+def test_in_a_process_a_customer_hears_what_the_process_manager_asks_for() -> None:
+    assert heard(order(email="a@b.example", flow="process"), DISPATCHED._replace(flow="process")) == (
+        [],
+        None,
+    )
+    [mail], state = heard(ASKED._replace(purpose="payment-failed"))
+    assert mail == Effect(
+        "email:payment-failed",
+        "intended",
+        input="a@b.example",
+        delivery=Delivery("email", "a@b.example", "Your order 7", "Hello"),
+    )
+    assert state is None
+
+
+def test_the_same_mail_by_a_fact_and_by_a_command_has_one_key() -> None:
+    [by_fact], [by_command] = heard(order(email="a@b.example"))[0], heard(ASKED)[0]
+    assert (by_fact.name, by_fact.input) == (by_command.name, by_command.input)
+
+
+def test_a_command_that_is_void_by_now_mails_nobody() -> None:
+    given = context(envelope=Envelope("id", "order-7", expires_at=NOW - DAY))
+    notification.react(ASKED, given)
+    assert [(effect.outcome, effect.delivery) for effect in given.effects] == [("skipped", None)]
+
+
+@pytest.mark.parametrize("result", [FAILED, DISPATCHED, REFUNDED])
+def test_in_a_collaboration_the_facts_are_enough_in_either_order(result: Any) -> None:
+    names = {}
+    for messages in ((PLACED, result), (result, PLACED), (result, result, PLACED), (PLACED, result, result)):
+        effects, state = heard(*messages)
+        told = {effect.name: (effect.delivery, effect.input) for effect in effects}
+        names[messages] = sorted(told)
+        later = told[f"email:{PURPOSES[type(result)]}"][0]
+        assert later is not None
+        assert later.text.startswith("Hello Ada,")
+        assert state.status == "known"
+    assert set(map(tuple, names.values())) == {("email", f"email:{PURPOSES[type(result)]}")}
+
+
+def test_a_result_alone_is_kept_until_it_is_known_whom_to_tell() -> None:
+    effects, state = heard(DISPATCHED)
+    assert (effects, state.status) == ([], "waiting for order")
+
+
+def test_results_of_orders_in_other_flows_are_nothing_to_remember() -> None:
+    assert heard(ProductDispatched(7, HOME, NOW), FAILED._replace(flow="process")) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"channel": "pigeon"}, "there is no channel 'pigeon', only email and text"),
+        ({"recipient": " "}, "it names no recipient"),
+        ({"purpose": "Payment failed"}, "is not like `payment-failed`"),
+    ],
+)
+def test_a_command_that_nobody_can_carry_out_is_a_dead_letter(change: Any, why: str) -> None:
+    with pytest.raises(InvalidCommand, match=why):
+        heard(ASKED._replace(**change))

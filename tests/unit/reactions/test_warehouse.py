@@ -11,7 +11,16 @@ from consumers import warehouse
 from consumers.runtime.reaction import Context, Effect
 from schemas.commands import MAX_ADDRESS, DispatchProduct
 from schemas.envelope import Envelope
-from schemas.facts import DispatchExpired, DispatchRejected, Fact, OrderPlaced, ProductDispatched
+from schemas.errors import ConflictingOrder, UnknownFlow
+from schemas.facts import (
+    DispatchExpired,
+    DispatchRejected,
+    Fact,
+    OrderPlaced,
+    PaymentCaptured,
+    PaymentFailed,
+    ProductDispatched,
+)
 from tests.support.consumers.records import DAY, NOW, context, order
 
 HOME = "1 Streetford Road"
@@ -82,3 +91,61 @@ def test_a_deadline_is_judged_by_the_brokers_clock_where_ours_is_known_to_differ
     assert isinstance(late[0], DispatchExpired)
     in_time, _ = told(order(dispatch_before=NOW - hour), clock_offset_ms=-2 * hour)
     assert isinstance(in_time[0], ProductDispatched)
+
+
+# -- who coordinates ---------------------------------------------------------------------------------------
+
+
+def heard(*messages: Any) -> tuple[list[Fact], list[Effect], Any]:
+    """What the warehouse does about messages of one order, and what it remembers in the end."""
+    facts, effects, state = list[Fact](), list[Effect](), None
+    for message in messages:
+        given: Context = context(state=state)
+        facts += warehouse.react(message, given)
+        effects += given.effects
+        state = given.state
+    return facts, effects, state
+
+
+PLACED = order(flow="collaboration")
+PAID = PaymentCaptured(7, 100, "EUR", "cap_1", NOW, "collaboration")
+
+
+def test_in_a_process_the_warehouse_waits_for_its_command_and_says_the_flow() -> None:
+    assert heard(order(flow="process"), PAID._replace(flow="process")) == ([], [], None)
+    facts, _, state = heard(DispatchProduct(7, HOME, 1, "process"))
+    assert facts == [ProductDispatched(7, HOME, NOW, "process")]
+    assert state is None
+
+
+@pytest.mark.parametrize(
+    "messages", [(PLACED, PAID), (PAID, PLACED), (PLACED, PLACED, PAID), (PAID, PAID, PLACED)]
+)
+def test_in_a_collaboration_an_order_is_dispatched_once_it_is_placed_and_paid(messages: Any) -> None:
+    facts, effects, state = heard(*messages)
+    assert facts == [ProductDispatched(7, HOME, NOW, "collaboration")]
+    assert effects == [Effect("dispatch", "dispatched", input=HOME)]
+    assert state.status == "ready"
+
+
+@pytest.mark.parametrize(
+    ("message", "status"), [(PLACED, "waiting for payment"), (PAID, "waiting for order")]
+)
+def test_one_half_alone_dispatches_nothing(message: Any, status: str) -> None:
+    facts, effects, state = heard(message, PaymentFailed(7, "declined", NOW, "collaboration"))
+    assert (facts, effects, state.status) == ([], [], status)
+
+
+def test_a_deadline_that_passes_while_the_payment_is_awaited_lets_the_order_expire() -> None:
+    facts, _, _ = heard(order(flow="collaboration", dispatch_before=NOW - SKEW - 1), PAID)
+    assert facts == [DispatchExpired(7, NOW - SKEW - 1, NOW, "collaboration")]
+
+
+def test_an_order_that_waits_and_is_placed_again_elsewhere_is_a_conflict() -> None:
+    with pytest.raises(ConflictingOrder, match="another address"):
+        heard(PLACED, PLACED._replace(address="2 Roadford Avenue"))
+
+
+def test_nobody_acts_in_a_flow_that_nobody_knows() -> None:
+    with pytest.raises(UnknownFlow, match="in flow 'tomorrow'; this release knows direct"):
+        heard(order(flow="tomorrow"))
