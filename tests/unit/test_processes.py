@@ -85,7 +85,7 @@ def test_more_processes_than_partitions_are_told_with_both_numbers(
     warned: bool,  # noqa: FBT001
 ) -> None:
     with caplog.at_level(logging.INFO, "command_event"):
-        warn_of_standby(named("warehouse"), {"dispatch_products": 6, "orders": 3}, count)
+        warn_of_standby(named("warehouse"), {"dispatch_products": 6, "orders": 3, "payments": 6}, count)
     assert bool(caplog.messages) is warned
     if warned:
         assert "group=warehouse processes=7 partitions=6" in caplog.messages[0]
