@@ -155,8 +155,9 @@ class Codec:
     def _refuse_frame(self, number: int, headers: HeaderValues, position: Position) -> None:
         # No value says which order it is, and the registry alone can tell a frame from an ordinary id.
         key = framing.encode_key(number)
-        bare = keys.bare_number(key)
-        if bare is not None and framing.schema_header(headers, framing.KEY_SCHEMA):
+        named = framing.schema_header(headers, framing.KEY_SCHEMA) is not None
+        bare = keys.bare_number(key) if named else None
+        if bare is not None:
             raise FramedKey(
                 f"its header {framing.KEY_SCHEMA} says that the key is Avro: order {bare}", position
             )

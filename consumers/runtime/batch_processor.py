@@ -281,7 +281,7 @@ class BatchProcessor:
             return
         if not self._assigned.current:
             raise StaleBatch("the group was rebalanced meanwhile")  # invariant 4
-        records = self._committed.not_in_log(self._assigned.unsent.below(offsets, self._committed.covers))
+        records = self._committed.not_in_log(self._assigned.unsent.below(offsets, self._committed.upto))
         records += [timer.record for timer in timers]
         with self._committed.uncertain():
             if records:

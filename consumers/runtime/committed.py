@@ -62,6 +62,8 @@ class CommittedOffsets:
         Raises:
             BrokerUnreachable: the log cannot be read.
         """
+        if not self._stored:
+            return [record for _, record in owed]
         doubtful = [
             record
             for position, record in owed

@@ -7,7 +7,7 @@ So a result above a record that waits is sent once that record is settled. Its e
 Pure. What is lost here comes again: results from the store, dead letters from their records.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from clients.records import ProducerRecord
 from consumers.runtime.records import Partition
@@ -31,14 +31,19 @@ class UnsentRecords:
         return position.offset in self._records.get(position.topic_partition, {})
 
     def below(
-        self, offsets: Mapping[Partition, int], covered: Callable[[Position], bool]
+        self, offsets: Mapping[Partition, int], upto: Mapping[Partition, int]
     ) -> list[tuple[Position, ProducerRecord]]:
-        """The records of each partition's positions below an offset, without those that Kafka has."""
+        """The records of each partition's positions below an offset, without those that Kafka has.
+
+        Args:
+            offsets: per partition, that offset.
+            upto: per partition, the offset below which Kafka has them.
+        """
         return [
             entry
             for partition, limit in offsets.items()
             for offset, entries in self._records.get(partition, {}).items()
-            if offset < limit and not covered(entries[0][0])
+            if upto.get(partition, 0) <= offset < limit
             for entry in entries
         ]
 
