@@ -97,6 +97,6 @@ MEASUREMENT = Measurement(
         " after a crash it does things twice."
     ),
     cases=_cases,
-    orders=100_000,
+    orders=60_000,
     quick_orders=2_000,
 )

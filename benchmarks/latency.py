@@ -31,7 +31,7 @@ from schemas.topics import ORDERS
 
 _BASELINE = "raw poll loop"
 _RATES = (200, 2_000)
-_SECONDS = 15
+_SECONDS = 10
 _LOOK_S = 0.0005
 _SILENCE_S = 60.0
 _SHARES = {"p50 ms": 0.5, "p99 ms": 0.99, "p99.9 ms": 0.999}

@@ -66,4 +66,5 @@ MEASUREMENT = Measurement(
     cases=_cases,
     orders=200_000,
     quick_orders=10_000,
+    rounds=2,
 )

@@ -80,6 +80,6 @@ MEASUREMENT = Measurement(
         " Faust cannot be built, so both are missing."
     ),
     cases=_cases,
-    orders=100_000,
+    orders=60_000,
     quick_orders=1_000,
 )

@@ -130,6 +130,6 @@ MEASUREMENT = Measurement(
         " order is on its topic once."
     ),
     cases=_cases,
-    orders=20_000,
+    orders=10_000,
     quick_orders=1_000,
 )

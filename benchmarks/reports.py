@@ -138,7 +138,7 @@ MEASUREMENT = Measurement(
         " not grow with the orders."
     ),
     cases=_cases,
-    orders=300_000,
+    orders=100_000,
     quick_orders=500,
     rounds=1,
 )

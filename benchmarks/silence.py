@@ -70,5 +70,5 @@ MEASUREMENT = Measurement(
     cases=_cases,
     orders=1,
     quick_orders=1,
-    rounds=5,
+    rounds=3,
 )

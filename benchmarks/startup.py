@@ -79,5 +79,5 @@ MEASUREMENT = Measurement(
     cases=_cases,
     orders=1,
     quick_orders=1,
-    rounds=9,
+    rounds=5,
 )

@@ -27,17 +27,19 @@ _KIB = 1024
 _RUN = """
 import resource, subprocess, sys, time
 began = time.perf_counter()
-code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
-print(code, time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+print(done.returncode, time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+print(done.stdout, end="")
 """
 
 
 class Ended(NamedTuple):
-    """A command that has ended: its exit code, the seconds that it took and its largest resident memory."""
+    """A command that has ended: exit code, seconds that it took, largest resident memory, what it printed."""
 
     code: int
     seconds: float
     peak_mib: float
+    output: str
 
 
 class World(NamedTuple):
@@ -97,8 +99,9 @@ def ended(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
     """Run any command to its end."""
     wrapped = [sys.executable, "-c", _RUN, *command]
     done = subprocess.run(wrapped, stdout=subprocess.PIPE, env=environment, check=True, text=True)  # noqa: S603 - our own command
-    code, seconds, peak = done.stdout.split()
-    return Ended(int(code), float(seconds), int(peak) / _KIB)
+    head, _, output = done.stdout.partition("\n")
+    code, seconds, peak = head.split()
+    return Ended(int(code), float(seconds), int(peak) / _KIB, output)
 
 
 def timed(command: Sequence[str], environment: Mapping[str, str]) -> float:
