@@ -5,6 +5,7 @@ I/O: none but what matplotlib reads of itself.
 
 import io
 from collections.abc import Sequence
+from itertools import cycle
 
 import matplotlib as mpl
 
@@ -15,7 +16,8 @@ from matplotlib import pyplot as plt
 from benchmarks.harness.report import Report
 from benchmarks.harness.runs import CaseResult, figure_of
 
-_COLORS = ("#9aa5b1", "#5b7083", "#d9822b", "#2f6f9f", "#6b9e5b", "#a05a9c")
+_OURS, _OURS_COLOR = "command-event", "#d9822b"
+_COLORS = ("#9aa5b1", "#5b7083", "#2f6f9f", "#6b9e5b", "#a05a9c")
 _BAR_INCHES, _FRAME_INCHES, _WIDTH_INCHES = 0.28, 1.1, 8.0
 
 
@@ -26,8 +28,8 @@ def chart(report: Report) -> str:
     figure_name = _first_figure(report.cases)
     bars = sum(len(case.runs) + 1 for case in report.cases)
     drawing, axes = plt.subplots(figsize=(_WIDTH_INCHES, _FRAME_INCHES + _BAR_INCHES * bars))
-    contestants = list(dict.fromkeys(name for case in report.cases for name in case.runs))
-    colors = {name: _COLORS[place % len(_COLORS)] for place, name in enumerate(contestants)}
+    others = dict.fromkeys(name for case in report.cases for name in case.runs if name != _OURS)
+    colors = {_OURS: _OURS_COLOR, **dict(zip(others, cycle(_COLORS), strict=False))}
     y, ticks = 0, {}
     for case in report.cases:
         for name, runs in case.runs.items():
@@ -40,7 +42,9 @@ def chart(report: Report) -> str:
     axes.set_yticks(list(ticks), list(ticks.values()), fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel(figure_name)
-    axes.set_title(f"{report.title}: {figure_name}, median of {report.rounds} rounds", fontsize=10)
+    axes.xaxis.set_major_formatter(lambda value, _place: f"{value:,g}")
+    many = f"median of {report.rounds} rounds" if report.rounds > 1 else "one round"
+    axes.set_title(f"{report.title}: {figure_name}, {many}", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     drawing.tight_layout()
     text = io.StringIO()

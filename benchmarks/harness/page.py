@@ -22,7 +22,7 @@ its work counts nowhere. A figure is the median of its runs, with the lowest and
 ratio is taken within each round, and its median is shown. Figures of one machine say little about another
 one; ratios say more.
 """
-_QUICK = """\
+_QUICK = """
 **This was a quick run** with tiny sizes and one round: it shows that everything runs, and its figures say
 nothing. `make bench` measures.
 """
@@ -35,8 +35,9 @@ def page(reports: Sequence[Report], profile: str) -> str:
         reports: in the order of the page.
         profile: a section about where the time goes, as Markdown.
     """
-    quick = [_QUICK] if any(report.quick for report in reports) else []
-    parts = [_HEAD, *quick, _machines(reports), _goals(reports), profile.strip() + "\n"]
+    head = _HEAD + (_QUICK if any(report.quick for report in reports) else "")
+    paragraphs = ["\n".join([*_wrapped(paragraph), ""]) for paragraph in head.split("\n\n")]
+    parts = [*paragraphs, _machines(reports), _goals(reports), profile.strip() + "\n"]
     return "\n".join([*parts, *map(section, reports)]).rstrip() + "\n"
 
 
