@@ -15,7 +15,7 @@ from consumers.registry import named
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.channel import Channel
 from consumers.runtime.member import Member
-from consumers.runtime.reaction import Reaction
+from consumers.runtime.reaction import AnyReaction
 from consumers.runtime.runner import Runner
 from consumers.runtime.status import MemberStatus
 from databases.address import StoreAddress
@@ -55,7 +55,7 @@ class Stopwatch:
 
 def consumed(
     cluster: Cluster,
-    reaction: str | Reaction,
+    reaction: str | AnyReaction,
     orders: int,
     url: str,
     *,

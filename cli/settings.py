@@ -108,6 +108,12 @@ class Settings(BaseModel):
     notify_max_age_h: float = Field(
         24, ge=0, description="facts older than this at the first start are not mailed, hours"
     )
+    payment_timeout_s: float = Field(
+        300, gt=0, description="time for a payment or a refund before fulfilment raises an alarm, seconds"
+    )
+    dispatch_timeout_s: float = Field(
+        900, gt=0, description="time for a dispatch before fulfilment raises an alarm, seconds"
+    )
     clock_skew_s: float = Field(
         5,
         ge=0,

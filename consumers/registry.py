@@ -3,25 +3,28 @@
 `start` is where a group begins at its very first start; later starts go on where it was (design §7, 12).
 """
 
-from consumers import loyalty, notification, sales, warehouse
-from consumers.runtime.reaction import Reaction
+from consumers import fulfilment, loyalty, notification, sales, warehouse
+from consumers.flows.process import Process
+from consumers.runtime.reaction import AnyReaction, ProcessManager, Reaction
 from schemas import topics
 from schemas.errors import UsageError
 from schemas.suggestions import did_you_mean
 
 # fmt: off
-REACTIONS: tuple[Reaction, ...] = (
+REACTIONS: tuple[AnyReaction, ...] = (
     Reaction(name="warehouse", react=warehouse.react, reads=warehouse.READS, writes=warehouse.WRITES,
              replaces=topics.DISPATCH_PRODUCTS, state=warehouse.STATE, start="beginning"),
     Reaction(name="notification", react=notification.react, reads=notification.READS,
              channels=notification.CHANNELS, state=notification.STATE, start="beginning"),
     Reaction(name="sales", react=sales.react, reads=sales.READS, start="beginning"),
     Reaction(name="loyalty", react=loyalty.react, reads=loyalty.READS, start="beginning"),
+    ProcessManager(name="fulfilment", react=fulfilment.react, reads=fulfilment.READS, start="beginning",
+                   issues=fulfilment.ISSUES, state=Process, timers=topics.FULFILMENT_TIMERS),
 )
 # fmt: on
 
 
-def named(name: str) -> Reaction:
+def named(name: str) -> AnyReaction:
     """The reaction of that name.
 
     Raises:

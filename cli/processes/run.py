@@ -20,7 +20,7 @@ from clients.cluster import partition_counts
 from clients.log import Log
 from consumers.registry import named
 from consumers.runtime.health_server import listen
-from consumers.runtime.reaction import Reaction
+from consumers.runtime.reaction import AnyReaction
 from schemas.errors import UsageError
 
 
@@ -62,7 +62,7 @@ def run_processes(
         raise typer.Exit(code)
 
 
-def warn_of_standby(reaction: Reaction, partitions: Mapping[str, int], count: int) -> None:
+def warn_of_standby(reaction: AnyReaction, partitions: Mapping[str, int], count: int) -> None:
     """Log that more processes were asked for than can have orders to work on at one time.
 
     Args:
@@ -80,7 +80,7 @@ def warn_of_standby(reaction: Reaction, partitions: Mapping[str, int], count: in
         )
 
 
-def command_of(reactions: Sequence[Reaction], options: Mapping[str, object], number: int) -> list[str]:
+def command_of(reactions: Sequence[AnyReaction], options: Mapping[str, object], number: int) -> list[str]:
     """The command line of one process. `-P`: a folder `cli` where the user happens to be is not ours."""
     flags = [f"--{flag}={value}" for flag, value in options.items() if value is not None]
     names = [reaction.name for reaction in reactions]

@@ -172,12 +172,8 @@ class BatchProcessor:
 
     def _store_step(self, step: Step, next_offsets: Mapping[Partition, int], at: int) -> None:
         """Decide, and store what is decided together with how deliveries ended."""
-        context = Context(
-            now=at,
-            first_start_at=self._clock.first_start_at,
-            clock_skew_ms=self._config.clock_skew_ms,
-            notify_max_age_ms=self._config.notify_max_age_ms,
-            clock_offset_ms=self._clock.offset_ms,
+        context = self._config.context(
+            now=at, first_start_at=self._clock.first_start_at, clock_offset_ms=self._clock.offset_ms
         )
         for _ in range(_MAX_DECISIONS):
             step.plan = self._decide(step, context)

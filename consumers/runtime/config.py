@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from consumers.runtime.reaction import Start
+from consumers.runtime.reaction import Context, Start
 from consumers.runtime.retry_policy import OUTAGE_BACKOFF, RetryPolicy
 
 
@@ -14,7 +14,7 @@ class MemberConfig:
         max_batch: most records of one batch.
         workers: workers for deliveries.
         start: overrides the registry's start at the very first start; None leaves it.
-        clock_skew_ms, notify_max_age_ms: see `Context`.
+        clock_skew_ms, notify_max_age_ms, payment_timeout_ms, dispatch_timeout_ms: see `Context`.
         act_on_foreign: see `DecisionRules`.
         retry_policy: when a record that failed is tried again, and when it is given up.
         schema_retry_s: how long a partition is paused at an unknown schema before it is read again.
@@ -25,9 +25,23 @@ class MemberConfig:
     start: Start | None = None
     clock_skew_ms: int = 5_000
     notify_max_age_ms: int = 86_400_000
+    payment_timeout_ms: int = 300_000
+    dispatch_timeout_ms: int = 900_000
     act_on_foreign: bool = False
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     schema_retry_s: float = 30.0
+
+    def context(self, *, now: int, first_start_at: int, clock_offset_ms: int) -> Context:
+        """What reactions are given besides a message; see `Context`."""
+        return Context(
+            now=now,
+            first_start_at=first_start_at,
+            clock_skew_ms=self.clock_skew_ms,
+            notify_max_age_ms=self.notify_max_age_ms,
+            payment_timeout_ms=self.payment_timeout_ms,
+            dispatch_timeout_ms=self.dispatch_timeout_ms,
+            clock_offset_ms=clock_offset_ms,
+        )
 
     @property
     def max_wait_ms(self) -> int:

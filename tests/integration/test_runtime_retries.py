@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consumers.registry import named
-from consumers.runtime.reaction import BrokenReaction, Context, Effect, Reaction
+from consumers.runtime.reaction import AnyReaction, BrokenReaction, Context, Effect
 from consumers.runtime.retry_policy import RetryPolicy
 from schemas.facts import Fact
 from schemas.framing import encode_key
@@ -31,7 +31,7 @@ class Calls:
         self.fails = {int(name.removeprefix("order_")): times for name, times in fails.items()}
         self.seen: list[tuple[int, int]] = []
 
-    def reaction(self, **more: Any) -> Reaction:
+    def reaction(self, **more: Any) -> AnyReaction:
         return replace(named("sales"), react=self._react, **more)
 
     def _react(self, message: Any, given: Context) -> list[Fact]:

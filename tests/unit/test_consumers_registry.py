@@ -9,24 +9,25 @@ import pytest
 
 from consumers.registry import REACTIONS, all_topics, named
 from consumers.runtime.member import check_owner
-from consumers.runtime.reaction import Reaction
+from consumers.runtime.reaction import AnyReaction, Reaction
 from schemas.errors import NotTheOwner, UsageError
 from schemas.topics import BY_NAME, CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, Kind
 
 TESTS = Path(__file__).parent / "reactions"
 
 
-def file_of(reaction: Reaction) -> ModuleType:
+def file_of(reaction: AnyReaction) -> ModuleType:
     """The file of a reaction: its name, in the spelling of modules."""
     return import_module(f"consumers.{reaction.name.replace('-', '_')}")
 
 
 @pytest.mark.parametrize("reaction", REACTIONS, ids=lambda each: each.name)
-def test_a_line_repeats_what_its_file_says(reaction: Reaction) -> None:
+def test_a_line_repeats_what_its_file_says(reaction: AnyReaction) -> None:
     file = file_of(reaction)
     assert reaction.react is file.react
     assert reaction.reads == file.READS
     assert reaction.writes == getattr(file, "WRITES", ())
+    assert reaction.issues == getattr(file, "ISSUES", ())
     assert reaction.channels == getattr(file, "CHANNELS", ())
 
 
@@ -48,7 +49,7 @@ def test_only_the_warehouse_replaces_a_command() -> None:
 
 
 @pytest.mark.parametrize("reaction", REACTIONS, ids=lambda each: each.name)
-def test_every_command_topic_is_read_by_its_owner_alone(reaction: Reaction) -> None:
+def test_every_command_topic_is_read_by_its_owner_alone(reaction: AnyReaction) -> None:
     check_owner(reaction)
 
 
@@ -81,13 +82,13 @@ def test_an_unknown_reaction_is_answered_with_the_one_that_was_meant_or_all() ->
 
 
 @pytest.mark.parametrize("reaction", REACTIONS, ids=lambda each: each.name)
-def test_a_reaction_is_one_small_file_that_names_its_topics_at_its_head(reaction: Reaction) -> None:
+def test_a_reaction_is_one_small_file_that_names_its_topics_at_its_head(reaction: AnyReaction) -> None:
     source = Path(file_of(reaction).__file__ or "").read_text("utf-8")
     assert len(source.splitlines()) < 60
     head = source.split('"""')[1]
-    assert all(topic in head for topic in (*reaction.reads, *reaction.writes))
+    assert all(topic in head for topic in (*reaction.reads, *reaction.writes, *reaction.issues))
 
 
 @pytest.mark.parametrize("reaction", REACTIONS, ids=lambda each: each.name)
-def test_a_reaction_has_a_test_of_its_own(reaction: Reaction) -> None:
+def test_a_reaction_has_a_test_of_its_own(reaction: AnyReaction) -> None:
     assert (TESTS / f"test_{reaction.name.replace('-', '_')}.py").is_file()

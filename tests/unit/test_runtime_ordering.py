@@ -10,7 +10,7 @@ from consumers.registry import named
 from consumers.runtime.contract import Outgoing
 from consumers.runtime.decide import decide
 from consumers.runtime.plan import Plan
-from consumers.runtime.reaction import BrokenReaction, Context, Effect, Reaction
+from consumers.runtime.reaction import AnyReaction, BrokenReaction, Context, Effect
 from consumers.runtime.records import Attempts, Decoded, FailedRecord, Item, KnownEffect, Marker
 from consumers.runtime.retry_policy import RetryPolicy
 from schemas.commands import DispatchProduct
@@ -31,7 +31,7 @@ RETRY = "warehouse.orders.retry"
 WAREHOUSE = named("warehouse")
 
 
-def breaking(*order_ids: int, error: Exception | None = None, **more: Any) -> Reaction:
+def breaking(*order_ids: int, error: Exception | None = None, **more: Any) -> AnyReaction:
     """The warehouse, breaking at some orders."""
 
     def react(message: Any, given_context: Context) -> Any:
@@ -42,7 +42,7 @@ def breaking(*order_ids: int, error: Exception | None = None, **more: Any) -> Re
     return replace(WAREHOUSE, react=react, **more)
 
 
-def plan_of(*batch: Item, by: Reaction = WAREHOUSE, known: Any = None, attempts: Any = None) -> Plan:
+def plan_of(*batch: Item, by: AnyReaction = WAREHOUSE, known: Any = None, attempts: Any = None) -> Plan:
     chosen = replace(policy(by), retry_policy=RetryPolicy(jitter=lambda: 1.0))
     return decide(batch, known or {}, {}, context(), chosen, attempts=attempts or {})
 

@@ -25,7 +25,7 @@ from consumers.registry import REACTIONS, named
 from consumers.runtime.config import MemberConfig
 from consumers.runtime.delivery.channel import Channel
 from consumers.runtime.member import Member
-from consumers.runtime.reaction import Reaction
+from consumers.runtime.reaction import AnyReaction
 from consumers.runtime.runner import Runner
 from consumers.runtime.status import MemberStatus
 from databases.address import StoreAddress
@@ -93,7 +93,7 @@ class ConsumerHarness(Log):
 
     def member(
         self,
-        reaction: Reaction | str,
+        reaction: AnyReaction | str,
         *,
         channels: Mapping[str, Channel] | None = None,
         cluster: Cluster | None = None,
@@ -123,7 +123,7 @@ class ConsumerHarness(Log):
         self._members.append(running)
         return running
 
-    def handled(self, reaction: Reaction | str, **more: Any) -> MemberStatus:
+    def handled(self, reaction: AnyReaction | str, **more: Any) -> MemberStatus:
         """Run a member until it has read everything and committed the ends; what it says about itself."""
         running = self.member(reaction, **more)
         name = running.status.group
@@ -199,6 +199,6 @@ class ConsumerHarness(Log):
             running.end()
 
 
-def renamed(reaction: str, name: str) -> Reaction:
+def renamed(reaction: str, name: str) -> AnyReaction:
     """A reaction of the registry under another group's name, for groups that own no command."""
     return replace(named(reaction), name=name)

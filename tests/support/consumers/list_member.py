@@ -17,7 +17,7 @@ from consumers.runtime.delivery.pool import DeliveryPool
 from consumers.runtime.events import MemberEvents
 from consumers.runtime.failures.tracker import FailureTracker
 from consumers.runtime.loop import ConsumeLoop
-from consumers.runtime.reaction import Reaction
+from consumers.runtime.reaction import AnyReaction
 from consumers.runtime.records import KnownEffect, Partition
 from consumers.runtime.resources import Resources
 from consumers.runtime.retry_policy import RetryPolicy
@@ -54,11 +54,12 @@ class ListMember:
         self,
         kafka: ListKafka,
         store: WatchedStore,
-        reaction: Reaction,
+        reaction: AnyReaction,
         retry_policy: RetryPolicy,
         channels: Mapping[str, Channel] | None = None,
         *,
         codec: Codec | None = None,
+        **config: Any,
     ) -> None:
         self._pool = DeliveryPool(reaction.name, channels or {}, 2)
         failures = FailureTracker(store, longest_wait_ms=retry_policy.max_backoff_ms)
@@ -67,7 +68,7 @@ class ListMember:
         resources = Resources(
             reaction=reaction,
             codec=codec or Codec(),
-            config=MemberConfig(retry_policy=retry_policy),
+            config=MemberConfig(retry_policy=retry_policy, **config),
             store=store,
             identity=identity,
             producer=kafka,  # type: ignore[arg-type]  # the lists stand in for it
