@@ -53,7 +53,7 @@ class Table:
 
     def add_row(self, *cells: str) -> None:
         """Add a row of cells with rich's markup; foreign text goes through `cell` before."""
-        self._rows.append([Text.from_markup(text) for text in cells])
+        self._rows.append([Text.from_markup(text, emoji=False) for text in cells])
 
     def lines(self, width: int | None) -> Iterator[Text]:
         """The table, line by line.
@@ -158,7 +158,7 @@ def print_prose(console: Console, markup: str, *, indent: int = 0) -> None:
         markup: the text with rich's markup; foreign text goes through `cell` before.
         indent: of the lines after the first, in cells.
     """
-    text = Text.from_markup(markup)
+    text = Text.from_markup(markup, emoji=False)
     if not console.is_terminal:
         console.print(text, soft_wrap=True)
         return

@@ -56,7 +56,7 @@ def contents(letter: DeadLetter, message: Message | None, fault: str | None) -> 
 def print_line(letter: DeadLetter) -> None:
     """A dead letter in one line: where it lies, its order, why, and what was decided; cut on a terminal."""
     console = output.console
-    line = Text.from_markup(f"{_head(letter)}  {_decided(letter)}{cell(_why(letter))}".rstrip())
+    line = Text.from_markup(f"{_head(letter)}  {_decided(letter)}{cell(_why(letter))}".rstrip(), emoji=False)
     if console.is_terminal:
         line.truncate(console.width, overflow="ellipsis")
     console.print(line, soft_wrap=True)

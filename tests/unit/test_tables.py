@@ -87,3 +87,12 @@ def test_sentences_are_folded_on_a_terminal_and_one_line_elsewhere(
     console = Console(file=out, width=20, force_terminal=is_terminal, no_color=True, highlight=False)
     print_prose(console, "alarm  stopped  run `cev consume sales` now", indent=2)
     assert out.getvalue() == printed
+
+
+def test_a_name_between_colons_is_no_picture() -> None:
+    emails = new_table("effect")
+    emails.add_row("notify:email:placed")
+    assert [line.plain.strip() for line in emails.lines(None)] == ["effect", "notify:email:placed"]
+    out = io.StringIO()
+    print_prose(Console(file=out), "order:email:placed")
+    assert out.getvalue() == "order:email:placed\n"
