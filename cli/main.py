@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "order": Entry("cli.order.commands", "Place orders in the mode in force."),
     "consume": Entry("cli.consume", "Run reactions, each as its own consumer group, until SIGTERM."),
     "effects": Entry("cli.effects", "Show what a reaction has done."),
+    "process": Entry("cli.process", "Show how far the process manager has come with orders of flow process."),
     "verify": Entry("cli.verify", "Check that every accepted order was handled exactly once."),
     "dlq": Entry("cli.dlq.commands", "List, show, redrive and discard dead letters."),
     "store": Entry("cli.store", "Lead a group on that stopped because of its store or its offsets."),

@@ -22,9 +22,8 @@ USUAL_DECIMALS = 2
 def react(message: OrderPlaced, context: Context) -> list[Fact]:
     """Grant points to the order's customer; an anonymous order earns none."""
     if message.customer is not None:
-        spent = sum(item.quantity * item.unit_price_cents for item in message.items)
         places = decimals(message.currency)
-        points = spent // 10 ** (USUAL_DECIMALS if places is None else places)
+        points = message.total_cents // 10 ** (USUAL_DECIMALS if places is None else places)
         grant = {"customer": message.customer, "points": points}
         text = json.dumps(grant, ensure_ascii=False)
         context.record(Effect("points", "granted", input=text, detail=text))

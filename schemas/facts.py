@@ -51,6 +51,11 @@ class OrderPlaced(NamedTuple):
     flow: str = "direct"
     payment_method: str | None = None
 
+    @property
+    def total_cents(self) -> int:
+        """What the items cost together."""
+        return sum(item.quantity * item.unit_price_cents for item in self.items)
+
 
 class ProductDispatched(NamedTuple):
     """The warehouse dispatched an order to an address."""

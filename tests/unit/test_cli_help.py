@@ -20,6 +20,8 @@ WITHOUT_CLUSTER = {
     ("down",),
     ("effects",),
     ("gateway",),
+    ("process", "list"),
+    ("process", "show"),
     ("config", "show"),
     ("config", "init"),
 }

@@ -53,11 +53,10 @@ REFUND = IssuedCommand(RefundPayment(7, 3_990, "EUR", "ch_1"))
 
 
 def mail(purpose: str) -> IssuedCommand:
-    content = messages.later(purpose, 7, "Ada")
-    return IssuedCommand(SendNotification(7, "email", "ada@b.example", purpose, *content))
+    return IssuedCommand(SendNotification(7, "email", "ada@b.example", *messages.later(purpose, 7, "Ada")))
 
 
-PLACED_MAIL = IssuedCommand(SendNotification(7, "email", "ada@b.example", "placed", *messages.placed(PLACED)))
+PLACED_MAIL = IssuedCommand(SendNotification(7, "email", "ada@b.example", *messages.placed(PLACED)))
 
 
 class Outcome(NamedTuple):
