@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.consumers.harness import ConsumerHarness
 from tests.support.crash.forked import ran
-from tests.support.crash.points import DEATH, NOTIFICATION, SALES, WAREHOUSE, Point
+from tests.support.crash.points import DEATH, FULFILMENT, NOTIFICATION, SALES, WAREHOUSE, Point
 from tests.support.crash.scenarios import SCENARIOS, Scenario
 from tests.support.kafka.leave_group import leave_group
 from tests.support.stores.postgres import STORE_KINDS
@@ -44,8 +44,8 @@ def killed(shop: ConsumerHarness, point: Point, kills: int, group: str) -> None:
         leave_group(shop.bootstrap, group)
 
 
-def finished(shop: ConsumerHarness, scenario: Scenario) -> None:
-    code, told = ran(shop, "consume", scenario.group, "--until-idle", "0")
+def finished(shop: ConsumerHarness, scenario: Scenario, until_idle_s: float = 0) -> None:
+    code, told = ran(shop, "consume", scenario.group, "--until-idle", f"{until_idle_s}")
     assert code == 0, told
     assert shop.lag(scenario.group, scenario.reads) == 0
 
@@ -77,3 +77,14 @@ def test_a_notifier_that_is_killed_there_loses_no_mail_and_hands_each_over_under
     shop: ConsumerHarness, point: Point, kills: int
 ) -> None:
     killed_and_finished(shop, point, kills, "notification")
+
+
+@everywhere(*FULFILMENT)
+def test_a_process_manager_that_is_killed_there_issues_every_command_once(
+    shop: ConsumerHarness, point: Point, kills: int
+) -> None:
+    scenario = SCENARIOS["fulfilment"]
+    scenario.write(shop)
+    killed(shop, point, kills, "fulfilment")
+    finished(shop, scenario, until_idle_s=1)  # a timer that was just set becomes a record first
+    scenario.check(shop)

@@ -156,13 +156,35 @@ def _deliveries() -> list[Point]:
     ]
 
 
+def _process() -> list[Point]:
+    """A batch of a process manager: states, timers and guards in one store transaction, commands after it."""
+    return [
+        Point("process: states and timers are written, nothing committed", "store.insert timers:after"),
+        Point(
+            "process: the store has it all, Kafka has no command",
+            "store.commit(insert timers):after",
+            again=True,
+        ),
+        Point("process: one command is produced", "producer.produce(dispatch_products):after"),
+        Point(
+            "process: Kafka has the commands, memory does not know",
+            "producer.commit_transaction:after",
+            again=True,
+        ),
+        Point("process: a timer is a record, not committed", "producer.produce(fulfilment.timers):after"),
+        Point("process: a timer has fired, and is about to be forgotten", "store.delete timers:before", 2),
+    ]
+
+
 WAREHOUSE = (*_first_start(), *_batch(), *_end())
 SALES = tuple(_plain())
 NOTIFICATION = tuple(_deliveries())
+FULFILMENT = tuple(_process())
 CATALOGUE = {
     "warehouse": WAREHOUSE,
     "sales": SALES,
     "notification": NOTIFICATION,
+    "fulfilment": FULFILMENT,
 }
 
 

@@ -233,7 +233,7 @@ def _watch_channels(told: Reached) -> None:
 
 
 def _watch_reactions(told: Reached) -> None:
-    from consumers import notification, sales, warehouse  # noqa: PLC0415 - before the registry names them
+    from consumers import fulfilment, notification, sales, warehouse  # noqa: PLC0415 - before the registry
 
-    for module in (notification, sales, warehouse):
+    for module in (fulfilment, notification, sales, warehouse):
         module.react = around(told, "react", module.react)  # type: ignore[attr-defined]  # that is the point

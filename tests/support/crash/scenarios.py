@@ -8,14 +8,32 @@ decided in shadow (the fact read first, and last), conflicting, foreign, unreada
 
 import json
 from collections import Counter
+from collections.abc import Callable
 
 from confluent_kafka import Producer
 
+from schemas.control import Flow
 from schemas.errors import Position
-from schemas.facts import Item
+from schemas.facts import (
+    DispatchExpired,
+    Fact,
+    Item,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentRefunded,
+    ProductDispatched,
+)
 from schemas.framing import decode_key, encode_key
 from schemas.times import now_ms, rfc3339
-from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
+from schemas.topics import (
+    CAPTURE_PAYMENTS,
+    DISPATCH_PRODUCTS,
+    DISPATCH_RESULTS,
+    FULFILMENT_TIMERS,
+    ORDERS,
+    PAYMENTS,
+    SEND_NOTIFICATIONS,
+)
 from tests.support.consumers.harness import ConsumerHarness
 
 AWAY = "2 Roadford Avenue"
@@ -121,14 +139,70 @@ class Notification:
         assert letters(shop, self.group, ORDERS) == {_NO_ADDRESS: 1}
 
 
+class Fulfilment:
+    """Facts for the group `fulfilment`; what answers its commands is there already, once or twice."""
+
+    group = "fulfilment"
+    reads = (ORDERS, PAYMENTS, DISPATCH_RESULTS, FULFILMENT_TIMERS)
+
+    def write(self, shop: ConsumerHarness) -> None:
+        for order_id, life in _LIVES.items():
+            shop.fact(order_id, flow=Flow.PROCESS.value, email=_recipient(order_id), items=_ITEMS)
+            for topic, result in (_ANSWERS[name](order_id) for name in life):
+                for _ in range(1 + order_id % 2):
+                    shop.write(topic, result)
+        shop.fact(len(_LIVES))
+
+    def check(self, shop: ConsumerHarness) -> None:
+        """Every order is where its results have led it, and every command is there once."""
+        states = dict(shop.rows(self.group, "SELECT order_id, status FROM order_states"))
+        assert states == {order_id: _ENDS[life][0] for order_id, life in _LIVES.items()}
+        issued = [
+            seen.header("ce_id")
+            for topic in (CAPTURE_PAYMENTS, DISPATCH_PRODUCTS, SEND_NOTIFICATIONS)
+            for seen in shop.read(topic)
+        ]
+        assert Counter(issued) == {
+            f"{self.group}/{order_id}/{name}".encode(): 1
+            for order_id, life in _LIVES.items()
+            for name in ("CapturePayment", "SendNotification/email/placed", *_ENDS[life][1])
+        }
+
+
 def _recipient(order_id: int) -> str:
     return f"c{order_id}@customers.example"
 
 
-Scenario = Warehouse | Sales | Notification
-QUICK = {"CEV_KAFKA__FETCH_WAIT_MAX_MS": "20"}
-"""A broker holds an empty fetch for half a second by default; here processes come and go all the time."""
-SCENARIOS: dict[str, Scenario] = {each.group: each for each in (Warehouse(), Sales(), Notification())}
+_ANSWERS: dict[str, Callable[[int], tuple[str, Fact]]] = {
+    "captured": lambda n: (PAYMENTS, PaymentCaptured(n, 2_898, "EUR", "ch", 1, Flow.PROCESS.value)),
+    "failed": lambda n: (PAYMENTS, PaymentFailed(n, "declined", 1, Flow.PROCESS.value)),
+    "refunded": lambda n: (PAYMENTS, PaymentRefunded(n, 2_898, "EUR", "re", 1, Flow.PROCESS.value)),
+    "dispatched": lambda n: (DISPATCH_RESULTS, ProductDispatched(n, AWAY, 1, Flow.PROCESS.value)),
+    "expired": lambda n: (DISPATCH_RESULTS, DispatchExpired(n, 1, 2, Flow.PROCESS.value)),
+}
+_ENDS: dict[tuple[str, ...], tuple[str, tuple[str, ...]]] = {
+    (): ("payment unresolved", ()),
+    ("failed",): ("failed", ("SendNotification/email/payment-failed",)),
+    ("captured",): ("dispatch overdue", ("DispatchProduct",)),
+    ("captured", "dispatched"): ("completed", ("DispatchProduct", "SendNotification/email/dispatched")),
+    ("captured", "expired", "refunded"): (
+        "refunded",
+        ("DispatchProduct", "RefundPayment", "SendNotification/email/refunded"),
+    ),
+}
+"""The status and the commands after the first ones, where orders of flow `process` were answered so."""
+_LIVES = dict(enumerate([*_ENDS] * 4))
+Scenario = Warehouse | Sales | Notification | Fulfilment
+QUICK = {
+    "CEV_KAFKA__FETCH_WAIT_MAX_MS": "20",
+    "CEV_PAYMENT_TIMEOUT_S": "0.001",
+    "CEV_DISPATCH_TIMEOUT_S": "0.001",
+}
+"""A broker holds an empty fetch for half a second by default; here processes come and go all the time. And
+what does not come in time is overdue at once."""
+SCENARIOS: dict[str, Scenario] = {
+    each.group: each for each in (Warehouse(), Sales(), Notification(), Fulfilment())
+}
 
 
 def _markers(shop: ConsumerHarness) -> None:
