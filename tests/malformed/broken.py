@@ -20,7 +20,7 @@ from schemas.errors import (
 )
 from schemas.facts import DispatchExpired, DispatchRejected, OrderPlaced, ProductDispatched
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
-from tests.malformed.case import DISPATCHED, HOME, NULL, Maker, buy, dead, maybe, placed, single, text
+from tests.malformed.case import DISPATCHED, FLOW, HOME, NULL, Maker, buy, dead, maybe, placed, single, text
 from tests.support.kafka.wire import framed, key_of, long_of
 
 _HEADER = 10
@@ -32,18 +32,18 @@ _FLIPS = {
     12: dead(UnknownFraming),
     34: dead(UnknownFingerprint),
     60: dead(UnknownFingerprint),
-    81: dead(TrailingBytes),
+    81: dead(TruncatedBody),
     82: dead(MalformedBody),
     87: dead(MalformedBody),
     89: dead(TrailingBytes),
-    93: dead(TrailingBytes),
+    93: dead(TruncatedBody),
     95: dead(TruncatedBody),
     115: DISPATCHED,
     159: dead(MalformedBody),
     203: DISPATCHED,
     236: DISPATCHED,
 }
-"""What one flipped bit of a command comes to: 80 bits of header, a branch, a length, an address, a number."""
+"""What one flipped bit of a command comes to: 80 bits of header, branch, length, address, number, flow."""
 
 
 def cut(make: Maker) -> None:
@@ -54,7 +54,8 @@ def cut(make: Maker) -> None:
         (_HEADER, "behind its header"),
         (_HEADER + 1, "behind the branch of its address"),
         (_HEADER + 9, "inside its address"),
-        (-1, "before its last field"),
+        (-len(FLOW), "before its last field"),
+        (-1, "inside its last field"),
     ):
         make.raw(f"a command cut {where}", DISPATCH_PRODUCTS, buy()[:end], dead(TruncatedBody))
     varint = buy()[: _HEADER + 1] + long_of(2**40)[:3]
@@ -145,7 +146,7 @@ def bodies(make: Maker) -> None:
         ("a varint of thirty bytes", maybe(HOME) + b"\x82" + b"\x80" * 28 + b"\x00", DISPATCHED),
         ("a varint that fills the value", maybe(None) + b"\x80" * 1_000_000 + b"\x00", NULL),
     ):
-        make.raw(name, DISPATCH_PRODUCTS, buy()[:_HEADER] + body, end)
+        make.raw(name, DISPATCH_PRODUCTS, buy()[:_HEADER] + body + FLOW, end)
     for name, items in {
         "an array that claims 2^31 items": long_of(2**31),
         "an array that claims 2^62 items": long_of(2**62) + b"\x00",

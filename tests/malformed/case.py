@@ -103,9 +103,13 @@ def single(record: type[Message], body: bytes, version: int = -1) -> bytes:
     return b"\xc3\x01" + avro_schemas.versions(record)[version].fingerprint + body
 
 
+FLOW = text("direct")
+"""The last field of a `DispatchProduct`."""
+
+
 def buy(address: str | bytes | None = HOME, epoch: int = 1) -> bytes:
     """A `DispatchProduct`."""
-    return single(DispatchProduct, maybe(address) + long_of(epoch))
+    return single(DispatchProduct, maybe(address) + long_of(epoch) + FLOW)
 
 
 def placed(order_id: int, at: int, **encoded: bytes) -> bytes:

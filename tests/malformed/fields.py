@@ -7,6 +7,7 @@ from schemas.errors import (
     ForeignFact,
     MalformedBody,
     TooManyEntries,
+    UnknownFlow,
 )
 from tests.malformed.case import (
     BLANK,
@@ -95,6 +96,8 @@ def numbers(make: Maker) -> None:
     for epoch in (-1, -_EDGE, _EDGE - 1):
         make.command(f"a command of epoch {epoch}", epoch=epoch)
         make.fact(f"a fact of epoch {epoch}", mode_epoch=long_of(epoch))
+    unknown = dict.fromkeys(("warehouse", "notification"), dead(UnknownFlow))
+    make.fact("a fact of a flow that nobody knows", flow=text("tomorrow"), ends=unknown)
     make.fact(
         "a fact of epoch 0, outside any mode", mode_epoch=long_of(0), ends={"warehouse": dead(ForeignFact)}
     )
