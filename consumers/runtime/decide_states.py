@@ -8,6 +8,7 @@ an effect that is unresolved                             may be taken up again b
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from clients.records import ProducerRecord
@@ -68,6 +69,7 @@ def decide_with_states(
         states=dict(known.states),
         applied={*known.applied},
         intended=_intended(effects),
+        may_change=bool(answers) or any(effect.outcome == UNRESOLVED for effect in effects.values()),
     )
     for answer in answers:
         decision.take_answer(answer)
@@ -79,11 +81,20 @@ def decide_with_states(
 
 @dataclass(slots=True)
 class _StatefulDecision(Decision):
-    """A batch half decided; states and history grow with each message."""
+    """A batch half decided; states and history grow with each message.
+
+    Most messages of most flows change no state: for them it costs next to nothing.
+
+    Attributes:
+        states, applied: what the store has, and what this batch adds.
+        intended: see `_intended`.
+        may_change: whether any effect that is there may become something else.
+    """
 
     states: dict[int, StoredState] = field(default_factory=dict)
     applied: set[Application] = field(default_factory=set)
     intended: dict[Position, list[tuple[int, str]]] = field(default_factory=dict)
+    may_change: bool = False
 
     def take(self, item: Item) -> RecordError | None:
         """See `Decision`."""
@@ -110,14 +121,14 @@ class _StatefulDecision(Decision):
     def react(self, item: Decoded) -> tuple[Sequence[Outgoing], list[Effect]]:
         """See `Decision`; with the order's state, and with its deliveries as text."""
         outgoing, effects = Decision.react(self, item)
-        if self.context.timers and not self.context.saved:
+        if self.context.saved:
+            effects = [
+                effect._replace(detail=delivery_to_json(effect.delivery)) if effect.delivery else effect
+                for effect in effects
+            ]
+        elif self.context.timers:
             raise BrokenReaction(f"{self.rules.reaction.name} sets a timer without saving a state")
-        return outgoing, [
-            effect._replace(detail=delivery_to_json(effect.delivery))
-            if effect.delivery and self.context.saved
-            else effect
-            for effect in effects
-        ]
+        return outgoing, effects
 
     def state_of(self, order_id: int) -> Any:
         """See `Decision`."""
@@ -128,7 +139,7 @@ class _StatefulDecision(Decision):
         self, item: Decoded, effects: Sequence[Effect], known: Sequence[KnownEffect | None]
     ) -> RecordError | None:
         """See `Decision`; an answer is about the effect that is there, whatever its input."""
-        if isinstance(item.message, DeliveryAnswer):
+        if self.may_change and isinstance(item.message, DeliveryAnswer):
             return None
         return Decision.conflict(self, item, effects, known)
 
@@ -136,6 +147,8 @@ class _StatefulDecision(Decision):
         self, item: Decoded, effects: Sequence[Effect], known: Sequence[KnownEffect | None]
     ) -> list[tuple[str, Delivery]]:
         """See `Decision`; also deliveries of effects that are taken up again."""
+        if not self.may_change:
+            return Decision.unfinished(self, item, effects, known)
         again = [
             (effect.name, effect.delivery)
             for effect, earlier in zip(effects, known, strict=True)
@@ -158,7 +171,7 @@ class _StatefulDecision(Decision):
             raise BrokenReaction(
                 f"{self.rules.reaction.name} returns something with a delivery: let it come with the answer"
             )
-        if any(_changes(item, effect, earlier) for effect, earlier in zip(effects, known, strict=True)):
+        if self.may_change and any(map(_changes, repeat(item), effects, known)):
             position = item.record.position
             self.plan.results += [(position, record) for record in self.rendered(item, outgoing)]
             return ()
@@ -167,11 +180,11 @@ class _StatefulDecision(Decision):
     def make(self, item: Decoded, effects: Sequence[Effect], known: Sequence[KnownEffect | None]) -> None:
         """See `Decision`; also effects that become something else, and the message's place in the history."""
         Decision.make(self, item, effects, known)
-        for effect, earlier in zip(effects, known, strict=True):
+        for effect, earlier in zip(effects, known, strict=True) if self.may_change else ():
             if _changes(item, effect, earlier):
                 self.plan.changed.append(effect_row(effect, item, self.context.now))
                 self.know(item, effect)
-        if self.context.saved or isinstance(item.message, DeliveryAnswer):
+        if self.context.saved or (self.may_change and isinstance(item.message, DeliveryAnswer)):
             self._apply(item)
 
     def _apply(self, item: Decoded) -> None:
