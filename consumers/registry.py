@@ -3,7 +3,7 @@
 `start` is where a group begins at its very first start; later starts go on where it was (design §7, 12).
 """
 
-from consumers import fulfilment, loyalty, notification, sales, warehouse
+from consumers import fulfilment, loyalty, notification, sales, tracking, warehouse
 from consumers.flows.process import Process
 from consumers.runtime.reaction import AnyReaction, ProcessManager, Reaction
 from schemas import topics
@@ -17,6 +17,8 @@ REACTIONS: tuple[AnyReaction, ...] = (
     Reaction(name="notification", react=notification.react, reads=notification.READS,
              channels=notification.CHANNELS, state=notification.STATE, start="beginning"),
     Reaction(name="sales", react=sales.react, reads=sales.READS, start="beginning"),
+    Reaction(name="tracking", react=tracking.react, reads=tracking.READS, state=tracking.STATE,
+             start="beginning"),
     Reaction(name="loyalty", react=loyalty.react, reads=loyalty.READS, start="beginning"),
     ProcessManager(name="fulfilment", react=fulfilment.react, reads=fulfilment.READS, start="beginning",
                    issues=fulfilment.ISSUES, state=Process, timers=topics.FULFILMENT_TIMERS),

@@ -137,7 +137,7 @@ def test_a_reaction_that_nobody_knows_is_a_usage_error(here: Here) -> None:
     for words in (("sell",), ("warehouse", "sell")):
         said = here.cev.refused(2, "consume", *words)
         assert "'sell'" in said
-        assert "warehouse, notification, sales, loyalty" in said
+        assert "warehouse, notification, sales, tracking, loyalty" in said
 
 
 def members(cev: Program, group: str) -> int:

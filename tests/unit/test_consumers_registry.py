@@ -31,7 +31,7 @@ def test_a_line_repeats_what_its_file_says(reaction: AnyReaction) -> None:
     assert reaction.channels == getattr(file, "CHANNELS", ())
 
 
-@pytest.mark.parametrize("name", ["warehouse", "notification", "sales", "loyalty"])
+@pytest.mark.parametrize("name", ["warehouse", "notification", "sales", "tracking", "loyalty"])
 def test_the_reactions_of_the_shop_begin_at_the_beginning_because_their_lines_say_so(name: str) -> None:
     assert named(name).start == "beginning"
 
