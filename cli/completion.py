@@ -1,4 +1,4 @@
-"""What a shell completes: reactions, groups and topics, from the program's own tables.
+"""What a shell completes: reactions, groups, topics and states of orders, from the program's own tables.
 
 Nothing is asked of a cluster, so a completion needs none and does not wait for one.
 """
@@ -16,3 +16,11 @@ def topic_names(incomplete: str) -> list[str]:
     from consumers.registry import all_topics  # noqa: PLC0415 - the same
 
     return [topic.name for topic in all_topics() if topic.name.startswith(incomplete)]
+
+
+def order_statuses(incomplete: str) -> list[str]:
+    """What an order can be called, with hyphens for blanks, that begins so."""
+    from consumers.flows.order_view import STATUSES  # noqa: PLC0415 - the same
+
+    names = [status.replace(" ", "-") for status in STATUSES]
+    return [name for name in names if name.startswith(incomplete)]

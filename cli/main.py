@@ -33,7 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("cli.status", "Show the cluster, the mode, every group's lag, and alarms."),
     "topics": Entry("cli.topics", "Create, inspect and clean the topics that cev uses."),
     "mode": Entry("cli.mode", "Show or set how orders are written: as command, as event, or in shadow."),
-    "order": Entry("cli.order.commands", "Place orders in the mode in force."),
+    "order": Entry("cli.order.commands", "Place orders in the mode in force, and show how they stand."),
     "consume": Entry("cli.consume", "Run reactions, each as its own consumer group, until SIGTERM."),
     "effects": Entry("cli.effects", "Show what a reaction has done."),
     "process": Entry("cli.process", "Show how far the process manager has come with orders of flow process."),

@@ -1,4 +1,4 @@
-"""`cev order`: place one order, many from a file, or a load of made-up ones (design §9).
+"""`cev order`: place one order, many from a file, or a load of made-up ones; show how they stand (design §9).
 
 What places them is imported by the command that is called: one order needs neither rows nor a load generator.
 """
@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli.common import app_context, command, new_group
+from cli.common import app_context, command, new_group, settings
+from cli.completion import order_statuses
 from cli.output import JsonFlag
 from schemas.errors import UsageError
+from schemas.times import now_ms
 
-commands = new_group("Place orders in the mode in force.")
+commands = new_group("Place orders in the mode in force, and show how they stand.")
 
 _Address = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Where to deliver; the only required field of an order.")
@@ -62,6 +64,8 @@ _Encoding = Annotated[
     ),
 ]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")]
+
+_WAIT_S = 30.0
 
 
 @command(
@@ -169,3 +173,97 @@ def load(
     from cli.order.load import place_load  # noqa: PLC0415 - see the module's head
 
     place_load(app_context(ctx), count=count, rate=rate, seed=seed, pay=pay, as_json=as_json)
+
+
+@command(
+    commands,
+    "status",
+    examples=(
+        "cev order status 12004",
+        "cev order status 12004 --at 15m",
+        "cev order status 12004 --wait dispatched --timeout 10 --json",
+    ),
+)
+def status(
+    ctx: typer.Context,
+    order_id: Annotated[
+        int, typer.Argument(metavar="ORDER_ID", min=-(2**63), max=2**63 - 1, help="Which order.")
+    ],
+    *,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Show what had been recorded by then: RFC 3339, or an age such as 15m."
+        ),
+    ] = None,
+    wait: Annotated[
+        str | None,
+        typer.Option(metavar="STATE", help="Wait until the order is so.", autocompletion=order_statuses),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long --wait waits; by default 30.", min=0)
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show how an order stands, and every fact of it.
+
+    Reads the store of `cev consume tracking`, which keeps all facts of the topics orders, payments and
+    dispatch_results. Exits with 1 if nothing is known of the order, or if it is not as --wait says in time.
+    """
+    if wait is not None and at is not None:
+        raise UsageError("--wait looks ahead and --at looks back: give one of them")
+    if wait is None and timeout is not None:
+        raise UsageError("--timeout goes with --wait")
+    from cli.order import view  # noqa: PLC0415 - see the module's head
+    from operations.moments import parse_moment  # noqa: PLC0415 - the same
+
+    view.show_status(
+        settings(ctx),
+        order_id,
+        at=None if at is None else parse_moment(at, now_ms()),
+        wait=None if wait is None else view.parse_status(wait),
+        timeout_s=_WAIT_S if timeout is None else timeout,
+        as_json=as_json,
+    )
+
+
+@command(
+    commands,
+    "list",
+    examples=(
+        "cev order list",
+        "cev order list --state rejected --since 1d",
+        "cev order list --limit 1000 --json",
+    ),
+    cluster=False,
+)
+def list_orders(
+    ctx: typer.Context,
+    *,
+    state: Annotated[
+        str | None,
+        typer.Option(metavar="STATE", help="Only orders that are so.", autocompletion=order_statuses),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Only with a fact from this time on: RFC 3339, or an age such as 15m."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", help="List at most N.", min=1)] = 50,
+    as_json: JsonFlag = False,
+) -> None:
+    """List orders and how they stand, the one with the newest fact first.
+
+    Reads the store of `cev consume tracking`; works without a broker.
+    """
+    from cli.order import view  # noqa: PLC0415 - see the module's head
+    from operations.moments import parse_moment  # noqa: PLC0415 - the same
+
+    view.show_list(
+        settings(ctx),
+        status=None if state is None else view.parse_status(state),
+        since=None if since is None else parse_moment(since, now_ms()),
+        limit=limit,
+        as_json=as_json,
+    )

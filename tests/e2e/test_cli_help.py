@@ -47,6 +47,8 @@ BETWEEN: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("mode set", (0,)),
     ("mode history", (0,)),
     ("order place", (0,)),
+    ("order status", (0,)),
+    ("order list", (0,)),
     ("relay", (0,)),
     ("gateway", (0,)),
     ("effects", (0,)),
@@ -86,7 +88,7 @@ def poison(bootstrap: str) -> None:
     And before them one that can be read: a topic that is all of one unknown kind would stand still.
     """
     producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random"})
-    fact = OrderPlaced(1_000, "1 Streetford Road", 0, mode_epoch=1)
+    fact = OrderPlaced(12_004, "1 Streetford Road", 0, mode_epoch=1)
     producer.produce("orders", Codec().encode("orders", fact), encode_key(fact.order_id))
     assert producer.flush(20) == 0
     time.sleep(1)
@@ -131,6 +133,7 @@ def between(cev: Program) -> None:
     poison(cev.json("status")[0]["bootstrap"])
     there = example("dlq show")[-1]
     until(lambda: there in letters(cev), 30, f"a dead letter at {there}")
+    cev.ok("consume", "tracking", "--until-idle", "0.5")
     for name, codes in BETWEEN:
         ended = cev.run(*example(name))
         assert ended.returncode in codes, f"{name}: {ended.stderr}{ended.stdout}"

@@ -32,6 +32,7 @@ OFFERS = [
     ("dlq list --topic orders", ["orders"]),
     ("consume --from be", ["beginning"]),
     ("order pl", ["place"]),
+    ("order list --state re", ["rejected", "refunded", "refund-failed"]),
     ("con", ["consume", "config"]),
     ("order place --exp", ["--expires-in"]),
 ]

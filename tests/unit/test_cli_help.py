@@ -19,6 +19,7 @@ WITHOUT_CLUSTER = {
     ("up",),
     ("down",),
     ("effects",),
+    ("order", "list"),
     ("gateway",),
     ("process", "list"),
     ("process", "show"),
