@@ -13,13 +13,14 @@ from consumers.registry import REACTIONS
 from operations import effects
 from operations.verify import reading
 from operations.verify.check import check_all
-from operations.verify.evidence import READS, SOURCES, Reads
+from operations.verify.evidence import FLOW_READS, READS, SOURCES, Reads
 from operations.verify.reconciliation import Reconciliation
 from schemas.counting import counted
 
 _LISTED = 10
 _FAULTS = {
     "lost": "the group has read the record, and nothing happened",
+    "unpaid": "of the lost: nobody took the money, and nobody says why",
     "duplicated": "more than one result",
     "phantom": "something was done, and no record asked for it",
     "different": "what was done is not what the record says",
@@ -82,7 +83,9 @@ def _groups(app: AppContext) -> Reads:
         for reaction in REACTIONS
         if reaction.name not in READS and effects.exists(app.store(reaction.name))
     }
-    return {**READS, **{group: topics for group, topics in further.items() if topics}}
+    names = {reaction.name for reaction in REACTIONS}
+    flows = {group: topics for group, topics in FLOW_READS.items() if group in names}
+    return {**{group: topics for group, topics in further.items() if topics}, **flows, **READS}
 
 
 @contextmanager
@@ -121,6 +124,7 @@ def _print(result: Reconciliation) -> None:
     tables.print_table(table)
     for name, meaning in _FAULTS.items():
         _print_list(name, getattr(result, name), meaning, "red")
+    _print_list("unresolved", result.unresolved, "nobody knows whether money moved; no error", "yellow")
     _print_list("not read yet", result.unseen, "the group has not come to it; no error", "yellow")
     if result.ok:
         waiting = f"; {len(result.unseen):,} still on their way" if len(result.unseen) else ""
@@ -150,6 +154,7 @@ def _lines(result: Reconciliation) -> Iterator[tuple[str, int, str]]:
     if result.skipped:
         yield "skipped", result.skipped, "of the notified: old news at the group's first start, never sent"
     yield "counted", result.counted, f"of {counted(result.facts, 'fact')}, in sales"
+    yield from _flow_lines(result)
     for group, number in sorted(result.reactions.items()):
         yield group, number, "orders with an effect of it"
     for group in sorted({*result.dead_by_group, *result.discarded_by_group} - {"warehouse"}):
@@ -163,6 +168,14 @@ def _lines(result: Reconciliation) -> Iterator[tuple[str, int, str]]:
     if undecided := {group: number for group, number in result.dead_letters.items() if number}:
         groups = (f"{number:,} of {group}" for group, number in undecided.items())
         yield "dead letters", sum(undecided.values()), f"{', '.join(groups)}: `cev dlq list`"
+
+
+def _flow_lines(result: Reconciliation) -> Iterator[tuple[str, int, str]]:
+    if result.in_flows:
+        yield "in flows", result.in_flows, "orders of several steps, in flow collaboration or process"
+        yield "captured", result.captured, "paid, each once"
+        yield "payment failed", result.payment_failed, "not paid, and said so"
+        yield "refunded", result.refunded, "paid, not dispatched, and paid back"
 
 
 def _print_list(name: str, ids: Collection[str], meaning: str, color: str) -> None:

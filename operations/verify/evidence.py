@@ -12,18 +12,37 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from schemas.control import Flow
 from schemas.errors import Position
 from schemas.facts import Item
-from schemas.topics import DISPATCH_PRODUCTS, ORDERS, retry_topic
+from schemas.topics import (
+    CAPTURE_PAYMENTS,
+    DISPATCH_PRODUCTS,
+    DISPATCH_RESULTS,
+    ORDERS,
+    PAYMENTS,
+    SEND_NOTIFICATIONS,
+    retry_topic,
+)
 
 READS: Mapping[str, tuple[str, ...]] = {
-    "warehouse": (DISPATCH_PRODUCTS, ORDERS),
-    "notification": (ORDERS,),
+    "warehouse": (DISPATCH_PRODUCTS, ORDERS, PAYMENTS),
+    "notification": (SEND_NOTIFICATIONS, ORDERS, PAYMENTS, DISPATCH_RESULTS),
     "sales": (ORDERS,),
 }
 """The groups of which it is known what they owe each order, and the topics that they owe it for."""
 
+FLOW_READS: Mapping[str, tuple[str, ...]] = {
+    "payments": (CAPTURE_PAYMENTS, ORDERS, DISPATCH_RESULTS),
+    "fulfilment": (ORDERS, PAYMENTS, DISPATCH_RESULTS),
+}
+"""The groups that only an order in a flow owes something to, and the topics that they read of it."""
+
 SOURCES = (DISPATCH_PRODUCTS, ORDERS)
+"""Where an order begins."""
+
+STEPS = (SEND_NOTIFICATIONS, DISPATCH_PRODUCTS, PAYMENTS, CAPTURE_PAYMENTS, ORDERS)
+"""What is read of orders, in this order: the cause of a record is on a later topic, or was read before."""
 
 Reads = Mapping[str, tuple[str, ...]]
 """Groups, and the topics of orders that each reads."""
@@ -50,12 +69,16 @@ class Failure(NamedTuple):
 
 
 class OrderRecord(NamedTuple):
-    """One record about an order, on either topic; contents are digests, 0 for none.
+    """One record about an order; contents are digests, 0 for none.
 
     Attributes:
         position: where it lies.
-        address, email, phone, sale: digests; a command has an address only.
+        address, email, phone, sale: digests; a command has an address only, of a mail its recipient.
         decides: whether the warehouse acts on it; a shadow fact is only looked at (design §6).
+        flow: who coordinates the order, where the record says it.
+        name: of a step of a flow: `capture`, `captured`, `failed`, `refund`, `refunded`, `not refunded`,
+            `dispatched`, `rejected`, `expired`; of a mail that was commanded, the name of its effect.
+        amount: digest of amount and currency, of an order in a flow, a capture, and what was captured.
         failures: by group, where one could not handle it.
     """
 
@@ -65,6 +88,9 @@ class OrderRecord(NamedTuple):
     phone: int = 0
     sale: int = 0
     decides: bool = True
+    flow: str = Flow.DIRECT.value
+    name: str = ""
+    amount: int = 0
     failures: Mapping[str, Failure] = {}
 
 
@@ -103,6 +129,7 @@ class OrderEvidence(NamedTuple):
         effects: per group, its rows.
         shadow: the warehouse's shadow decision.
         results: its result facts, in the order of the log.
+        steps: the records of its flow, on all other topics; of a direct order none.
     """
 
     order_id: int
@@ -111,6 +138,25 @@ class OrderEvidence(NamedTuple):
     effects: Mapping[str, tuple[StoredEffect, ...]]
     shadow: StoredEffect | None
     results: tuple[OrderResult, ...]
+    steps: tuple[OrderRecord, ...] = ()
+
+    @property
+    def flow(self) -> str:
+        """Who coordinates it, as its fact says, or where there is none its command."""
+        return next((record.flow for record in (*self.facts, *self.commands)), Flow.DIRECT.value)
+
+    @property
+    def is_in_flow(self) -> bool:
+        """Whether several steps are owed; a flow that is not known here is judged as a direct one."""
+        return self.flow in (Flow.COLLABORATION, Flow.PROCESS)
+
+    def named(self, *names: str) -> tuple[OrderRecord, ...]:
+        """Its steps of these names."""
+        return tuple(step for step in self.steps if step.name in names)
+
+    def effect(self, group: str, name: str) -> StoredEffect | None:
+        """A row of a group's store."""
+        return next((effect for effect in self.effects.get(group, ()) if effect.name == name), None)
 
 
 class Offsets(NamedTuple):

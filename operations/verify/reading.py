@@ -1,11 +1,12 @@
 """Gathering the evidence into a workspace, in an order that lets no running system look worse than it is.
 
-    committed offsets -> results -> stores -> dead letters -> commands and facts -> where logs begin
-    -> committed offsets once more
+    committed offsets -> results -> stores -> dead letters -> notifications, commands, payments, captures,
+    facts -> where logs begin -> committed offsets once more
 
 What a group has committed at the first step was durable before it, so every later step must show it. What one
 step shows (an effect) must have its cause in the step after it (its record): each step reads to log ends that
-it asks for after the step before.
+it asks for after the step before. A refund's cause is a result, which was read before it: so a refund is
+judged only where the warehouse had passed it at the first step.
 
 I/O: Kafka (reads topics and committed offsets), stores through stores.py, a temporary database through
 workspace.py.
@@ -26,22 +27,18 @@ from operations.groups import CommittedOffset
 from operations.verify import dead_letters, stores
 from operations.verify.evidence import (
     READS,
-    SOURCES,
+    STEPS,
     Offsets,
-    OrderRecord,
-    OrderResult,
     Reads,
-    digest,
-    digest_items,
     retry_topics,
 )
+from operations.verify.records import order_record, order_result
 from operations.verify.workspace import Workspace
 from schemas.codec import Codec
-from schemas.commands import DispatchProduct
+from schemas.control import ModeChanged
 from schemas.envelope import by_name
 from schemas.errors import ForeignStore, OperationFailed, Position, TopicMissing, UndecodableMessage
-from schemas.facts import DispatchExpired, DispatchRejected, OrderPlaced, ProductDispatched
-from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, Message
+from schemas.topics import DISPATCH_RESULTS, PAYMENTS_TIMERS, Message
 
 Report = Callable[[str], None]
 _POLL_INTERVAL_S = 0.25
@@ -62,7 +59,7 @@ def wait(cluster: Cluster, reads: Reads, seconds: float, report: Report) -> bool
         group: topics for group, topics in reads.items() if group in READS or group_members(admin, group)
     }
     # What an operator has sent again is on its way as well.
-    partitions = _partitions(admin, (*SOURCES, *retry_topics(reads)))
+    partitions = _partitions(admin, (*STEPS, DISPATCH_RESULTS, *retry_topics(reads)))
     watermarks = admin.watermarks(partitions)
     ends = {partition: marks.stable for partition, marks in watermarks.items() if marks.stable > marks.low}
     subscribed = {group: (*topics, *retry_topics({group: topics})) for group, topics in reads.items()}
@@ -124,9 +121,9 @@ def gather(
         OperationFailed: a group has committed offsets, but there is no store of it here.
     """
     admin = Admin(cluster)
-    topics = (*SOURCES, *retry_topics(reads))
+    topics = (*STEPS, DISPATCH_RESULTS, PAYMENTS_TIMERS, *retry_topics(reads))
     committed = groups.committed(admin, reads, _partitions(admin, topics))
-    _read_results(workspace, _read_topics(admin, (DISPATCH_RESULTS,), report), codec)
+    _read_records(workspace, _read_topics(admin, (DISPATCH_RESULTS,), report), codec)
     report("reading the stores")
     for group in reads:
         _read_store(workspace, group, stores_of[group], committed[group])
@@ -134,8 +131,8 @@ def gather(
         group: dead_letters.read(workspace, group, sources, lambda names: _read_topics(admin, names, report))
         for group, sources in reads.items()
     }
-    for topic in SOURCES:
-        _read_orders(workspace, _read_topics(admin, (topic,), report), codec)
+    for topic in STEPS:
+        _read_records(workspace, _read_topics(admin, (topic,), report), codec)
     watermarks = admin.watermarks(_partitions(admin, topics))
     # Cleaning deletes below what is committed: asked afterwards, that is never below where a log begins.
     latest = groups.committed(admin, reads, watermarks)
@@ -200,18 +197,14 @@ def _read_topics(admin: Admin, names: tuple[str, ...], report: Report) -> Iterat
         yield record
 
 
-def _read_orders(workspace: Workspace, records: Iterator[LogRecord], codec: Codec) -> None:
+def _read_records(workspace: Workspace, records: Iterator[LogRecord], codec: Codec) -> None:
     for batch in _decoded(records, codec, workspace):
         workspace.add_records(
-            (message.order_id, _order_record(message, position))
+            (message.order_id, record)
             for position, message in batch
-            if isinstance(message, OrderPlaced | DispatchProduct)
+            if not isinstance(message, ModeChanged) and (record := order_record(message, position))
         )
-
-
-def _read_results(workspace: Workspace, records: Iterator[LogRecord], codec: Codec) -> None:
-    for batch in _decoded(records, codec, workspace):
-        workspace.add_results(result for _, message in batch if (result := _order_result(message)))
+        workspace.add_results(result for _, message in batch if (result := order_result(message)))
 
 
 def _decoded(
@@ -232,30 +225,6 @@ def _decoded(
                 messages.append((position, message))
         workspace.add_unreadable(unreadable)
         yield messages
-
-
-def _order_record(message: OrderPlaced | DispatchProduct, position: Position) -> OrderRecord:
-    if isinstance(message, DispatchProduct):
-        return OrderRecord(position, digest(message.address))
-    return OrderRecord(
-        position,
-        digest(message.address),
-        digest(message.email or None),
-        digest(message.phone or None),
-        digest_items(message.currency, message.items),
-        DISPATCH_PRODUCTS not in message.shadow_of,
-    )
-
-
-def _order_result(message: Message) -> tuple[int, OrderResult] | None:
-    match message:
-        case ProductDispatched(order_id=order_id, address=address):
-            return order_id, OrderResult("dispatched", digest(address))
-        case DispatchRejected(order_id=order_id):
-            return order_id, OrderResult("rejected")
-        case DispatchExpired(order_id=order_id):
-            return order_id, OrderResult("expired")
-    return None
 
 
 def _offsets(

@@ -21,23 +21,25 @@ passed its source is `lost`; a result fact without an effect is `different` for 
 `phantom` for one that there is not; a record that cannot be read is no order, but without a dead letter it is
 `lost` too, by its position; a fact that owes no mail and no text counts as `no_contact`, not as `notified`; a
 record that an operator discarded for a group is not compared in what concerns that group any more; a shadow
-fact alone, where the log of commands was cut, is `aged`: what decided it may be gone.
+fact alone, where the log of commands was cut, is `aged`: what decided it may be gone. What an order in a flow
+owes is in flows.py.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from operations.verify.evidence import (
+    FLOW_READS,
     READS,
-    SOURCES,
     Failure,
     Offsets,
     OrderEvidence,
     OrderRecord,
     Reads,
     StoredEffect,
-    retry_topics,
 )
+from operations.verify.flows import check_flow, dispatch_state, is_finished, mail_states
+from operations.verify.origins import check_origin
 from operations.verify.reconciliation import (
     LOST,
     SETTLED,
@@ -46,7 +48,6 @@ from operations.verify.reconciliation import (
     Reconciliation,
 )
 from operations.verify.record_states import (
-    below_start,
     failure_of,
     has_passed,
     state_of,
@@ -98,6 +99,8 @@ def reconcile(
 def check_order(order: OrderEvidence, offsets: Offsets, reads: Reads = READS) -> OrderFindings:
     """What is to be said about one order."""
     findings = OrderFindings()
+    if order.steps or order.is_in_flow:
+        check_flow(order, offsets, findings)
     if order.commands or order.facts:
         _check_dispatch(order, offsets, findings)
     if order.facts:
@@ -107,10 +110,10 @@ def check_order(order: OrderEvidence, offsets: Offsets, reads: Reads = READS) ->
     _check_shadow(order, findings)
     for group, effects in order.effects.items():
         for effect in effects:
-            _check_origin(order, offsets, findings, effect, {group: reads[group]})
+            check_origin(order, offsets, findings, effect, {group: reads[group]})
     if order.shadow is not None:
-        _check_origin(order, offsets, findings, order.shadow, {_WAREHOUSE: reads[_WAREHOUSE]})
-    for group in reads.keys() - READS.keys():
+        check_origin(order, offsets, findings, order.shadow, {_WAREHOUSE: reads[_WAREHOUSE]})
+    for group in reads.keys() - READS.keys() - FLOW_READS.keys():
         _check_reaction(order, offsets, findings, group, reads[group])
     return findings
 
@@ -133,7 +136,11 @@ def _check_dispatch(order: OrderEvidence, offsets: Offsets, findings: OrderFindi
     for content, group in _GROUP_OF_CONTENT.items():
         if _disagree((record for record in records if not failure_of(record, group).discarded), content):
             findings.faults.add("different")
-    effect = _effect(order, _WAREHOUSE, "dispatch")
+    effect = order.effect(_WAREHOUSE, "dispatch")
+    if order.is_in_flow:
+        if effect is None:
+            findings.note(_WAREHOUSE, dispatch_state(order, offsets))
+        return
     # A shadow fact alone: its command is missing, so nobody ever decides.
     deciding = [record for record in records if record.decides] or list(records)
     states = [
@@ -155,20 +162,19 @@ def _check_dispatch(order: OrderEvidence, offsets: Offsets, findings: OrderFindi
 
 
 def _check_notifications(order: OrderEvidence, offsets: Offsets, findings: OrderFindings) -> None:
-    states = []
-    for record in order.facts:
+    states = mail_states(order, offsets) if order.is_in_flow else []
+    for record in () if order.is_in_flow else order.facts:
         for name, content in (("email", record.email), ("text", record.phone)):
             if content:
-                effect = _effect(order, "notification", name)
-                finished = effect is not None and effect.outcome in ("done", "skipped")
-                settled = finished and _settles(effect, record, content)
+                effect = order.effect("notification", name)
+                settled = is_finished(effect) and _settles(effect, record, content)
                 states.append(state_of(offsets, "notification", record, settled=settled))
     if not states:
         findings.no_contact = True
         return
     worst = max(states)
     findings.notified = worst == SETTLED
-    effects = (_effect(order, "notification", name) for name in ("email", "text"))
+    effects = (order.effect("notification", name) for name in ("email", "text"))
     findings.skipped = findings.notified and any(
         effect is not None and effect.outcome == "skipped" for effect in effects
     )
@@ -176,7 +182,7 @@ def _check_notifications(order: OrderEvidence, offsets: Offsets, findings: Order
 
 
 def _check_sale(order: OrderEvidence, offsets: Offsets, findings: OrderFindings) -> None:
-    effect = _effect(order, "sales", "sale")
+    effect = order.effect("sales", "sale")
     findings.counted = effect is not None
     findings.note(
         "sales",
@@ -204,41 +210,13 @@ def _check_results(order: OrderEvidence, offsets: Offsets, findings: OrderFindin
 
 
 def _check_shadow(order: OrderEvidence, findings: OrderFindings) -> None:
-    effect, shadow = _effect(order, _WAREHOUSE, "dispatch"), order.shadow
+    effect, shadow = order.effect(_WAREHOUSE, "dispatch"), order.shadow
     if effect is None or shadow is None:
         return
     outcomes = {effect.outcome, shadow.outcome}
     # The two decisions were made at two times, so one of them may have been too late.
     if effect.content != shadow.content or (len(outcomes) > 1 and "expired" not in outcomes):
         findings.faults.add("different")
-
-
-def _check_origin(
-    order: OrderEvidence, offsets: Offsets, findings: OrderFindings, effect: StoredEffect, reads: Reads
-) -> None:
-    """Whether the record that an effect was made from is there; `reads` is its group and what that reads."""
-    known = reads.keys() <= READS.keys()
-    retried = effect.position.topic in retry_topics(reads)
-    if not known and not retried and effect.position.topic not in SOURCES:
-        return
-    if retried and not below_start(offsets, effect.position) and not effect.retried:
-        findings.faults.add("phantom")
-        return
-    # A record that was sent again lies on a retry topic; its first position may be below the log's start by
-    # now, so any record of the order may be meant.
-    sources = [
-        record for record in (*order.commands, *order.facts) if retried or record.position == effect.position
-    ]
-    if sources:
-        if known and all(_content(record, effect.name) != effect.content for record in sources):
-            findings.faults.add("different")
-    elif effect.unreadable:
-        return  # the consumer could read it: it had a schema registry, or a newer version of the schemas
-    elif retried or below_start(offsets, effect.position):
-        if not order.commands and not order.facts:
-            findings.faults.add("aged")
-    else:
-        findings.faults.add("phantom")
 
 
 def _is_lost(offsets: Offsets, group: str, position: Position, failure: Failure) -> bool:
@@ -273,14 +251,6 @@ def _settles(effect: StoredEffect | None, record: OrderRecord, content: int) -> 
     A record that says something else is a conflict: it owes a dead letter.
     """
     return effect is not None and (effect.position == record.position or effect.content == content)
-
-
-def _effect(order: OrderEvidence, group: str, name: str) -> StoredEffect | None:
-    return next((effect for effect in order.effects.get(group, ()) if effect.name == name), None)
-
-
-def _content(record: OrderRecord, effect: str) -> int:
-    return {"email": record.email, "text": record.phone, "sale": record.sale}.get(effect, record.address)
 
 
 def _disagree(records: Iterable[OrderRecord], content: str) -> bool:

@@ -12,7 +12,7 @@ from schemas.errors import Position
 SETTLED, DISCARDED, DEAD, UNSEEN, LOST = range(5)
 """What became of one record at one group, the worst last."""
 
-_LISTED = ("lost", "duplicated", "phantom", "different", "unseen")
+_LISTED = ("lost", "duplicated", "phantom", "different", "unseen", "unpaid", "unresolved")
 
 
 class OrderIds(Collection[str]):
@@ -71,6 +71,10 @@ class Reconciliation(NamedTuple):
         reactions: for each further reaction, how many orders have an effect of it.
         aged: orders that only a store knows any more: the source lies below the log's start.
         lost: also holds positions of unreadable records that vanished.
+        in_flows: orders in a flow, whose steps somebody coordinates.
+        captured, payment_failed, refunded: orders with such a payment.
+        unpaid: of the lost, orders whose payment was asked for or owed, and has no outcome.
+        unresolved: orders of which nobody knows yet whether money moved; not an error.
         unseen: not an error.
         removed: GROUP@TOPIC:PARTITION:FIRST-LAST, offsets that were deleted before the group read them.
         ok: whether lost, duplicated, phantom, different and removed are all empty.
@@ -95,11 +99,17 @@ class Reconciliation(NamedTuple):
     discarded_by_group: dict[str, int]
     dead_letters: dict[str, int]
     reactions: dict[str, int]
+    in_flows: int
+    captured: int
+    payment_failed: int
+    refunded: int
     lost: Collection[str]
     duplicated: Collection[str]
     phantom: Collection[str]
     different: Collection[str]
     unseen: Collection[str]
+    unpaid: Collection[str]
+    unresolved: Collection[str]
     removed: tuple[str, ...]
     ok: bool
 
@@ -109,9 +119,11 @@ class OrderFindings:
     """What is to be said about one order.
 
     Attributes:
-        faults: of lost, duplicated, phantom, different, unseen and aged.
+        faults: of the lists of `Reconciliation`, and `aged`.
         dead, discarded: the groups that it is so for.
         reactions: the groups outside `READS` that have an effect of it.
+        steps: names of the records of its flow.
+        in_flow: whether it is in one.
         notified, skipped, counted, no_contact: as in `Reconciliation`.
     """
 
@@ -119,6 +131,8 @@ class OrderFindings:
     dead: set[str] = field(default_factory=set)
     discarded: set[str] = field(default_factory=set)
     reactions: set[str] = field(default_factory=set)
+    steps: set[str] = field(default_factory=set)
+    in_flow: bool = False
     notified: bool = False
     skipped: bool = False
     counted: bool = False
@@ -170,6 +184,9 @@ class Findings:
         self.counts["skipped"] += findings.skipped
         self.counts["counted"] += findings.counted
         self.counts["no_contact"] += findings.no_contact
+        self.counts["in_flows"] += findings.in_flow
+        for step in findings.steps & {"captured", "failed", "refunded"}:
+            self.counts["payment_failed" if step == "failed" else step] += 1
         self.reactions.update(findings.reactions)
         if findings.faults or findings.dead or findings.discarded:
             self._add_faults(order.order_id, findings)
@@ -185,7 +202,9 @@ class Findings:
     def conclude(self) -> Reconciliation:
         """The outcome."""
         lost = self.listed["lost"].followed_by(map(str, sorted(self.vanished)))
-        duplicated, phantom, different, unseen = (self.listed[name] for name in _LISTED[1:])
+        duplicated, phantom, different, unseen, unpaid, unresolved = (
+            self.listed[name] for name in _LISTED[1:]
+        )
         return Reconciliation(
             accepted=self.counts["accepted"],
             commands=self.counts["commands"],
@@ -206,11 +225,17 @@ class Findings:
             discarded_by_group=dict(self.discarded),
             dead_letters=self.dead_letters,
             reactions=dict(self.reactions),
+            in_flows=self.counts["in_flows"],
+            captured=self.counts["captured"],
+            payment_failed=self.counts["payment_failed"],
+            refunded=self.counts["refunded"],
             lost=lost,
             duplicated=duplicated,
             phantom=phantom,
             different=different,
             unseen=unseen,
+            unpaid=unpaid,
+            unresolved=unresolved,
             removed=tuple(self.removed),
             ok=not (lost or duplicated or phantom or different or self.removed),
         )

@@ -1,5 +1,7 @@
 """What became of one record at one group that reads it. Pure."""
 
+from collections.abc import Iterable
+
 from operations.verify.evidence import Failure, Offsets, OrderRecord
 from operations.verify.reconciliation import DEAD, DISCARDED, LOST, SETTLED, UNSEEN
 from schemas.errors import Position
@@ -25,9 +27,17 @@ def state_without_effect(offsets: Offsets, group: str, position: Position, failu
     return LOST if has_passed(offsets, group, position) else UNSEEN
 
 
+def state_of_all(offsets: Offsets, group: str, records: Iterable[OrderRecord]) -> int:
+    """What became of records that owe an effect together that is not there: lost if all were passed."""
+    states = [
+        state_without_effect(offsets, group, record.position, failure_of(record, group)) for record in records
+    ]
+    return max((state for state in states if state != LOST), default=LOST)
+
+
 def has_passed(offsets: Offsets, group: str, position: Position) -> bool:
     """Whether a group had committed beyond a position before anything was read."""
-    return position.offset < offsets.passed[group].get(position.topic_partition, 0)
+    return position.offset < offsets.passed.get(group, {}).get(position.topic_partition, 0)
 
 
 def below_start(offsets: Offsets, position: Position) -> bool:

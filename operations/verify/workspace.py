@@ -15,15 +15,23 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from databases.scratch import scratch
-from operations.verify.evidence import Failure, OrderEvidence, OrderRecord, OrderResult, StoredEffect
+from operations.verify.evidence import (
+    SOURCES,
+    Failure,
+    OrderEvidence,
+    OrderRecord,
+    OrderResult,
+    StoredEffect,
+)
 from schemas.errors import Position
-from schemas.topics import ORDERS
+from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 
 FailureState = Literal["dead", "discarded", "redriven"]
 
 _TABLES = """
 CREATE TABLE records (order_id INTEGER, topic TEXT, partition INTEGER, offset INTEGER, address INTEGER,
-                      email INTEGER, phone INTEGER, sale INTEGER, decides INTEGER);
+                      email INTEGER, phone INTEGER, sale INTEGER, decides INTEGER, flow TEXT, name TEXT,
+                      amount INTEGER);
 CREATE TABLE effects (order_id INTEGER, owner TEXT, shadow INTEGER, name TEXT, outcome TEXT, content INTEGER,
                       topic TEXT, partition INTEGER, offset INTEGER);
 CREATE TABLE results (order_id INTEGER, outcome TEXT, address INTEGER);
@@ -45,7 +53,7 @@ WHERE excluded.to_offset > to_offset
 """
 _RECORDS = """
 SELECT r.order_id, 'record', r.rowid, r.topic, r.partition, r.offset, address, email, phone, sale, decides,
-       owner, state, to_topic, to_partition, to_offset
+       flow, name, amount, owner, state, to_topic, to_partition, to_offset
 FROM records r
 LEFT JOIN failures f ON (f.topic, f.partition, f.offset) = (r.topic, r.partition, r.offset)
 ORDER BY r.order_id, r.rowid, owner
@@ -82,7 +90,7 @@ class Workspace:
 
     def add_records(self, rows: Iterable[tuple[int, OrderRecord]]) -> None:
         """Readable records by order id; their failures are added apart."""
-        self._insert("records", 9, ((order_id, *record.position, *record[1:6]) for order_id, record in rows))
+        self._insert("records", 12, ((order_id, *record.position, *record[1:9]) for order_id, record in rows))
 
     def add_unreadable(self, rows: Iterable[tuple[Position, str]]) -> None:
         """Where records lie that cannot be decoded, and the name of the error."""
@@ -152,15 +160,13 @@ def workspace() -> Iterator[Workspace]:
 
 
 def _order(order_id: int, rows: Iterable[tuple[Any, ...]]) -> OrderEvidence:
-    commands: list[OrderRecord] = []
-    facts: list[OrderRecord] = []
+    records: list[OrderRecord] = []
     effects: dict[str, tuple[StoredEffect, ...]] = {}
     shadow: StoredEffect | None = None
     results: list[OrderResult] = []
     for kind, same in groupby(rows, key=itemgetter(1)):
         if kind == "record":
-            for record in _records(same):
-                (facts if record.position.topic == ORDERS else commands).append(record)
+            records.extend(_records(same))
         elif kind == "effect":
             for _, _, group, is_shadow, name, outcome, content, *place, retried, unreadable in same:
                 effect = StoredEffect(
@@ -172,22 +178,24 @@ def _order(order_id: int, rows: Iterable[tuple[Any, ...]]) -> OrderEvidence:
                     effects[group] = (*effects.get(group, ()), effect)
         else:
             results.extend(OrderResult(outcome, address) for _, _, outcome, address in same)
-    return OrderEvidence(order_id, tuple(commands), tuple(facts), effects, shadow, tuple(results))
+    commands = tuple(record for record in records if record.position.topic == DISPATCH_PRODUCTS)
+    facts = tuple(record for record in records if record.position.topic == ORDERS)
+    steps = tuple(record for record in records if record.position.topic not in SOURCES)
+    return OrderEvidence(order_id, commands, facts, effects, shadow, tuple(results), steps)
 
 
 def _records(rows: Iterable[tuple[Any, ...]]) -> Iterator[OrderRecord]:
     """Records from rows of a record and one of its failures each."""
     for _, same in groupby(rows, key=itemgetter(2)):
         first, *more = same
-        _, _, _, topic, partition, offset, address, email, phone, sale, decides, group, *_ = first
+        address, email, phone, sale, decides, flow, name, amount, group = first[6:15]
         failures = {} if group is None else _failures([first, *more])
-        yield OrderRecord(
-            Position(topic, partition, offset), address, email, phone, sale, bool(decides), failures
-        )
+        contents = (address, email, phone, sale, bool(decides), flow, name, amount)
+        yield OrderRecord(Position(*first[3:6]), *contents, failures)
 
 
 def _failures(rows: Iterable[tuple[Any, ...]]) -> dict[str, Failure]:
-    return {group: _failure(row[12:] for row in same) for group, same in groupby(rows, key=itemgetter(11))}
+    return {group: _failure(row[15:] for row in same) for group, same in groupby(rows, key=itemgetter(14))}
 
 
 def _failure(states: Iterable[tuple[Any, ...]]) -> Failure:

@@ -6,13 +6,22 @@ from typing import Any, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
 
-from operations.verify.evidence import READS, Offsets, OrderRecord, OrderResult, Partition, StoredEffect
+from operations.verify.evidence import (
+    FLOW_READS,
+    READS,
+    Offsets,
+    OrderRecord,
+    OrderResult,
+    Partition,
+    StoredEffect,
+)
 from operations.verify.reconcile import reconcile
 from operations.verify.reconciliation import Reconciliation
 from operations.verify.workspace import Workspace, workspace
 from schemas.errors import Position
 from schemas.topics import DISPATCH_PRODUCTS, ORDERS
 
+KNOWN = {**FLOW_READS, **READS}
 PASSED, DEAD, AHEAD = "passed", "dead", "ahead"
 T = TypeVar("T")
 
@@ -39,6 +48,7 @@ class Draft:
 
     commands: dict[int, tuple[OrderRecord, ...]] = field(default_factory=dict)
     facts: dict[int, tuple[OrderRecord, ...]] = field(default_factory=dict)
+    steps: dict[int, tuple[OrderRecord, ...]] = field(default_factory=dict)
     unreadable: set[Position] = field(default_factory=set)
     results: dict[int, tuple[OrderResult, ...]] = field(default_factory=dict)
     dead: dict[str, set[Position]] = field(default_factory=lambda: _per_group(set))
@@ -61,9 +71,9 @@ class Draft:
         letters = {group: len(origins) for group, origins in self.dead.items()}
         with workspace() as evidence:
             self.fill(evidence)
-            further = {group: (ORDERS,) for group in self.passed if group not in READS}
+            further = {group: (ORDERS,) for group in self.passed if group not in KNOWN}
             offsets = Offsets(self.passed, self.starts, self.latest)
-            return reconcile(evidence, offsets, letters, {**READS, **further})
+            return reconcile(evidence, offsets, letters, {**KNOWN, **further})
 
     def fill(self, evidence: Workspace) -> None:
         """Write it down in the order of reading."""
@@ -81,6 +91,7 @@ class Draft:
             for origin, again in self.redriven[group].items():
                 evidence.add_failure(group, origin, "redriven", again)
         evidence.add_records(each_of(self.commands))
+        evidence.add_records(each_of(self.steps))
         evidence.add_records(each_of(self.facts))
         evidence.add_unreadable((position, "MalformedBody") for position in self.unreadable)
 
@@ -115,7 +126,7 @@ def following(position: Position) -> Position:
 
 
 def _per_group(kind: type[Any]) -> dict[str, Any]:
-    return {group: kind() for group in ("warehouse", "notification", "sales")}
+    return {group: kind() for group in KNOWN}
 
 
 def draft(orders: list[Order]) -> Draft:
