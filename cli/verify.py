@@ -85,7 +85,7 @@ def _groups(app: AppContext) -> Reads:
     }
     names = {reaction.name for reaction in REACTIONS}
     flows = {group: topics for group, topics in FLOW_READS.items() if group in names}
-    return {**{group: topics for group, topics in further.items() if topics}, **flows, **READS}
+    return {**READS, **{group: topics for group, topics in further.items() if topics}, **flows}
 
 
 @contextmanager
