@@ -37,6 +37,7 @@ from consumers.runtime.records import (
     KnownEffect,
     Partition,
     Via,
+    without_frames,
 )
 from consumers.runtime.retry_policy import RetryPolicy
 from schemas.commands import COMMAND_TYPES
@@ -149,7 +150,7 @@ class Decision:
         except (BrokenReaction, Unreachable):
             raise  # no record is at fault: none may become a dead letter (invariants 8 and 12)
         except RecordError as error:
-            return error
+            return without_frames(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is about this record and no other
             return ReactionFailed(
                 f"{self.rules.reaction.name} failed with {type(error).__name__}: {error}",

@@ -11,7 +11,14 @@ from collections.abc import Iterable, Sequence
 
 from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import DeliveryAnswer
-from consumers.runtime.records import ConsumerRecord, Decoded, FailedRecord, Item, Marker
+from consumers.runtime.records import (
+    ConsumerRecord,
+    Decoded,
+    FailedRecord,
+    Item,
+    Marker,
+    without_frames,
+)
 from schemas import framing
 from schemas.codec import Codec
 from schemas.decisions import is_discard
@@ -76,7 +83,7 @@ def _undecodable(record: ConsumerRecord, error: RecordError) -> Item:
     order_id = None if isinstance(error, TextKey | FramedKey) else _order_of(record)
     if record.value is None and record.redriven and is_discard(record.headers or ()):
         return Marker(record, order_id)
-    return FailedRecord(record, order_id, error)
+    return FailedRecord(record, order_id, without_frames(error))
 
 
 def _order_of(record: ConsumerRecord) -> int | None:

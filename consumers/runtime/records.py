@@ -95,6 +95,16 @@ class Marker(NamedTuple):
 Item = Decoded | FailedRecord | Marker
 
 
+def without_frames(error: RecordError) -> RecordError:
+    """An error to keep beside its record: it forgets where it was raised.
+
+    The frames hold the whole batch, and the batch holds the error: the garbage collector alone would free
+    them, and not while the record waits for its next attempt.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
 class Attempts(NamedTuple):
     """How often a record has failed, and before which moment (ms) it is not tried again."""
 

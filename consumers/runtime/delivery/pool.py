@@ -20,6 +20,7 @@ from consumers.runtime.delivery.channel import Channel
 from consumers.runtime.delivery.circuit_breaker import CircuitBreaker, for_channel
 from consumers.runtime.delivery.results import DeliveryResults
 from consumers.runtime.plan import DeliveryTask
+from consumers.runtime.records import without_frames
 from schemas.errors import (
     DeliveryDeferred,
     DependencyUnavailable,
@@ -171,7 +172,7 @@ class DeliveryPool:
                 answer = self._deliver(task)
             except RecordError as error:
                 self._answered(channel, results)
-                results.failed.append((task, error))
+                results.failed.append((task, without_frames(error)))
             except Unreachable as error:
                 self._failed(channel, error)
                 results.remaining.append(task)
