@@ -26,18 +26,19 @@ from operations import effects
 from operations.topics import provision
 from operations.verify import reading
 from operations.verify.check import check_all
-from operations.verify.evidence import READS
+from operations.verify.evidence import FLOW_READS, READS
 from operations.verify.reconciliation import Reconciliation
 from producers import Item, Mode, OrderPlacer, OrderRequest
 from producers.mode.change import set_mode
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import DependencyUnavailable, ForeignStore, OperationFailed, TopicMissing
-from schemas.facts import OrderPlaced, ProductDispatched
+from schemas.facts import OrderPlaced, PaymentCaptured, PaymentFailed, PaymentRefunded, ProductDispatched
 from schemas.framing import encode_key
-from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
+from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS, PAYMENTS
 from tests.support.kafka.broker import BrokerFixture, world
 
+GROUPS = {**READS, "fulfilment": FLOW_READS["fulfilment"]}
 LONG = "ü" * 501
 HUGE = "x" * 3_000
 
@@ -49,10 +50,11 @@ class Shop(NamedTuple):
     folder: Path
 
     def stores(self, folder: Path | None = None) -> Mapping[str, StoreAddress]:
-        return {group: StoreAddress.at(group, data_dir=folder or self.folder) for group in READS}
+        groups = (*READS, *FLOW_READS)
+        return {group: StoreAddress.at(group, data_dir=folder or self.folder) for group in groups}
 
     def verdict(self, folder: Path | None = None) -> Reconciliation:
-        return check_all(self.cluster, Codec(), self.stores(folder), lambda _text: None)
+        return check_all(self.cluster, Codec(), self.stores(folder), lambda _text: None, GROUPS)
 
     def consume(self, *names: str) -> None:
         stopping = Event()
@@ -114,6 +116,26 @@ def foreign_records(shop: Shop) -> None:
     shop.write(
         ORDERS, encode_key(8), codec.encode(ORDERS, OrderPlaced(8, "outside any mode", 1_700_000_000_000))
     )
+
+
+def write_conversations(shop: Shop) -> None:
+    """Orders in flows, and what became of their payments; order 105 waits for its payment."""
+    codec = Codec()
+    flows = {101: "collaboration", 102: "process", 103: "process", 104: "process", 105: "collaboration"}
+    for order_id, flow in flows.items():
+        address = LONG if order_id == 104 else "a"
+        order = OrderPlaced(
+            order_id, address, 1_700_000_000_000, email="amy@example.org", mode_epoch=3, flow=flow
+        )
+        shop.write(ORDERS, encode_key(order_id), codec.encode(ORDERS, order))
+    for payment in (
+        PaymentCaptured(101, 0, "EUR", "ref", 1, flows[101]),
+        PaymentCaptured(102, 0, "EUR", "ref", 1, flows[102]),
+        PaymentFailed(103, "declined", 1, flows[103]),
+        PaymentCaptured(104, 0, "EUR", "ref", 1, flows[104]),
+        PaymentRefunded(104, 0, "EUR", "ref", 1, flows[104]),
+    ):
+        shop.write(PAYMENTS, encode_key(payment.order_id), codec.encode(PAYMENTS, payment))
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +273,22 @@ def test_looking_leaves_no_trace_beside_a_store(shop: Shop, copied: Path) -> Non
     before = sorted(path.name for path in (copied / "stores").iterdir())
     shop.verdict(copied)
     assert sorted(path.name for path in (copied / "stores").iterdir()) == before
+
+
+def test_orders_of_each_flow_are_compared_step_by_step(shop: Shop, tmp_path: Path) -> None:
+    """Payments are written by hand; all other steps are the work of the reactions."""
+    write_conversations(shop)
+    shop.consume("warehouse", "notification", "sales", "fulfilment")
+    verdict = shop.verdict()
+    assert verdict.ok, verdict
+    assert (verdict.in_flows, verdict.captured, verdict.payment_failed, verdict.refunded) == (5, 3, 1, 1)
+    assert (verdict.accepted, verdict.dispatched, verdict.rejected) == (18 + 5, 14 + 2, 3 + 1)
+    assert (verdict.unseen, verdict.unpaid) == (("105",), ())
+    shutil.copytree(shop.folder / "stores", tmp_path / "stores")
+    tamper(tmp_path, "notification", "DELETE FROM effects WHERE effect = 'email:payment-failed'")
+    tamper(tmp_path, "warehouse", "DELETE FROM effects WHERE order_id = 102")
+    tampered = shop.verdict(tmp_path)
+    assert (tampered.lost, tampered.unseen) == (("102", "103"), ("105",))
 
 
 def test_the_log_itself_can_be_wrong(shop: Shop) -> None:

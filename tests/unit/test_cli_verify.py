@@ -42,3 +42,18 @@ def test_orders_and_dead_letters_are_both_named(
     assert any(line.startswith("dead 1 orders that are not dispatched") for line in lines)
     assert "dead letters 3 1 of warehouse, 2 of sales: `cev dlq list`" in lines
     assert "unreadable 2 records that are no orders: 2 NullKey" in lines
+
+
+def test_payments_are_named_where_there_are_orders_in_flows_and_nowhere_else(
+    capsys: pytest.CaptureFixture[str], reconciliation: Reconciliation
+) -> None:
+    verify._print(reconciliation)
+    assert "captured" not in capsys.readouterr().out
+    in_flows = reconciliation._replace(
+        in_flows=3, captured=1, payment_failed=1, unpaid=("8",), unresolved=("9",)
+    )
+    verify._print(in_flows)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "captured 1 paid, each once" in lines
+    assert any(line.startswith("unpaid 1 of the lost") and line.endswith("8") for line in lines)
+    assert any(line.startswith("unresolved 1 nobody knows") and line.endswith("9") for line in lines)
