@@ -37,6 +37,10 @@ COMMANDS: dict[str, Entry] = {
     "consume": Entry("cli.consume", "Run reactions, each as its own consumer group, until SIGTERM."),
     "effects": Entry("cli.effects", "Show what a reaction has done."),
     "process": Entry("cli.process", "Show how far the process manager has come with orders of flow process."),
+    "replay": Entry(
+        "cli.replay",
+        "Build a reaction's states anew from its topics, compare them with the old ones, and swap them.",
+    ),
     "verify": Entry("cli.verify", "Check that every accepted order was handled exactly once."),
     "dlq": Entry("cli.dlq.commands", "List, show, redrive and discard dead letters."),
     "store": Entry("cli.store", "Lead a group on that stopped because of its store or its offsets."),

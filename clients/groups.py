@@ -11,7 +11,7 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError, KafkaException
 
 from clients.admin import Admin
-from schemas.errors import OperationFailed
+from schemas.errors import OperationFailed, SafetyRefusal
 
 
 class GroupMember(NamedTuple):
@@ -56,3 +56,18 @@ def group_members(admin: Admin, group: str) -> list[GroupMember]:
         )
         for member in described.members
     ]
+
+
+def refuse_beside_members(admin: Admin, group: str) -> None:
+    """Make sure that a group has no live member.
+
+    Raises:
+        SafetyRefusal: it has one; the message names where it runs.
+        BrokerUnreachable, OperationFailed.
+    """
+    members = group_members(admin, group)
+    if members:
+        raise SafetyRefusal(
+            f"{len(members)} member(s) of the group {group} live, one of them at {members[0].host}; stop "
+            "them first (one that was killed leaves when its session ends, within a minute)"
+        )

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from clients.admin import Admin, Partition, partitions_of
 from clients.config import Cluster
-from clients.groups import group_members
+from clients.groups import refuse_beside_members
 from clients.records import ProducerRecord
 from consumers.runtime.kafka.sent_records import fingerprint, in_log
 from consumers.runtime.records import Committed
@@ -78,7 +78,7 @@ def adopt(
         BrokerUnreachable, DependencyUnavailable, OperationFailed.
     """
     admin = Admin(cluster)
-    _refuse_beside_members(admin, address.group)
+    refuse_beside_members(admin, address.group)
     with reading(address) as snapshot:
         if snapshot is None:
             raise SafetyRefusal(
@@ -95,15 +95,6 @@ def adopt(
         return plan
     finally:
         store.close()
-
-
-def _refuse_beside_members(admin: Admin, group: str) -> None:
-    members = group_members(admin, group)
-    if members:
-        raise SafetyRefusal(
-            f"{len(members)} member(s) of the group {group} live, one of them at {members[0].host}; stop "
-            "them first (one that was killed leaves when its session ends, within a minute)"
-        )
 
 
 def _plan(admin: Admin, store: Store, topics: Sequence[str], unknown: Unknown | None) -> Plan:

@@ -18,7 +18,7 @@ from consumers.runtime.stores.batch_write import EffectTaken, StoreWrite
 from consumers.runtime.stores.state_tables import DueTimer
 from consumers.runtime.stores.store import Store
 from databases.address import StoreAddress
-from schemas.errors import Position
+from schemas.errors import Position, SafetyRefusal
 from schemas.topics import ORDERS
 from tests.support.stores.stores import opened
 
@@ -117,3 +117,18 @@ def test_a_timer_that_was_set_anew_meanwhile_is_not_taken_for_the_fired_one(stor
     store.write(StoreWrite(at=2, states=[change(1, 2, 11)], timers=[timer("a", 300)]))
     store.write(StoreWrite(at=3, fired=fired))
     assert [late.due_at for late in store.states.due_timers(300, 10)] == [300]
+
+
+def test_states_are_swapped_all_at_once_unless_the_group_has_gone_on_meanwhile(store: Store) -> None:
+    changes = [change(1, 1, 10), change(2, 1, 11)]
+    store.write(StoreWrite(at=1, states=changes, positions={(ORDERS, 0): 12}))
+    states = [(1, 2, "done", to_json(Remembered("done")))]
+    history = [(1, version, "done", "OrderPlaced", "id", ORDERS, 0, 20 + version) for version in (1, 2)]
+    with pytest.raises(SafetyRefusal, match="gone on meanwhile"):
+        store.states.swap({(ORDERS, 0): 11}, states, history, 2)
+    assert found(store, 1, 2).states.keys() == {1, 2}
+    store.states.swap({(ORDERS, 0): 12}, states, history, 2)
+    known = found(store, 1, 2, offsets=(10, 22))
+    assert known.states == {1: StoredState(2, Remembered("done"))}
+    assert Application(Position(ORDERS, 0, 22), "OrderPlaced") in known.applied
+    assert Application(Position(ORDERS, 0, 10), "OrderPlaced") not in known.applied

@@ -49,6 +49,7 @@ BETWEEN: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("order place", (0,)),
     ("order status", (0,)),
     ("order list", (0,)),
+    ("replay", (0,)),
     ("relay", (0,)),
     ("gateway", (0,)),
     ("effects", (0,)),

@@ -7,9 +7,10 @@ I/O: database, on connections that the store hands out.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, select
 
 from consumers.runtime.order_states import (
     Application,
@@ -22,11 +23,14 @@ from consumers.runtime.order_states import (
 from consumers.runtime.reaction import OrderState
 from consumers.runtime.stores import statements
 from consumers.runtime.stores.database import Connected, Database
+from consumers.runtime.stores.tables import order_history, order_states, progress
 from databases.text import kept, restored
-from schemas.errors import Position
+from schemas.errors import Position, SafetyRefusal
 
 if TYPE_CHECKING:
     from consumers.runtime.records import Partition
+
+_PAGE_ROWS = 1_000
 
 
 class DueTimer(NamedTuple):
@@ -51,12 +55,13 @@ class StateTables:
 
     Args:
         database: whose words the statements need.
-        reading: connections to the group's store; they raise `DependencyUnavailable`.
+        reading, writing: connections to the group's store; they raise `DependencyUnavailable`.
     """
 
-    def __init__(self, database: Database, reading: Connected) -> None:
+    def __init__(self, database: Database, reading: Connected, writing: Connected) -> None:
         self._database = database
         self._reading = reading
+        self._writing = writing
 
     def find(
         self, state_type: type[OrderState], order_ids: Iterable[int], positions: Collection[Position]
@@ -91,6 +96,36 @@ class StateTables:
             DueTimer(order_id, restored(name), at, restored(correlation), restored(cause))
             for order_id, name, at, correlation, cause in rows
         ]
+
+    def swap(
+        self,
+        positions: Mapping["Partition", int],
+        states: Iterable[tuple[int, int, str, str]],
+        history: Iterable[tuple[Any, ...]],
+        at: int,
+    ) -> None:
+        """Put other states in the place of all that there are, in one transaction.
+
+        Args:
+            positions: how far the group had come when they were built.
+            states: order id, version, status and JSON text of each.
+            history: its columns, but the time.
+            at: now, ms since the epoch.
+
+        Raises:
+            SafetyRefusal: the group has come further since; nothing was changed.
+        """
+        with self._writing() as connection:
+            rows = connection.execute(select(progress.c.topic, progress.c.partition, progress.c.position))
+            now = {(topic, number): position for topic, number, position in rows}
+            if any(now.get(partition) != position for partition, position in positions.items()):
+                raise SafetyRefusal("a member of the group has gone on meanwhile; stop it, and try again")
+            connection.execute(delete(order_history))
+            connection.execute(delete(order_states))
+            for statement, values in ((statements.STATE, states), (statements.HISTORY, history)):
+                stamped = ((*row, at) for row in values)
+                while page := list(islice(stamped, _PAGE_ROWS)):
+                    self._database.execute_rows(connection, statement, page)
 
     def _states(
         self, connection: Connection, state_type: type[OrderState], order_ids: Sequence[int]

@@ -75,7 +75,7 @@ class Store:
         self.members = MemberTable(self._reading, self._writing, self._database.is_held)
         self.topics = TopicTable(self._reading, self._writing)
         self.adoption = AdoptionTables(self._reading, self._writing)
-        self.states = StateTables(self._database, self._reading)
+        self.states = StateTables(self._database, self._reading, self._writing)
 
     def close(self) -> None:
         """Give up the connection and the slot."""

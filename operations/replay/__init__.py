@@ -1,0 +1,1 @@
+"""Building a reaction's states anew from the log, beside those that it has."""
