@@ -17,12 +17,14 @@ from collections.abc import Iterator
 
 from operations.verify.evidence import Offsets, OrderEvidence, OrderRecord, StoredEffect
 from operations.verify.reconciliation import LOST, SETTLED, UNSEEN, OrderFindings
-from operations.verify.record_states import has_passed, state_of, state_of_all
+from operations.verify.record_states import has_passed, settles, state_of, state_of_all
 from schemas.control import Flow
 from schemas.topics import CAPTURE_PAYMENTS, ORDERS, SEND_NOTIFICATIONS
 
 _TELLING = {"failed": "payment-failed", "dispatched": "dispatched", "refunded": "refunded"}
 """Steps that a customer is told, and as what."""
+_STEP_OF = {"failed": "captured", "not refunded": "refunded"}
+"""Two outcomes of one step."""
 
 
 def check_flow(order: OrderEvidence, offsets: Offsets, findings: OrderFindings) -> None:
@@ -88,9 +90,7 @@ def _check_commanded_mails(order: OrderEvidence, offsets: Offsets, findings: Ord
     for command in order.steps:
         if command.position.topic == SEND_NOTIFICATIONS:
             mail = order.effect("notification", command.name)
-            same = mail is not None and command.position == mail.position
-            same = same or (mail is not None and mail.content == command.address)
-            settled = same and is_finished(mail)
+            settled = is_finished(mail) and settles(mail, command, command.address)
             findings.note("notification", state_of(offsets, "notification", command, settled=settled))
 
 
@@ -102,9 +102,6 @@ def _check_repeated(order: OrderEvidence, findings: OrderFindings) -> None:
         findings.faults.add("duplicated")
 
 
-_STEP_OF = {"failed": "captured", "not refunded": "refunded"}
-
-
 def _check_causes(order: OrderEvidence, offsets: Offsets, findings: OrderFindings) -> None:
     """Whether somebody asked for what was done."""
     for step in order.steps:
@@ -113,8 +110,6 @@ def _check_causes(order: OrderEvidence, offsets: Offsets, findings: OrderFinding
     dispatched = order.effect("warehouse", "dispatch") is not None
     commanded = order.flow == Flow.PROCESS and bool(order.commands)
     if (dispatched or commanded) and order.is_in_flow and not order.named("captured"):
-        findings.faults.add("phantom")
-    if commanded and not order.facts and not _is_cut(order, offsets, ORDERS):
         findings.faults.add("phantom")
 
 

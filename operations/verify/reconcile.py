@@ -36,7 +36,6 @@ from operations.verify.evidence import (
     OrderEvidence,
     OrderRecord,
     Reads,
-    StoredEffect,
 )
 from operations.verify.flows import check_flow, dispatch_state, is_finished, mail_states
 from operations.verify.origins import check_origin
@@ -50,6 +49,7 @@ from operations.verify.reconciliation import (
 from operations.verify.record_states import (
     failure_of,
     has_passed,
+    settles,
     state_of,
     state_without_effect,
 )
@@ -144,7 +144,7 @@ def _check_dispatch(order: OrderEvidence, offsets: Offsets, findings: OrderFindi
     # A shadow fact alone: its command is missing, so nobody ever decides.
     deciding = [record for record in records if record.decides] or list(records)
     states = [
-        state_of(offsets, _WAREHOUSE, record, settled=_settles(effect, record, record.address))
+        state_of(offsets, _WAREHOUSE, record, settled=settles(effect, record, record.address))
         for record in deciding
     ]
     if effect is None and max(states) == LOST and _command_may_be_gone(offsets, deciding):
@@ -167,7 +167,7 @@ def _check_notifications(order: OrderEvidence, offsets: Offsets, findings: Order
         for name, content in (("email", record.email), ("text", record.phone)):
             if content:
                 effect = order.effect("notification", name)
-                settled = is_finished(effect) and _settles(effect, record, content)
+                settled = is_finished(effect) and settles(effect, record, content)
                 states.append(state_of(offsets, "notification", record, settled=settled))
     if not states:
         findings.no_contact = True
@@ -187,7 +187,7 @@ def _check_sale(order: OrderEvidence, offsets: Offsets, findings: OrderFindings)
     findings.note(
         "sales",
         max(
-            state_of(offsets, "sales", record, settled=_settles(effect, record, record.sale))
+            state_of(offsets, "sales", record, settled=settles(effect, record, record.sale))
             for record in order.facts
         ),
     )
@@ -243,14 +243,6 @@ def _command_may_be_gone(offsets: Offsets, deciding: Iterable[OrderRecord]) -> b
         not record.decides and offsets.starts.get((DISPATCH_PRODUCTS, record.position.partition), 0) > 0
         for record in deciding
     )
-
-
-def _settles(effect: StoredEffect | None, record: OrderRecord, content: int) -> bool:
-    """Whether an effect is what became of a record: its own, or one of a record that says the same.
-
-    A record that says something else is a conflict: it owes a dead letter.
-    """
-    return effect is not None and (effect.position == record.position or effect.content == content)
 
 
 def _disagree(records: Iterable[OrderRecord], content: str) -> bool:

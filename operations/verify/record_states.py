@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from operations.verify.evidence import Failure, Offsets, OrderRecord
+from operations.verify.evidence import Failure, Offsets, OrderRecord, StoredEffect
 from operations.verify.reconciliation import DEAD, DISCARDED, LOST, SETTLED, UNSEEN
 from schemas.errors import Position
 
@@ -33,6 +33,14 @@ def state_of_all(offsets: Offsets, group: str, records: Iterable[OrderRecord]) -
         state_without_effect(offsets, group, record.position, failure_of(record, group)) for record in records
     ]
     return max((state for state in states if state != LOST), default=LOST)
+
+
+def settles(effect: StoredEffect | None, record: OrderRecord, content: int) -> bool:
+    """Whether an effect is what became of a record: its own, or one of a record that says the same.
+
+    A record that says something else is a conflict: it owes a dead letter.
+    """
+    return effect is not None and (effect.position == record.position or effect.content == content)
 
 
 def has_passed(offsets: Offsets, group: str, position: Position) -> bool:

@@ -300,6 +300,35 @@ def test_commands_that_were_cleaned_once_they_were_handled_are_not_missed() -> N
     assert world.reconciled().ok
 
 
+def test_a_mail_that_a_direct_order_commands_is_owed_as_well() -> None:
+    world = draft([EVENT])
+    world.steps[7] = (step("email:promised", 3),)
+    assert listed(world) == {"unseen": ("7",)}
+    world.passed["notification"][SEND_NOTIFICATIONS, 0] = 4
+    assert listed(world) == {"lost": ("7",)}
+
+
+def test_a_dispatch_that_the_warehouse_has_not_come_to_is_unseen() -> None:
+    world = conversation(Flow.PROCESS, "dispatched")
+    undispatched(world)
+    world.passed["warehouse"][DISPATCH_PRODUCTS, 0] = 0
+    assert listed(world) == {"unseen": ("7",)}
+
+
+@pytest.mark.parametrize("flow", [Flow.COLLABORATION, Flow.PROCESS])
+def test_an_order_of_which_one_mail_is_missing_is_not_counted_as_notified(flow: Flow) -> None:
+    world = conversation(flow, "dispatched")
+    _mail_missing(world)
+    assert world.reconciled().notified == 0
+
+
+def test_a_command_whose_order_was_removed_from_the_log_is_no_phantom() -> None:
+    world = conversation(Flow.PROCESS, "dispatched")
+    _process_of_no_order(world)
+    world.starts[ORDERS, 0] = 1
+    assert listed(world) == {}
+
+
 def test_a_mail_for_a_result_that_came_while_others_were_read_is_no_phantom() -> None:
     world = conversation(Flow.COLLABORATION, "dispatched")
     later = Position(DISPATCH_RESULTS, 0, 100)
