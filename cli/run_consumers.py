@@ -68,6 +68,7 @@ def run_consumers(
         notify_max_age_ms=int(app.settings.notify_max_age_h * 3_600_000),
         payment_timeout_ms=int(app.settings.payment_timeout_s * 1000),
         dispatch_timeout_ms=int(app.settings.dispatch_timeout_s * 1000),
+        payment_unresolved_ms=int(app.settings.payment_unresolved_s * 1000),
         act_on_foreign=app.settings.foreign_facts == "act",
     )
     members = [_member(reaction, app, config, stopping) for reaction in chosen]

@@ -88,6 +88,9 @@ class Settings(BaseModel):
         examples=["http://localhost:8090"],
         description="HTTP gateway for payments; unset: a group that needs it does not start",
     )
+    payment_unresolved_s: float = Field(
+        60, ge=0, description="a payment whose outcome is unknown for longer is an alarm, seconds"
+    )
     mail_from: str = Field(
         "shop@command-event.invalid", description="sender of the mails; a name with a comma in quotes"
     )

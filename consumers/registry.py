@@ -3,7 +3,8 @@
 `start` is where a group begins at its very first start; later starts go on where it was (design §7, 12).
 """
 
-from consumers import fulfilment, loyalty, notification, sales, tracking, warehouse
+from consumers import fulfilment, loyalty, notification, payments, sales, tracking, warehouse
+from consumers.flows.payment import Payment
 from consumers.flows.process import Process
 from consumers.runtime.reaction import AnyReaction, ProcessManager, Reaction
 from schemas import topics
@@ -22,6 +23,8 @@ REACTIONS: tuple[AnyReaction, ...] = (
     Reaction(name="loyalty", react=loyalty.react, reads=loyalty.READS, start="beginning"),
     ProcessManager(name="fulfilment", react=fulfilment.react, reads=fulfilment.READS, start="beginning",
                    issues=fulfilment.ISSUES, state=Process, timers=topics.FULFILMENT_TIMERS),
+    Reaction(name="payments", react=payments.react, reads=payments.READS, writes=payments.WRITES,
+             channels=payments.CHANNELS, state=Payment, timers=topics.PAYMENTS_TIMERS, start="beginning"),
 )
 # fmt: on
 

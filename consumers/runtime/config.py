@@ -14,7 +14,8 @@ class MemberConfig:
         max_batch: most records of one batch.
         workers: workers for deliveries.
         start: overrides the registry's start at the very first start; None leaves it.
-        clock_skew_ms, notify_max_age_ms, payment_timeout_ms, dispatch_timeout_ms: see `Context`.
+        clock_skew_ms, notify_max_age_ms, payment_timeout_ms, dispatch_timeout_ms, payment_unresolved_ms: see
+            `Context`.
         act_on_foreign: see `DecisionRules`.
         retry_policy: when a record that failed is tried again, and when it is given up.
         schema_retry_s: how long a partition is paused at an unknown schema before it is read again.
@@ -27,6 +28,7 @@ class MemberConfig:
     notify_max_age_ms: int = 86_400_000
     payment_timeout_ms: int = 300_000
     dispatch_timeout_ms: int = 900_000
+    payment_unresolved_ms: int = 60_000
     act_on_foreign: bool = False
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     schema_retry_s: float = 30.0
@@ -40,6 +42,7 @@ class MemberConfig:
             notify_max_age_ms=self.notify_max_age_ms,
             payment_timeout_ms=self.payment_timeout_ms,
             dispatch_timeout_ms=self.dispatch_timeout_ms,
+            payment_unresolved_ms=self.payment_unresolved_ms,
             clock_offset_ms=clock_offset_ms,
         )
 

@@ -117,6 +117,7 @@ class Context:
         clock_skew_ms: how far clocks may differ where a deadline decides.
         notify_max_age_ms: reactions that notify skip facts that were older than this at the first start.
         payment_timeout_ms, dispatch_timeout_ms: how long a process waits for the result of such a step.
+        payment_unresolved_ms: a payment whose outcome is unknown for longer is a person's business.
         clock_offset_ms: how far the broker's clock is ahead of this machine's, where they surely differ.
         position: of the record at hand, for errors.
         recorded_at: when the message at hand was recorded: by the broker's clock on a topic of facts.
@@ -133,6 +134,7 @@ class Context:
     notify_max_age_ms: int = 86_400_000
     payment_timeout_ms: int = 300_000
     dispatch_timeout_ms: int = 900_000
+    payment_unresolved_ms: int = 60_000
     clock_offset_ms: int = 0
     position: Position = _NOWHERE
     recorded_at: int = 0

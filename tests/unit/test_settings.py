@@ -49,6 +49,7 @@ def test_without_any_source_the_defaults_are_the_designs() -> None:
     assert chosen.group_protocol == "consumer"
     assert chosen.currency == "EUR"
     assert chosen.notify_max_age_h == 24
+    assert chosen.payment_unresolved_s == 60
     assert chosen.clock_skew_s == 5
     assert chosen.drain_s == 30
     assert chosen.foreign_facts == "dead-letter"
