@@ -47,7 +47,7 @@ def show(
     It shows the age of the oldest unhandled record, too, and the groups' stores.
     """
     app = app_context(ctx)
-    readers = [Reader(r.name, r.reads, r.replaces, app.store(r.name)) for r in REACTIONS]
+    readers = [Reader(r.name, r.reads, r.replaces, app.store(r.name), r.alarms) for r in REACTIONS]
     status = collect.collect_status(app.cluster, app.codec, all_topics(), readers)
     now = now_ms()
     url = app.settings.outbox_url

@@ -4,7 +4,7 @@
 """
 
 from consumers import fulfilment, loyalty, notification, payments, sales, tracking, warehouse
-from consumers.flows.payment import Payment
+from consumers.flows import payment
 from consumers.flows.process import Process
 from consumers.runtime.reaction import AnyReaction, ProcessManager, Reaction
 from schemas import topics
@@ -24,7 +24,8 @@ REACTIONS: tuple[AnyReaction, ...] = (
     ProcessManager(name="fulfilment", react=fulfilment.react, reads=fulfilment.READS, start="beginning",
                    issues=fulfilment.ISSUES, state=Process, timers=topics.FULFILMENT_TIMERS),
     Reaction(name="payments", react=payments.react, reads=payments.READS, writes=payments.WRITES,
-             channels=payments.CHANNELS, state=Payment, timers=topics.PAYMENTS_TIMERS, start="beginning"),
+             channels=payments.CHANNELS, state=payment.Payment, timers=topics.PAYMENTS_TIMERS,
+             alarms=payment.ALARMS, start="beginning"),
 )
 # fmt: on
 

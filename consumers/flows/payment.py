@@ -3,10 +3,18 @@
 import json
 from dataclasses import dataclass
 
-from consumers.runtime.reaction import Delivery
+from consumers.runtime.reaction import Delivery, StateAlarm
 
 FREE = "free"
 """The reference of an amount of 0, about which the gateway is not asked."""
+
+ALARMS = (
+    StateAlarm(
+        "payment-unresolved",
+        ("unresolved", "refund unresolved"),
+        "nobody knows whether the gateway took or returned the money; ask its operator",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

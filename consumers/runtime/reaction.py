@@ -87,6 +87,23 @@ class OrderState(Protocol):
         """The state's name, e.g. `paying`: what lists of orders show and select by."""
 
 
+class StateAlarm(NamedTuple):
+    """States of orders that a person must hear of: `cev status` counts the orders that are in them.
+
+    A registry line lists these in `alarms`; nothing else has to be done. The alarm is there while an order
+    is in one of the states, its subject is the group, and it counts since the first of them got there.
+
+    Attributes:
+        name: of the alarm, as docs/operations.md lists it, e.g. `payment-unresolved`.
+        statuses: names of states (`OrderState.status`).
+        text: what is wrong and what to do, to be read behind `3 orders: `.
+    """
+
+    name: str
+    statuses: tuple[str, ...]
+    text: str
+
+
 class Effect(NamedTuple):
     """One change in the world, guarded by its key (reaction, order_id, name).
 
@@ -188,6 +205,7 @@ class _RegistryLine:
     channels: tuple[str, ...] = ()
     state: type[OrderState] | None = None
     timers: str | None = None
+    alarms: tuple[StateAlarm, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +223,7 @@ class Reaction(_RegistryLine):
         channels: names of the channels that its deliveries need.
         state: the type of what it remembers of an order; None if nothing.
         timers: the topic of its timers, which it reads; None if it sets none.
+        alarms: states of orders that a person must hear of.
     """
 
     react: Callable[[Any, Context], Sequence[Fact]]

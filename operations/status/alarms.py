@@ -13,16 +13,18 @@
     cannot-start, records-removed, store: see standstill.py
 
 and those that a group raises itself, in its store: `outage` (a dependency is down), `unknown-schema` (many
-records in a row that no known schema explains), `stopped` (a member ended because of an error).
+records in a row that no known schema explains), `stopped` (a member ended because of an error). States of
+orders that are alarms are named by the registry (`StateAlarm`).
 
 A topic that somebody must handle is a command topic, or one that is read by a reaction that took over from
 one (design §6): in mode `event` the warehouse's orders come as facts. Other reactions may be restarted, so
 they get a moment; groups that are none of ours may come and go.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from consumers.runtime.reaction import StateAlarm
 from operations.groups import Group
 from operations.topics.plan import Difference, keeps_more
 from schemas.counting import counted
@@ -220,3 +222,22 @@ def of_silent_stores(silent: Iterable[tuple[str, str]]) -> list[StatusAlarm]:
 def of_group(group: str, name: str, subject: str, since: int, text: str) -> StatusAlarm:
     """An alarm that a group raised about itself."""
     return StatusAlarm(name, subject, since, f"{group}: {text}")
+
+
+def of_states(
+    group: str, state_alarms: Sequence[StateAlarm], counts: Mapping[str, tuple[int, int]]
+) -> list[StatusAlarm]:
+    """Alarms about orders that a reaction left to a person.
+
+    Args:
+        group: whose orders.
+        state_alarms: of its registry line.
+        counts: by state, how many orders are in it, and since when the first of them (ms UTC).
+    """
+    raised = []
+    for name, statuses, text in state_alarms:
+        rows = [counts[status] for status in statuses if status in counts]
+        if rows:
+            orders = counted(sum(number for number, _ in rows), "order")
+            raised.append(StatusAlarm(name, group, min(since for _, since in rows), f"{orders}: {text}"))
+    return raised

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from clients.admin import Partition
+from consumers.runtime.reaction import StateAlarm
 from consumers.runtime.records import Progress
 from databases.address import StoreAddress
 from databases.snapshot import Snapshot, reading
@@ -24,12 +25,14 @@ class Reader(NamedTuple):
         reads: its source topics.
         replaces: the command topic that it took over from, or None.
         store: which store it has.
+        alarms: states of orders that are alarms.
     """
 
     group: str
     reads: tuple[str, ...]
     replaces: str | None
     store: StoreAddress
+    alarms: tuple[StateAlarm, ...] = ()
 
 
 class StoreState(NamedTuple):
@@ -42,7 +45,7 @@ class StoreState(NamedTuple):
         effects: how many it has.
         skipped: of these, mails and texts that were old news at the group's first start, and never sent.
         results: how many batches of results it keeps until Kafka is known to have them.
-        alarms: those that the group raised itself.
+        alarms: those that the group raised itself, and those of its orders' states.
         id: the store's own id, empty before a member opened it.
         progress: how far it has come, by partition.
     """
@@ -89,8 +92,12 @@ def _state(reader: Reader, store: Snapshot) -> StoreState:
         number("effects"),
         number("effects", "WHERE outcome = 'skipped'"),
         number("results"),
-        tuple(
-            alarms.of_group(reader.group, restored(n), restored(s), at, restored(t)) for n, s, at, t in rows
+        (
+            *(
+                alarms.of_group(reader.group, restored(n), restored(s), at, restored(t))
+                for n, s, at, t in rows
+            ),
+            *_of_states(reader, store),
         ),
         next((str(row[0]) for row in store.rows("SELECT id FROM store")), ""),
         {
@@ -100,3 +107,11 @@ def _state(reader: Reader, store: Snapshot) -> StoreState:
             )
         },
     )
+
+
+def _of_states(reader: Reader, store: Snapshot) -> list[StatusAlarm]:
+    if not reader.alarms or not store.has("order_states"):
+        return []
+    query = "SELECT status, count(*), min(changed_at) FROM order_states GROUP BY status"
+    counts = {status: (number, since) for status, number, since in store.rows(query)}
+    return alarms.of_states(reader.group, reader.alarms, counts)

@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from consumers.runtime.order_states import StateChange
+from consumers.runtime.reaction import StateAlarm
 from consumers.runtime.records import Alarm
 from consumers.runtime.stores.batch_write import StoreWrite
 from databases.address import StoreAddress
 from operations import effects
+from operations.status.alarms import StatusAlarm
 from operations.status.stores import Reader, StoreState, read_stores
 from operations.verify import stores
 from operations.verify.evidence import digest
-from schemas.errors import DependencyUnavailable
+from schemas.errors import DependencyUnavailable, Position
 from schemas.topics import ORDERS
 from tests.contract.test_store_contract import effect, result
 from tests.support.stores.stores import connected, opened
@@ -43,6 +46,21 @@ def test_status_tells_size_effects_results_and_the_groups_alarms(name: StoreAddr
         1_000,
         "warehouse: no \x00 answer",
     )
+
+
+def test_status_counts_the_orders_that_a_reaction_left_to_a_person(name: StoreAddress) -> None:
+    unresolved = StateAlarm("payment-unresolved", ("unresolved", "refund unresolved"), "ask the gateway")
+    reader = Reader(name.group, (ORDERS,), None, name, (unresolved,))
+    with opened(name) as store:
+        assert read_stores([reader])[0][0].alarms == ()
+        statuses = ("unresolved", "captured", "refund unresolved", "unresolved")
+        changes = [
+            StateChange(n, 1, status, "{}", "OrderPlaced", "id", Position(ORDERS, 0, n), 10 - n)
+            for n, status in enumerate(statuses)
+        ]
+        store.write(StoreWrite(at=1, states=changes))
+        [alarm] = read_stores([reader])[0][0].alarms
+    assert alarm == StatusAlarm("payment-unresolved", "warehouse", 7, "3 orders: ask the gateway")
 
 
 def test_status_reads_a_store_that_no_newer_program_has_opened(name: StoreAddress) -> None:

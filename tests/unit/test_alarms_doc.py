@@ -12,7 +12,7 @@ from tests.support.architecture import ROOMS, sources
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 _ROW = re.compile(r"^\| `([a-z-]+)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
-_RAISES = ("StatusAlarm", "_raise")
+_RAISES = ("StatusAlarm", "StateAlarm", "_raise")
 """What makes or raises an alarm; its first argument is the name."""
 
 
@@ -48,6 +48,7 @@ def test_the_page_has_every_alarm_of_the_program_once_with_its_meaning_and_its_r
         'StatusAlarm("low-tide", group, None, text)',
         'LOW_TIDE = "low-tide"\nself._raise(LOW_TIDE, group, text)',
         'alarms.StatusAlarm("low-tide", group, None, text)',
+        'ALARMS = (StateAlarm("low-tide", ("ebb",), text),)',
     ],
 )
 def test_an_alarm_is_found_however_it_is_raised(code: str) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from consumers.runtime.reaction import StateAlarm
 from operations.groups import Group
 from operations.status import alarms
 from operations.status.alarms import ABSENT_MS, DeadLetterCount, Lag, StatusAlarm
@@ -136,3 +137,14 @@ def test_the_alarms_of_a_control_topic_say_where_what_and_what_to_do() -> None:
     assert "in epoch 9, and it says event, epoch 3" in alarms["mode-anew"].text
     assert all("`cev mode set MODE" in alarm.text for alarm in alarms.values())
     assert of_mode(ModeState(ModeChanged(3, "event", 1, "me"), last=3), 3) == []
+
+
+def test_orders_in_a_state_that_is_an_alarm_are_counted_since_the_first_of_them() -> None:
+    state_alarms = [
+        StateAlarm("payment-unresolved", ("unresolved", "refund unresolved"), "ask the gateway"),
+        StateAlarm("low-tide", ("ebb",), "wait"),
+    ]
+    counts = {"captured": (9, 1), "unresolved": (2, 7), "refund unresolved": (1, 5)}
+    assert alarms.of_states("payments", state_alarms, counts) == [
+        StatusAlarm("payment-unresolved", "payments", 5, "3 orders: ask the gateway")
+    ]
