@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
         "cli.replay",
         "Build a reaction's states anew from its topics, compare them with the old ones, and swap them.",
     ),
+    "payments": Entry("cli.payments", "Show what became of payments, and resolve those of unknown outcome."),
     "verify": Entry("cli.verify", "Check that every accepted order was handled exactly once."),
     "dlq": Entry("cli.dlq.commands", "List, show, redrive and discard dead letters."),
     "store": Entry("cli.store", "Lead a group on that stopped because of its store or its offsets."),

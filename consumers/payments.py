@@ -4,18 +4,19 @@ reads   capture_payments (command, owned by this group), payments.timers, and of
         where nobody commands it, orders and dispatch_results (facts)
 writes  payments
 
-What a message changes is in flows/payment_steps.py, what is remembered of an order in flows/payment.py.
+What a message changes: flows/payment_steps.py and payment_resolutions.py; what is remembered: payment.py.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from consumers.flows import flow_of, payment_steps
+from consumers.flows import flow_of, payment_resolutions, payment_steps
 from consumers.flows.payment import Asked
 from consumers.runtime.reaction import Context, DeliveryAnswer
 from schemas import topics
 from schemas.commands import CapturePayment, RefundPayment
 from schemas.control import Flow
+from schemas.decisions import PaymentResolved
 from schemas.facts import DispatchExpired, DispatchRejected, Fact, OrderPlaced
 from schemas.timers import TimerDue
 
@@ -50,6 +51,7 @@ _STEPS: dict[type, Callable[[Any, Context], list[Fact]]] = {
     RefundPayment: payment_steps.refund,
     DispatchRejected: payment_steps.dispatch_refused,
     DispatchExpired: payment_steps.dispatch_refused,
-    DeliveryAnswer: payment_steps.answered,
-    TimerDue: payment_steps.timer_due,
+    DeliveryAnswer: payment_resolutions.answered,
+    TimerDue: payment_resolutions.timer_due,
+    PaymentResolved: payment_resolutions.resolved,
 }

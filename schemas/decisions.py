@@ -1,4 +1,4 @@
-"""The headers that decide a dead letter: their names, their writer and their parser. Pure.
+"""The headers of an operator's decisions: their names, their writers and their parsers. Pure.
 
 A decision is a record on the group's own retry topic, so it is as durable as the dead letter, and no table
 beside the log has to agree with it:
@@ -7,6 +7,8 @@ beside the log has to agree with it:
                 `redrive-why`
     discarded   its key and no value; where it first came from (`kafka_dlt-original-…`), and `redrive-id`,
                 `redrive-of`, `discard-by`, `discard-why`
+    resolved    not about a dead letter, but about a payment of unknown outcome: the order's key, no value,
+                and `redrive-id`, `resolve-outcome`, `resolve-reference`, `resolve-by`, `resolve-why`
 
 `redrive-of` is the dead letter's own position, TOPIC:PARTITION:OFFSET. Of a doubled header the last counts.
 
@@ -29,8 +31,17 @@ REDRIVE_BY = "redrive-by"
 REDRIVE_WHY = "redrive-why"
 DISCARD_BY = "discard-by"
 DISCARD_WHY = "discard-why"
+RESOLVE_OUTCOME = "resolve-outcome"
+RESOLVE_REFERENCE = "resolve-reference"
+RESOLVE_BY = "resolve-by"
+RESOLVE_WHY = "resolve-why"
 
-RESERVED = frozenset((REDRIVE_ID, REDRIVE_OF, REDRIVE_BY, REDRIVE_WHY, DISCARD_BY, DISCARD_WHY))
+RESERVED = frozenset(
+    (
+        *(REDRIVE_ID, REDRIVE_OF, REDRIVE_BY, REDRIVE_WHY, DISCARD_BY, DISCARD_WHY),
+        *(RESOLVE_OUTCOME, RESOLVE_REFERENCE, RESOLVE_BY, RESOLVE_WHY),
+    )
+)
 """Header names that only an operator's command writes."""
 
 _POSITION = re.compile(r"([a-zA-Z0-9._-]{1,249}):(\d{1,9}):(\d{1,18})\Z", re.ASCII)
@@ -60,6 +71,51 @@ class Decision(NamedTuple):
     why: str | None
     at: int
     run: str | None
+
+
+class PaymentResolved(NamedTuple):
+    """An operator says what became of a payment whose outcome nobody knew.
+
+    Attributes:
+        order_id: whose; also the record's key.
+        outcome: `captured` or `failed`.
+        reference: what the payment gateway calls the capture; None where it failed.
+        by: who, as user@host.
+        why: the reason.
+    """
+
+    order_id: int
+    outcome: Literal["captured", "failed"]
+    reference: str | None
+    by: str
+    why: str
+
+
+def resolve_headers(resolved: PaymentResolved, run_id: str) -> list[tuple[str, str | bytes | None]]:
+    """Headers of a record that resolves a payment; it has the order's key, and no value."""
+    reference = [] if resolved.reference is None else [(RESOLVE_REFERENCE, resolved.reference)]
+    return [
+        (REDRIVE_ID, run_id),
+        (RESOLVE_OUTCOME, resolved.outcome),
+        *reference,
+        (RESOLVE_BY, resolved.by),
+        (RESOLVE_WHY, resolved.why),
+    ]
+
+
+def resolved_payment(headers: Headers, order_id: int) -> PaymentResolved | None:
+    """What a record on a retry topic says about a payment; None if it resolves none.
+
+    Args:
+        headers: of the record; anybody may have written it.
+        order_id: its key.
+    """
+    values = dict(headers)
+    outcome, reference = _text(values.get(RESOLVE_OUTCOME)), _text(values.get(RESOLVE_REFERENCE))
+    by, why = _text(values.get(RESOLVE_BY)) or "", _text(values.get(RESOLVE_WHY)) or ""
+    if outcome == "captured" and reference:
+        return PaymentResolved(order_id, "captured", reference, by, why)
+    return PaymentResolved(order_id, "failed", None, by, why) if outcome == "failed" else None
 
 
 def redrive_headers(headers: Headers, of: Position, run: Run) -> list[tuple[str, str | bytes | None]]:

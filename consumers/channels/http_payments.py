@@ -52,7 +52,8 @@ class _Request(NamedTuple):
 class HttpPayments:
     """A payment gateway (docs/gateway.md).
 
-    A delivery's `recipient` is `capture` or `refund`; its `text` is the JSON body of the request.
+    A delivery's `recipient` is `capture` or `refund`; its `text` is the JSON body of the request. Where it is
+    `check`, nothing is asked for: the gateway says what it knows of the order's capture.
 
     Args:
         url: `http://` or `https://` address of the gateway.
@@ -75,11 +76,15 @@ class HttpPayments:
 
         Returns:
             JSON text: `{"outcome": "captured" or "refunded", "reference": R}`, or
-            `{"outcome": "declined", "reason": TEXT}`.
+            `{"outcome": "declined", "reason": TEXT}`, or of a check also `{"outcome": "nothing"}`.
 
         Raises:
             OutcomeUnknown: the gateway was asked, and what it did is not known.
         """
+        if delivery.recipient == "check":
+            captured = f"{key.removesuffix('check')}capture"
+            request = _Request(delivery._replace(recipient="capture"), captured, position)
+            return self._inquire(request) or json.dumps({"outcome": "nothing"})
         request = _Request(delivery, key, position)
         return self._inquire(request) or self._pay(request)
 

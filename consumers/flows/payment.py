@@ -8,11 +8,26 @@ from consumers.runtime.reaction import Delivery, StateAlarm
 FREE = "free"
 """The reference of an amount of 0, about which the gateway is not asked."""
 
+STATUSES = (
+    *("not asked", "capturing", "unknown", "unresolved", "captured", "failed", "contradicted"),
+    *("refund pending", "refund unknown", "refund unresolved", "refunded", "refund failed"),
+)
+"""Names of states, in the order of a payment's life."""
 ALARMS = (
     StateAlarm(
         "payment-unresolved",
-        ("unresolved", "refund unresolved"),
-        "nobody knows whether the gateway took or returned the money; ask its operator",
+        ("unresolved",),
+        "nobody knows whether the gateway took the money; `cev payments list --status unresolved` shows them",
+    ),
+    StateAlarm(
+        "payment-unresolved",
+        ("refund unresolved",),
+        "nobody knows whether the gateway returned the money; `cev payments list` shows them",
+    ),
+    StateAlarm(
+        "payment-contradicted",
+        ("contradicted",),
+        "the gateway contradicts what an operator said; `cev payments show ORDER_ID` shows both",
     ),
 )
 
@@ -61,9 +76,23 @@ class Asked:
 
     def delivery(self, effect: str) -> Delivery:
         """What the gateway is asked."""
-        source = {"capture": "method", "refund": "reference"}[effect]
+        source = "reference" if effect == "refund" else "method"
         body = {"amount_cents": self.amount_cents, "currency": self.currency, source: self.source}
         return Delivery("gateway", effect, "", json.dumps(body))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """What an operator said about a capture: its reference, or None and why it failed; and who."""
+
+    reference: str | None
+    why: str
+    by: str
+
+    @property
+    def outcome(self) -> str:
+        """The word for it."""
+        return "failed" if self.reference is None else "captured"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,28 +103,36 @@ class Payment:
         flow: who coordinates the order, the value of a `Flow`.
         capture, refund: what was asked for; None: nothing.
         dispatch_refused: why the order is not dispatched, so that its money goes back; None: nobody said so.
+        resolution: what an operator said last; while a request is under way, its answer is waited for.
+        checks: how often the gateway was asked for its word about a resolution in force, and gave none.
+        contradiction: how that word differs; None: it does not, or nobody knows.
     """
 
     flow: str
     capture: Asked | None = None
     refund: Asked | None = None
     dispatch_refused: str | None = None
+    resolution: Resolution | None = None
+    checks: int = 0
+    contradiction: str | None = None
 
     @property
     def status(self) -> str:
-        """The state's name; see docs/conversations.md."""
+        """The state's name; one of `STATUSES`."""
         capture, refund = self.capture, self.refund
+        if self.contradiction is not None:
+            return "contradicted"
         if capture is None:
             return "not asked"
-        if not capture.settled:
-            return _pending(capture, "capturing")
         if capture.reference is None:
-            return "failed"
-        if refund is None:
-            return "captured"
-        if not refund.settled:
-            return f"refund {_pending(refund, 'pending')}"
-        return "refund failed" if refund.reference is None else "refunded"
+            return "failed" if capture.settled else _pending(capture, "capturing")
+        return "captured" if refund is None else _of_refund(refund)
+
+
+def _of_refund(refund: Asked) -> str:
+    if not refund.settled:
+        return f"refund {_pending(refund, 'pending')}"
+    return "refund failed" if refund.reference is None else "refunded"
 
 
 def _pending(asked: Asked, sent: str) -> str:

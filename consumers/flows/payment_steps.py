@@ -52,7 +52,7 @@ def capture(order_id: int, asked: Asked, flow: Flow, deadline: int | None, conte
         return _again(CAPTURE, payment, asked, context)
     payment = replace(payment, flow=flow.value, capture=asked)
     if reason := _refusal(payment, asked, deadline, context):
-        return _settled(order_id, CAPTURE, payment, replace(asked, reason=reason), context)
+        return settled(order_id, CAPTURE, payment, replace(asked, reason=reason), context)
     return _begin(order_id, CAPTURE, payment, asked, context)
 
 
@@ -100,14 +100,14 @@ def answered(message: DeliveryAnswer, context: Context) -> list[Fact]:
         asked = replace(asked, sent=False, unanswered=unanswered, overdue=overdue)
         context.record(Effect(message.effect, "unresolved", asked.input))
         context.save(_with(payment, message.effect, asked))
-        context.set_timer(message.effect, context.now + _inquiry_ms(asked))
+        context.set_timer(message.effect, context.now + inquiry_ms(asked.unanswered, overdue=asked.overdue))
         return []
     answer = json.loads(message.answer)
     if answer["outcome"] == "declined":
         asked = replace(asked, reason=answer["reason"])
     else:
         asked = replace(asked, reference=answer["reference"])
-    return _settled(message.order_id, message.effect, payment, asked, context)
+    return settled(message.order_id, message.effect, payment, asked, context)
 
 
 def timer_due(message: TimerDue, context: Context) -> list[Fact]:
@@ -123,6 +123,41 @@ def timer_due(message: TimerDue, context: Context) -> list[Fact]:
         if not _of(payment, REFUND).settled:
             return _refund_settled_capture(message.order_id, payment, context)
     return []
+
+
+def settled(order_id: int, effect: str, payment: Payment, asked: Asked, context: Context) -> list[Fact]:
+    """Record what became of a capture or a refund, and say so to everybody.
+
+    Args:
+        order_id: whose.
+        effect: which of the two.
+        payment: as it was.
+        asked: what was asked for, with its reference or the reason why it failed.
+        context: of the message.
+    """
+    if asked.unanswered:
+        context.cancel_timer(effect)
+    asked = replace(asked, sent=False)
+    payment = _with(payment, effect, asked)
+    outcome, fact = _outcome(order_id, effect, asked, payment.flow, context.now)
+    context.record(Effect(effect, outcome, asked.input, detail=asked.reference or asked.reason))
+    facts: list[Fact] = [fact]
+    if effect == CAPTURE and (payment.refund is not None or payment.dispatch_refused is not None):
+        payment, more = _refund_next(order_id, payment, context)
+        facts += more
+    context.save(payment)
+    return facts
+
+
+def inquiry_ms(unanswered: int, *, overdue: bool) -> int:
+    """How long to wait before the gateway is asked again, ms: doubled each time, to 5 minutes, or an hour.
+
+    Args:
+        unanswered: how often nobody knew by now.
+        overdue: whether a person has heard of it.
+    """
+    slowest = _SLOWEST_OVERDUE_MS if overdue else _SLOWEST_INQUIRY_MS
+    return min(slowest, _FIRST_INQUIRY_MS << min(unanswered - 1, 20))
 
 
 def _again(effect: str, payment: Payment, asked: Asked, context: Context) -> list[Fact]:
@@ -152,7 +187,7 @@ def _refusal(payment: Payment, asked: Asked, deadline: int | None, context: Cont
 
 def _begin(order_id: int, effect: str, payment: Payment, asked: Asked, context: Context) -> list[Fact]:
     if asked.amount_cents == 0:
-        return _settled(order_id, effect, payment, replace(asked, reference=FREE), context)
+        return settled(order_id, effect, payment, replace(asked, reference=FREE), context)
     asked = replace(asked, sent=True)
     context.save(_with(payment, effect, asked))
     context.record(Effect(effect, "intended", asked.input, delivery=asked.delivery(effect)))
@@ -162,7 +197,7 @@ def _begin(order_id: int, effect: str, payment: Payment, asked: Asked, context: 
 def _refund_settled_capture(order_id: int, payment: Payment, context: Context) -> list[Fact]:
     asked = _of(payment, REFUND)
     if reason := _no_refund(payment.capture, asked):
-        return _settled(order_id, REFUND, payment, replace(asked, reason=reason), context)
+        return settled(order_id, REFUND, payment, replace(asked, reason=reason), context)
     return _begin(order_id, REFUND, payment, asked, context)
 
 
@@ -176,22 +211,6 @@ def _no_refund(captured: Asked | None, asked: Asked) -> str:
         taken = f"{captured.amount_cents} {captured.currency}"
         return f"{taken} (smallest units) were captured, not {asked.amount_cents} {asked.currency}"
     return ""
-
-
-def _settled(order_id: int, effect: str, payment: Payment, asked: Asked, context: Context) -> list[Fact]:
-    """Record what became of it, and say so to everybody."""
-    if asked.unanswered:
-        context.cancel_timer(effect)
-    asked = replace(asked, sent=False)
-    payment = _with(payment, effect, asked)
-    outcome, fact = _outcome(order_id, effect, asked, payment.flow, context.now)
-    context.record(Effect(effect, outcome, asked.input, detail=asked.reference or asked.reason))
-    facts: list[Fact] = [fact]
-    if effect == CAPTURE and (payment.refund is not None or payment.dispatch_refused is not None):
-        payment, more = _refund_next(order_id, payment, context)
-        facts += more
-    context.save(payment)
-    return facts
 
 
 def _refund_next(order_id: int, payment: Payment, context: Context) -> tuple[Payment, list[Fact]]:
@@ -219,11 +238,6 @@ def _outcome(order_id: int, effect: str, asked: Asked, flow: str, now: int) -> t
     if reference is not None:
         return "refunded", PaymentRefunded(order_id, amount, currency, reference, now, flow)
     return "failed", RefundFailed(order_id, reason, now, flow)
-
-
-def _inquiry_ms(asked: Asked) -> int:
-    slowest = _SLOWEST_OVERDUE_MS if asked.overdue else _SLOWEST_INQUIRY_MS
-    return min(slowest, _FIRST_INQUIRY_MS << min(asked.unanswered - 1, 20))
 
 
 def _with_whole_refund(payment: Payment, context: Context) -> Payment:

@@ -21,10 +21,10 @@ from consumers.runtime.records import (
 )
 from schemas import framing
 from schemas.codec import Codec
-from schemas.decisions import is_discard
+from schemas.decisions import is_discard, resolved_payment
 from schemas.envelope import ReceivedEnvelope, by_name
 from schemas.errors import FramedKey, Position, RecordError, TextKey, Undeliverable, UnknownSchemaId
-from schemas.topics import source_of
+from schemas.topics import CAPTURE_PAYMENTS, source_of
 
 
 def decode(
@@ -81,9 +81,21 @@ def decode_again(codec: Codec, items: Sequence[Item]) -> list[Item]:
 
 def _undecodable(record: ConsumerRecord, error: RecordError) -> Item:
     order_id = None if isinstance(error, TextKey | FramedKey) else _order_of(record)
-    if record.value is None and record.redriven and is_discard(record.headers or ()):
-        return Marker(record, order_id)
+    if record.value is None and record.redriven:
+        if is_discard(record.headers or ()):
+            return Marker(record, order_id)
+        if order_id is not None and (decision := _resolution(record, order_id)):
+            return decision
     return FailedRecord(record, order_id, without_frames(error))
+
+
+def _resolution(record: ConsumerRecord, order_id: int) -> Decoded | None:
+    """What an operator says about a payment: a message of the commands' own retry topic."""
+    headers = by_name(record.headers)
+    resolved = resolved_payment(record.headers or (), order_id)
+    if resolved is None or record.source != CAPTURE_PAYMENTS:
+        return None
+    return Decoded(record, order_id, resolved, ReceivedEnvelope(headers, order_id, record.position))
 
 
 def _order_of(record: ConsumerRecord) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from consumers.runtime.reaction import DeliveryAnswer
+from schemas.decisions import PaymentResolved
 from schemas.envelope import Envelope, Headers, ReceivedEnvelope
 from schemas.errors import Position, RecordError
 from schemas.topics import Message
@@ -69,11 +70,11 @@ class ConsumerRecord(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """A record that became a message, or the answer to a delivery that it caused."""
+    """A record that became a message, or an operator's decision; or the answer to a delivery of a record."""
 
     record: ConsumerRecord
     order_id: int
-    message: Message | DeliveryAnswer
+    message: Message | DeliveryAnswer | PaymentResolved
     envelope: Envelope | ReceivedEnvelope
 
 

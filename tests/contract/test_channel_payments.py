@@ -317,3 +317,15 @@ def test_the_address_may_have_a_path(forgetful: ForgetfulGateway) -> None:
     channel.deliver(capture(), "k", WHERE)
     channel.close()
     assert forgetful.asked == ["GET /v1/captures/k?shop=7", "POST /v1/captures?shop=7"]
+
+
+def test_a_check_asks_what_is_known_of_the_capture_and_charges_nothing(gateway: PaymentGateway) -> None:
+    channel, key = HttpPayments(gateway.url), new_key()
+    check = capture()._replace(recipient="check")
+    check_key = key.replace("/capture", "/check")
+    before = gateway.charges()
+    assert json.loads(channel.deliver(check, check_key, WHERE)) == {"outcome": "nothing"}
+    assert gateway.charges() == before
+    captured, _ = answered(channel, capture(), key)
+    assert json.loads(channel.deliver(check, check_key, WHERE)) == captured
+    channel.close()

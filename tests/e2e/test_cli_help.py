@@ -55,6 +55,9 @@ BETWEEN: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("effects", (0,)),
     ("process list", (0,)),
     ("process show", (1,)),
+    ("payments list", (0,)),
+    ("payments show", (1,)),
+    ("payments resolve", (2,)),
     ("status", (0, 1)),
     ("dlq list", (0,)),
     ("dlq show", (0,)),
@@ -138,4 +141,4 @@ def between(cev: Program) -> None:
     for name, codes in BETWEEN:
         ended = cev.run(*example(name))
         assert ended.returncode in codes, f"{name}: {ended.stderr}{ended.stdout}"
-        assert ended.stdout or codes == (1,), name
+        assert ended.stdout or 0 not in codes, name

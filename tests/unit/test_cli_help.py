@@ -20,6 +20,8 @@ WITHOUT_CLUSTER = {
     ("down",),
     ("effects",),
     ("order", "list"),
+    ("payments", "list"),
+    ("payments", "show"),
     ("gateway",),
     ("process", "list"),
     ("process", "show"),

@@ -1,11 +1,13 @@
 """Decisions as they are written down and read back."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import decisions
-from schemas.decisions import Decision, Run
+from schemas.decisions import Decision, PaymentResolved, Run
 from schemas.errors import Position
 
 DLQ = "warehouse.orders.dlq"
@@ -37,6 +39,30 @@ def test_no_header_of_a_sender_makes_a_redriven_record_a_marker(
     before: list[tuple[str, bytes | None]],
 ) -> None:
     assert not decisions.is_discard(decisions.redrive_headers(before, WHERE, RUN))
+
+
+@given(headers)
+def test_no_header_of_a_sender_makes_a_redriven_record_resolve_a_payment(
+    before: list[tuple[str, bytes | None]],
+) -> None:
+    assert decisions.resolved_payment(decisions.redrive_headers(before, WHERE, RUN), 7) is None
+
+
+@given(st.none() | st.text(min_size=1), st.text(), st.text())
+def test_what_an_operator_says_about_a_payment_is_read_back_from_the_bytes_on_the_wire(
+    reference: str | None, by: str, why: str
+) -> None:
+    outcome: Literal["captured", "failed"] = "failed" if reference is None else "captured"
+    resolved = PaymentResolved(7, outcome, reference, by, why)
+    try:
+        wire = [(name, str(value).encode()) for name, value in decisions.resolve_headers(resolved, "f00")]
+    except UnicodeEncodeError:
+        return  # what the client does not send either
+    assert decisions.resolved_payment(wire, 7) == resolved
+    assert (
+        decisions.resolved_payment([(name, value) for name, value in wire if "outcome" not in name], 7)
+        is None
+    )
 
 
 @given(headers)

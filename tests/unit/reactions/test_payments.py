@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.flows.payment import Asked, Payment
+from consumers.flows.payment import STATUSES, Asked, Payment
 from consumers.registry import named
 from consumers.runtime.plan import DeliveryTask
 from consumers.runtime.reaction import Delivery
 from schemas.commands import CapturePayment, RefundPayment
+from schemas.decisions import PaymentResolved
 from schemas.errors import ConflictingOrder, UnknownFlow
 from schemas.facts import (
     DispatchExpired,
@@ -296,6 +297,94 @@ def test_a_failed_payment_has_nothing_to_give_back_when_its_dispatch_is_refused(
     assert ([type(fact) for fact in lived.told], lived.state.status) == ([PaymentFailed], "failed")
 
 
+# -- an operator's word ------------------------------------------------------------------------------------
+
+TOOK = PaymentResolved(7, "captured", "ch_1", "ada@desk", "asked the gateway")
+TOOK_NOT = PaymentResolved(7, "failed", None, "ada@desk", "the gateway has lost it")
+NOTHING = json.dumps({"outcome": "nothing"})
+
+
+def unknown() -> OrderLife:
+    lived = life(CAPTURE)
+    lived.answer(None)
+    return lived
+
+
+@pytest.mark.parametrize(
+    ("word", "fact"),
+    [
+        (TOOK, PaymentCaptured(7, 3_990, "EUR", "ch_1", NOW, "process")),
+        (TOOK_NOT, PaymentFailed(7, "the gateway has lost it", NOW, "process")),
+    ],
+)
+def test_an_operators_word_about_an_unknown_payment_is_its_outcome_once(
+    word: PaymentResolved, fact: Any
+) -> None:
+    lived = unknown()
+    item = lived.hear(word)
+    lived.hear_again(item)
+    lived.hear(word)
+    assert lived.told == [fact]
+    assert lived.state.capture.by == "ada@desk"
+    assert [*lived.timers] == ["check"]
+
+
+@pytest.mark.parametrize(
+    ("word", "answer", "text"),
+    [
+        (TOOK, CAPTURED, None),
+        (TOOK_NOT, DECLINED, None),
+        (TOOK_NOT, NOTHING, None),
+        (TOOK_NOT, CAPTURED, "ada@desk said failed; the gateway says captured ch_1"),
+        (TOOK, DECLINED, "ada@desk said captured ch_1; the gateway says declined the card was declined"),
+        (TOOK, NOTHING, "ada@desk said captured ch_1; the gateway says nothing"),
+    ],
+)
+def test_the_gateway_is_asked_until_it_says_whether_the_operator_was_right_and_no_second_fact_comes(
+    word: PaymentResolved, answer: str, text: str | None
+) -> None:
+    lived = unknown()
+    lived.hear(word)
+    told = list(lived.told)
+    for _ in range(3):
+        lived.fire("check")
+        assert [task.delivery.recipient for task in lived.under_way] == ["check"]
+        lived.answer(None)
+    lived.fire("check")
+    lived.answer(answer)
+    assert (lived.told, lived.timers) == (told, {})
+    assert lived.state.contradiction == text
+    if text is not None:
+        assert lived.state.status == "contradicted"
+        lived.hear(word)
+        assert lived.state.status == word.outcome, "who insists has seen it"
+
+
+def test_an_operators_word_waits_for_the_answer_that_is_on_its_way() -> None:
+    for answer, fact in (
+        (CAPTURED, PaymentCaptured(7, 3_990, "EUR", "ch_1", NOW + 1_000, "process")),
+        (None, PaymentFailed(7, "the gateway has lost it", NOW + 1_000, "process")),
+    ):
+        lived = unknown()
+        lived.fire("capture")
+        lived.hear(TOOK_NOT)
+        assert lived.told == []
+        lived.answer(answer)
+        assert lived.told == [fact]
+
+
+def test_an_operators_word_that_comes_too_late_is_in_the_history_and_changes_nothing() -> None:
+    lived = life(CAPTURE, CAPTURED)
+    told, state, version = list(lived.told), lived.state, lived.version
+    lived.hear(TOOK_NOT)
+    assert (lived.told, lived.state, lived.dead) == (told, state, [])
+    assert lived.version == version + 1
+
+
+def test_an_operators_word_about_a_payment_that_nobody_asked_for_is_a_dead_letter() -> None:
+    assert [type(error) for error in life(TOOK).dead] == [ConflictingOrder]
+
+
 # -- whatever the order of arrival -------------------------------------------------------------------------
 
 MESSAGES = [
@@ -307,6 +396,8 @@ MESSAGES = [
     "answer",
     "lost",
     "again",
+    TOOK,
+    TOOK_NOT,
 ]
 
 
@@ -320,7 +411,7 @@ def test_whatever_comes_in_whatever_order_each_is_asked_and_answered_once(
 ) -> None:
     def gateway(task: DeliveryTask) -> str:
         asked.add((task.effect, task.delivery.text))
-        return answer if task.effect == "capture" else refund_answer
+        return refund_answer if task.effect == "refund" else answer
 
     lived, asked = OrderLife(named("payments")), set[tuple[str, str]]()
     for message in messages:
@@ -335,10 +426,11 @@ def test_whatever_comes_in_whatever_order_each_is_asked_and_answered_once(
         else:
             lived.hear(message)
     lived.settle(gateway)
+    assert lived.state is None or lived.state.status in STATUSES
     facts = [type(fact) for fact in lived.told]
     assert len(facts) == len(set(facts)), "each is said once"
     assert len(asked) == len({effect for effect, _ in asked}), "the gateway is asked one thing a key"
-    assert lived.dead == []
+    assert {type(error) for error in lived.dead} <= {ConflictingOrder}
     if COLLABORATING in messages:
         assert len({PaymentCaptured, PaymentFailed} & {*facts}) == 1
     given_back = {PaymentRefunded, RefundFailed} & {*facts}
