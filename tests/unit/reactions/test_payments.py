@@ -368,9 +368,10 @@ def test_an_operators_word_waits_for_the_answer_that_is_on_its_way() -> None:
         lived = unknown()
         lived.fire("capture")
         lived.hear(TOOK_NOT)
-        assert lived.told == []
+        assert (lived.told, lived.state.status) == ([], "unknown")
         lived.answer(answer)
         assert lived.told == [fact]
+        assert (lived.state.capture.reason is None) == (answer == CAPTURED)
 
 
 def test_an_operators_word_that_comes_too_late_is_in_the_history_and_changes_nothing() -> None:
