@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.support.consumers.harness import ConsumerHarness
 from tests.support.crash.points import Point
@@ -23,6 +24,7 @@ def ran(
     *words: str,
     point: Point | None = None,
     nth: int | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[int, str]:
     """Run the command line to its end, as `ConsumerHarness.ran` does.
 
@@ -31,6 +33,7 @@ def ran(
         words: of the command line.
         point: where the process is killed.
         nth: the how-manieth time it gets there; None leaves it to the point.
+        environment: what else it has in its environment.
 
     Returns:
         Exit code and stderr.
@@ -38,7 +41,12 @@ def ran(
     shop.flush()
     shop._migrated(words[1])
     said = shop.data_dir / "said"
-    known = {"CEV_DATA_DIR": str(shop.data_dir), "CEV_BOOTSTRAP_SERVERS": shop.bootstrap, **QUICK}
+    known = {
+        "CEV_DATA_DIR": str(shop.data_dir),
+        "CEV_BOOTSTRAP_SERVERS": shop.bootstrap,
+        **QUICK,
+        **environment,
+    }
     if shop.database_url is not None:
         known["CEV_DATABASE_URL"] = shop.database_url
     child = FORKSERVER.Process(target=_run, args=(words, known, said, point, nth))

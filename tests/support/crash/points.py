@@ -176,15 +176,33 @@ def _process() -> list[Point]:
     ]
 
 
+def _payments() -> list[Point]:
+    """A batch of payments: intended, asked of the gateway, answered."""
+    return [
+        Point("payments: intended, none asked for", "store.commit(insert effects):after"),
+        Point("payments: before one of several is asked for", "gateway.deliver:before", 3),
+        Point("payments: one is charged, its answer is not stored", "gateway.deliver:after", 3, again=True),
+        Point(
+            "payments: answers are stored, Kafka has no fact",
+            "store.commit(update effects):after",
+            again=True,
+        ),
+        Point("payments: one fact is produced", "producer.produce(payments):after"),
+        Point("payments: Kafka has the facts, memory does not know", "producer.commit_transaction:after"),
+    ]
+
+
 WAREHOUSE = (*_first_start(), *_batch(), *_end())
 SALES = tuple(_plain())
 NOTIFICATION = tuple(_deliveries())
 FULFILMENT = tuple(_process())
+PAYMENTS = tuple(_payments())
 CATALOGUE = {
     "warehouse": WAREHOUSE,
     "sales": SALES,
     "notification": NOTIFICATION,
     "fulfilment": FULFILMENT,
+    "payments": PAYMENTS,
 }
 
 

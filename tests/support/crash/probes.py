@@ -15,7 +15,7 @@ called in the thread that takes the step, right before and right behind it, with
     store.VERB TABLE:before|after            one statement: select, insert, update, delete, create
     store.commit(VERB TABLE):before|after    a transaction that did this among others
     store.commit(TABLE alone):before|after   one that wrote to no other table; `members` is written with each
-    mail.deliver:before|after                one mail, and text.deliver
+    mail.deliver:before|after                one mail, and text.deliver, and gateway.deliver
     mail.rename:before                       a mail's file is written and not yet visible
     react:before|after                       a reaction decides about one message, beside the polling thread
 
@@ -36,7 +36,7 @@ Reached = Callable[[str], None]
 Act = Callable[[], None]
 
 _STATEMENT = re.compile(
-    r"\s*(?:(insert)\s+(?:or\s+\w+\s+)?into|(update)|(delete)\s+from|(create)\s+table|(select)\b.*?\bfrom)\s+(?:\"?\w+\"?\.)?\"?(\w+)",
+    r"\s*(?:with\b.*?\)\s+(?=update\b))?(?:(insert)\s+(?:or\s+\w+\s+)?into|(update)|(delete)\s+from|(create)\s+table|(select)\b.*?\bfrom)\s+(?:\"?\w+\"?\.)?\"?(\w+)",
     re.IGNORECASE | re.DOTALL,
 )
 _TRANSACTIONAL = (
@@ -217,9 +217,11 @@ def _named(statement: str) -> str | None:
 
 
 def _watch_channels(told: Reached) -> None:
+    from consumers.channels.http_payments import HttpPayments  # noqa: PLC0415 - the same
     from consumers.channels.json_lines import JsonLinesText  # noqa: PLC0415 - the same
     from consumers.channels.maildir import Maildir  # noqa: PLC0415 - the program, once Kafka is wrapped
 
+    HttpPayments.deliver = around(told, "gateway.deliver", HttpPayments.deliver)  # type: ignore[method-assign]  # that is the point
     Maildir.deliver = around(told, "mail.deliver", Maildir.deliver)  # type: ignore[method-assign]  # that is the point
     JsonLinesText.deliver = around(told, "text.deliver", JsonLinesText.deliver)  # type: ignore[method-assign]  # the same
     rename = Path.replace
@@ -233,7 +235,13 @@ def _watch_channels(told: Reached) -> None:
 
 
 def _watch_reactions(told: Reached) -> None:
-    from consumers import fulfilment, notification, sales, warehouse  # noqa: PLC0415 - before the registry
+    from consumers import (  # noqa: PLC0415 - before the registry
+        fulfilment,
+        notification,
+        payments,
+        sales,
+        warehouse,
+    )
 
-    for module in (fulfilment, notification, sales, warehouse):
+    for module in (fulfilment, notification, payments, sales, warehouse):
         module.react = around(told, "react", module.react)  # type: ignore[attr-defined]  # that is the point
