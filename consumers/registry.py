@@ -4,8 +4,7 @@
 """
 
 from consumers import fulfilment, loyalty, notification, payments, sales, tracking, warehouse
-from consumers.flows import payment
-from consumers.flows.process import Process
+from consumers.flows import payment, process
 from consumers.runtime.reaction import AnyReaction, ProcessManager, Reaction
 from schemas import topics
 from schemas.errors import UsageError
@@ -22,7 +21,8 @@ REACTIONS: tuple[AnyReaction, ...] = (
              start="beginning"),
     Reaction(name="loyalty", react=loyalty.react, reads=loyalty.READS, start="beginning"),
     ProcessManager(name="fulfilment", react=fulfilment.react, reads=fulfilment.READS, start="beginning",
-                   issues=fulfilment.ISSUES, state=Process, timers=topics.FULFILMENT_TIMERS),
+                   issues=fulfilment.ISSUES, state=process.Process, timers=topics.FULFILMENT_TIMERS,
+                   alarms=process.ALARMS),
     Reaction(name="payments", react=payments.react, reads=payments.READS, writes=payments.WRITES,
              channels=payments.CHANNELS, state=payment.Payment, timers=topics.PAYMENTS_TIMERS,
              alarms=payment.ALARMS, start="beginning"),

@@ -7,6 +7,7 @@ and what is owed are functions of that, so no order of arrival, repetition or la
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from consumers.runtime.reaction import StateAlarm
 from schemas.errors import ConflictingOrder, Position
 from schemas.facts import (
     DispatchExpired,
@@ -24,6 +25,20 @@ NOT_PLACED = "not placed"
 """The status where results came before their order."""
 CONTRADICTED = "contradicted"
 """The status where two results cannot both be true: the first one counts, and a person has to look."""
+
+_LISTED = "`cev process list` shows them"
+ALARMS = (
+    StateAlarm(
+        "payment-overdue", ("payment unresolved",), f"no result of the payment came in time; {_LISTED}"
+    ),
+    StateAlarm(
+        "dispatch-overdue", ("dispatch overdue",), f"no result of the dispatch came in time; {_LISTED}"
+    ),
+    StateAlarm("refund-overdue", ("refund overdue",), f"no result of the refund came in time; {_LISTED}"),
+    StateAlarm("refund-failed", ("refund failed",), f"the money has to be given back by hand; {_LISTED}"),
+    StateAlarm("process-contradicted", (CONTRADICTED,), f"two results cannot both be true; {_LISTED}"),
+)
+"""Statuses that a person must hear of."""
 
 Result = (
     ProductDispatched

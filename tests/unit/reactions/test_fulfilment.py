@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from consumers import fulfilment
 from consumers.flows import messages
-from consumers.flows.process import Process
+from consumers.flows.process import CONTRADICTED, Process
+from consumers.registry import named
 from consumers.runtime.order_states import from_json, to_json
 from consumers.runtime.reaction import IssuedCommand
 from schemas.commands import CapturePayment, DispatchProduct, RefundPayment, SendNotification
@@ -141,6 +142,12 @@ def test_each_step_has_its_time() -> None:
     assert outcome_of(PLACED, **times).timers == {"payment": NOW + 300}
     assert outcome_of(PLACED, CAPTURED, **times).timers == {"dispatch": NOW + 900}
     assert outcome_of(PLACED, CAPTURED, REJECTED, **times).timers == {"refund": NOW + 300}
+
+
+def test_whatever_is_overdue_failed_or_impossible_is_an_alarm() -> None:
+    stages = fulfilment.STAGES.values()
+    expected = {stage.overdue for stage in stages if stage.overdue} | {"refund failed", CONTRADICTED}
+    assert {status for alarm in named("fulfilment").alarms for status in alarm.statuses} == expected
 
 
 def test_an_order_that_names_nobody_owes_no_message() -> None:
