@@ -3,12 +3,11 @@
 I/O: the store of the group, read-only; Kafka for `resolve`; stdout.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import typer
 
-from cli import output, tables
+from cli import output, state_output, tables
 from cli.common import app_context, command, new_group, settings, store_of
 from cli.tables import cell
 from cli.user import user_at_host
@@ -16,17 +15,15 @@ from consumers.flows.payment import STATUSES, Asked, Payment
 from consumers.registry import all_topics
 from databases.address import StoreAddress
 from operations import effects, order_states, payments
-from operations.order_states import ListedState, WholeState
+from operations.order_states import WholeState
 from schemas.counting import counted
 from schemas.decisions import PaymentResolved
 from schemas.errors import OperationFailed, UsageError
 from schemas.money import amount
-from schemas.suggestions import did_you_mean
 from schemas.times import rfc3339
 from schemas.topics import BY_NAME, CAPTURE_PAYMENTS
 
 GROUP = BY_NAME[CAPTURE_PAYMENTS].owner
-_PAGE = 1_000
 
 commands = new_group("Show what became of payments, and resolve those of unknown outcome.")
 OrderId = Annotated[int, typer.Argument(metavar="ORDER_ID", help="The order.")]
@@ -50,15 +47,13 @@ def list_(
 
     Reads the store of group payments; works without a broker.
     """
-    if status is not None and status not in STATUSES:
-        meant = did_you_mean(status, STATUSES) or f"; there are {', '.join(STATUSES)}"
-        raise UsageError(f"there is no status {status!r}{meant}")
+    state_output.check_status(status, STATUSES)
     states = order_states.read_states(store_of(GROUP, settings(ctx)), status=status)
     if as_json:
         for state in states:
-            output.emit(_fields(state))
+            output.emit(state_output.fields(state))
     else:
-        _print_list(states)
+        state_output.print_list(states, "payment")
 
 
 @command(
@@ -76,7 +71,7 @@ def show(ctx: typer.Context, order_id: OrderId, *, as_json: output.JsonFlag = Fa
     if as_json:
         output.emit(_document(whole))
     else:
-        _print_whole(whole)
+        state_output.print_whole(whole, _summary(whole.state, whole))
 
 
 @command(
@@ -130,20 +125,11 @@ def _why_none(order_id: int, store: StoreAddress) -> str:
     )
 
 
-def _fields(state: ListedState) -> dict[str, Any]:
-    return {
-        "order_id": str(state.order_id),
-        "status": state.status,
-        "changed_at": rfc3339(state.changed_at),
-        "changes": state.changes,
-    }
-
-
 def _document(whole: WholeState) -> dict[str, Any]:
     payment: Payment = whole.state
     resolution = payment.resolution
     return {
-        **_fields(whole.listed),
+        **state_output.fields(whole.listed),
         "flow": payment.flow,
         "capture": _asked(payment.capture, "method"),
         "refund": _asked(payment.refund, "capture"),
@@ -156,8 +142,7 @@ def _document(whole: WholeState) -> dict[str, Any]:
         if resolution
         else None,
         "contradiction": payment.contradiction,
-        "history": [{**change._asdict(), "at": rfc3339(change.at)} for change in whole.changes],
-        "timers": [{"name": timer.name, "due_at": rfc3339(timer.due_at)} for timer in whole.timers],
+        **state_output.history(whole),
     }
 
 
@@ -174,38 +159,6 @@ def _asked(asked: Asked | None, source: str) -> dict[str, Any] | None:
         "reference": asked.reference,
         "reason": asked.reason,
     }
-
-
-def _print_list(states: Iterator[ListedState]) -> None:
-    count = 0
-    table = _page()
-    for count, state in enumerate(states, 1):
-        table.add_row(str(state.order_id), state.status, rfc3339(state.changed_at), f"{state.changes}")
-        if count % _PAGE == 0:
-            tables.print_table(table)
-            table = _page()
-    if table.row_count or not count:
-        tables.print_table(table)
-    output.log.print(counted(count, "payment"), style="dim")
-
-
-def _page() -> tables.Table:
-    return tables.new_table(
-        "order", "status", "since", "changes", right=("order", "changes"), drop=("changes",)
-    )
-
-
-def _print_whole(whole: WholeState) -> None:
-    listed = whole.listed
-    since = f"[dim]since {rfc3339(listed.changed_at)}[/dim]"
-    output.console.print(f"order [bold]{listed.order_id}[/bold]  {listed.status}  {since}", soft_wrap=True)
-    tables.print_table(_summary(whole.state, whole))
-    history = tables.new_table("at", "status", "because of", "record", drop=("record",))
-    for change in whole.changes:
-        record = f"{change.topic}:{change.partition}:{change.offset}"
-        history.add_row(rfc3339(change.at), cell(change.status), cell(change.message), cell(record))
-    output.console.print()
-    tables.print_table(history)
 
 
 def _summary(payment: Payment, whole: WholeState) -> tables.Table:

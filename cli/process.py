@@ -3,12 +3,11 @@
 I/O: the store of its group, read-only; stdout.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
-from cli import output, tables
+from cli import output, state_output, tables
 from cli.common import command, new_group, settings, store_of
 from cli.tables import cell
 from consumers.flows.process import CONTRADICTED, NOT_PLACED, Process
@@ -16,11 +15,9 @@ from consumers.fulfilment import STAGES
 from databases.address import StoreAddress
 from operations import effects, order_states
 from operations.effects import RecordedEffect
-from operations.order_states import ListedState, WholeState
-from schemas.counting import counted
-from schemas.errors import OperationFailed, UsageError
+from operations.order_states import WholeState
+from schemas.errors import OperationFailed
 from schemas.money import amount
-from schemas.suggestions import did_you_mean
 from schemas.times import rfc3339
 from schemas.topics import BY_NAME, FULFILMENT_TIMERS
 
@@ -29,7 +26,6 @@ STATUSES = sorted(
     {name for stage in STAGES.values() for name in (stage.status, stage.overdue) if name}
     | {NOT_PLACED, CONTRADICTED}
 )
-_PAGE = 1_000
 
 commands = new_group("Show how far the process manager has come with orders of flow process.")
 
@@ -52,15 +48,13 @@ def list_(
 
     Reads the store of group fulfilment; works without a broker.
     """
-    if status is not None and status not in STATUSES:
-        meant = did_you_mean(status, STATUSES) or f"; there are {', '.join(STATUSES)}"
-        raise UsageError(f"there is no status {status!r}{meant}")
+    state_output.check_status(status, STATUSES)
     states = order_states.read_states(store_of(GROUP, settings(ctx)), status=status)
     if as_json:
         for state in states:
-            output.emit(_fields(state))
+            output.emit(state_output.fields(state))
     else:
-        _print_list(states)
+        state_output.print_list(states, "process", "processes")
 
 
 @command(
@@ -96,68 +90,31 @@ def _why_none(order_id: int, store: StoreAddress) -> str:
     )
 
 
-def _fields(state: ListedState) -> dict[str, Any]:
-    return {
-        "order_id": str(state.order_id),
-        "status": state.status,
-        "changed_at": rfc3339(state.changed_at),
-        "changes": state.changes,
-    }
-
-
 def _document(whole: WholeState, issued: list[RecordedEffect]) -> dict[str, Any]:
     process: Process = whole.state
     order = process.order
     return {
-        **_fields(whole.listed),
+        **state_output.fields(whole.listed),
         "amount_cents": order.total_cents if order else None,
         "currency": order.currency if order else None,
         "payment": process.payment or None,
         "dispatch": process.dispatch or None,
         "refund": process.refund or None,
         "contradiction": process.contradiction or None,
-        "history": [{**change._asdict(), "at": rfc3339(change.at)} for change in whole.changes],
-        "timers": [{"name": timer.name, "due_at": rfc3339(timer.due_at)} for timer in whole.timers],
+        **state_output.history(whole),
         "commands": [
             {"effect": effect.effect, "command": effect.detail, "at": rfc3339(effect.at)} for effect in issued
         ],
     }
 
 
-def _print_list(states: Iterator[ListedState]) -> None:
-    count = 0
-    table = _page()
-    for count, state in enumerate(states, 1):
-        table.add_row(str(state.order_id), state.status, rfc3339(state.changed_at), f"{state.changes}")
-        if count % _PAGE == 0:
-            tables.print_table(table)
-            table = _page()
-    if table.row_count or not count:
-        tables.print_table(table)
-    output.log.print(counted(count, "process", "processes"), style="dim")
-
-
-def _page() -> tables.Table:
-    return tables.new_table(
-        "order", "status", "since", "changes", right=("order", "changes"), drop=("changes",)
-    )
-
-
 def _print_whole(whole: WholeState, issued: list[RecordedEffect]) -> None:
-    listed, process = whole.listed, whole.state
-    since = f"[dim]since {rfc3339(listed.changed_at)}[/dim]"
-    output.console.print(f"order [bold]{listed.order_id}[/bold]  {listed.status}  {since}", soft_wrap=True)
-    tables.print_table(_summary(process, whole))
-    history = tables.new_table("at", "status", "because of", "record", drop=("record",))
-    for change in whole.changes:
-        record = f"{change.topic}:{change.partition}:{change.offset}"
-        history.add_row(rfc3339(change.at), cell(change.status), cell(change.message), cell(record))
+    state_output.print_whole(whole, _summary(whole.state, whole))
     commands_issued = tables.new_table("at", "issued", "guarded by", drop=("at",))
     for effect in issued:
         commands_issued.add_row(rfc3339(effect.at), cell(effect.detail), cell(effect.effect))
-    for table in (history, commands_issued):
-        output.console.print()
-        tables.print_table(table)
+    output.console.print()
+    tables.print_table(commands_issued)
 
 
 def _summary(process: Process, whole: WholeState) -> tables.Table:
