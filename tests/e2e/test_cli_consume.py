@@ -192,7 +192,7 @@ def test_health_tells_who_joined(here: Here) -> None:
         status, ready = health(consuming, "/health/ready")
         assert (status, ready["ready"]) == (200, True)
         groups = [(each["group"], each["partitions"]) for each in ready["groups"]]
-        assert groups == [("warehouse", 24), ("sales", 12)]
+        assert groups == [("warehouse", 36), ("sales", 12)]
         assert health(consuming, "/metrics")[0] == 404
         assert consuming.end(signal.SIGINT) == 0
 
