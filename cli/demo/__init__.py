@@ -1,7 +1,9 @@
-"""`cev demo`: the whole story on a real broker, told as it happens.
+"""`cev demo`: a story on a real broker, told as it happens.
 
-story    the chapters, in order
-stage    the broker and the processes that the story runs on
-telling  how it looks on a terminal and in a file
-promises what must be true at the end
+story                  the chapters, in order: from the command to the fact
+promises               what must be true at its end
+conversation           the chapters about payment
+conversation_promises  what must be true at their end
+stage                  the broker and the processes that a story runs on
+telling                how it looks on a terminal and in a file
 """

@@ -80,6 +80,10 @@ class Stage:
             raise OperationFailed(f"`{spelled(*arguments)}` ended with {process.returncode}: {message}")
         return out.decode()
 
+    def export(self, **variables: str) -> None:
+        """Set environment variables for every command from now on."""
+        self._environment.update(variables)
+
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """A signal handler: end the story, but never between a child's birth and its registration.
 
@@ -131,6 +135,10 @@ class Stage:
     def output(self, name: str) -> str:
         """What a process printed on stdout so far."""
         return (self.folder / f"{name}.out").read_text("utf-8")
+
+    def printed(self, name: str) -> list[dict[str, Any]]:
+        """What a process with `--json` printed on stdout so far."""
+        return [json.loads(line) for line in self.output(name).splitlines()]
 
     def wait(self, what: str, seconds: float, reached: Callable[[], bool]) -> None:
         """Wait for something.

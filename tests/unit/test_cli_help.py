@@ -84,7 +84,7 @@ def test_a_command_takes_the_flags_of_the_cluster(words: tuple[str, ...]) -> Non
 @pytest.mark.parametrize("words", SINGLE, ids=named)
 def test_the_examples_of_a_command_are_lines_that_it_takes(words: tuple[str, ...]) -> None:
     examples = SINGLE[words].epilog.splitlines()
-    assert len(examples) in range(1 if words == ("demo",) else 2, 5)
+    assert len(examples) in range(2, 5)
     for example in examples:
         cev, *typed = shlex.split(example)
         assert (cev, *typed[: len(words)]) == ("cev", *words)
