@@ -4,13 +4,15 @@ The key's partition is computed as Kafka's default partitioner does, assigned wi
 read_committed. An order whose id was given may already have a result from an earlier placing: then the
 partition is read from its beginning. An order with a fresh id has none, and reading starts at the end.
 
-I/O: Kafka (reads dispatch_results).
+An order that is to be paid first ends without a dispatch where its payment fails.
+
+I/O: Kafka (reads dispatch_results and payments).
 """
 
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from clients.config import Cluster
 from clients.deadline import Deadline
@@ -19,20 +21,22 @@ from clients.log import Log
 from clients.partitioner import partition_of
 from schemas.codec import Codec
 from schemas.envelope import by_name
-from schemas.errors import Position, UndecodableMessage
-from schemas.facts import DispatchExpired, DispatchRejected, ProductDispatched
+from schemas.errors import BrokerUnreachable, Position, UndecodableMessage
+from schemas.facts import DispatchExpired, DispatchRejected, PaymentFailed, ProductDispatched
 from schemas.framing import encode_key
 from schemas.times import rfc3339
-from schemas.topics import DISPATCH_RESULTS, Message
+from schemas.topics import DISPATCH_RESULTS, PAYMENTS, Message
 
 _POLL_S = 0.2
+_LEADER_POLL_S = 0.05
+_TOPICS = (DISPATCH_RESULTS, PAYMENTS)
 
 
 class Result(NamedTuple):
     """The result of an order.
 
     Attributes:
-        type: the result fact's name: ProductDispatched, DispatchRejected or DispatchExpired.
+        type: the result fact's name: ProductDispatched, DispatchRejected, DispatchExpired or PaymentFailed.
         at: when it was decided, in milliseconds since the epoch, UTC.
         reason: why it was not dispatched; None if it was.
     """
@@ -60,7 +64,7 @@ class ResultWatch:
 
     Raises:
         BrokerUnreachable: no broker answered.
-        TopicMissing: `dispatch_results` is not there.
+        TopicMissing: one of the two topics is not there.
     """
 
     def __init__(
@@ -76,20 +80,31 @@ class ResultWatch:
         self._codec = codec
         self._key = encode_key(order_id)
         self._address = address
-        self._log = Log(topic=DISPATCH_RESULTS)
+        self._log = Log()
         self._consumer = Consumer(cluster.reader())
         try:
-            count = partitions_of(
-                self._consumer, (DISPATCH_RESULTS,), bootstrap=cluster.bootstrap, timeout_s=timeout_s
-            )[DISPATCH_RESULTS]
-            partition = TopicPartition(DISPATCH_RESULTS, partition_of(self._key, count), OFFSET_BEGINNING)
-            if fresh:
+            counts = partitions_of(self._consumer, _TOPICS, bootstrap=cluster.bootstrap, timeout_s=timeout_s)
+            partitions = [
+                TopicPartition(topic, partition_of(self._key, count), OFFSET_BEGINNING)
+                for topic, count in counts.items()
+            ]
+            for partition in partitions if fresh else ():
                 # To a read_committed client the end is the last stable offset, so no later result is missed.
-                partition.offset = self._consumer.get_watermark_offsets(partition, timeout_s)[1]
-            self._consumer.assign([partition])
+                partition.offset = self._end_of(partition, cluster.bootstrap, Deadline(timeout_s))
+            self._consumer.assign(partitions)
         except BaseException:
             self._consumer.close()
             raise
+
+    def _end_of(self, partition: TopicPartition, bootstrap: str, deadline: Deadline) -> int:
+        while True:
+            try:
+                return int(self._consumer.get_watermark_offsets(partition, deadline.left)[1])
+            except KafkaException as error:
+                # A topic that was just created has no leader for a moment.
+                if deadline.passed:
+                    raise BrokerUnreachable(f"no answer from {bootstrap}: {error.args[0].str()}") from error
+                self._consumer.poll(_LEADER_POLL_S)
 
     def __enter__(self) -> Self:
         return self
@@ -110,15 +125,18 @@ class ResultWatch:
             message = self._consumer.poll(min(_POLL_S, deadline.left))
             if message is None or message.error() is not None or message.key() != self._key:
                 continue
-            position = Position(DISPATCH_RESULTS, message.partition() or 0, message.offset() or 0)
+            topic = message.topic() or ""
+            position = Position(topic, message.partition() or 0, message.offset() or 0)
             try:
                 fact = self._codec.decode(
-                    DISPATCH_RESULTS, message.key(), message.value(), position, by_name(headers_of(message))
+                    topic, message.key(), message.value(), position, by_name(headers_of(message))
                 )
             except UndecodableMessage as error:
                 self._log.warning("ignored a record that is no result", why=str(error))
                 continue
-            return result_of(fact, self._address)
+            result = result_of(fact, self._address)
+            if result is not None:
+                return result
         return None
 
 
@@ -132,4 +150,6 @@ def result_of(fact: Message, address: str) -> Result | None:
         return Result(name, fact.rejected_at, fact.reason)
     if isinstance(fact, DispatchExpired):
         return Result(name, fact.expired_at, f"it was to be dispatched before {rfc3339(fact.deadline)}")
+    if isinstance(fact, PaymentFailed):
+        return Result(name, fact.failed_at, f"its payment failed: {fact.reason}")
     return None

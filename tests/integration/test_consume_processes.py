@@ -108,7 +108,7 @@ def test_two_share_the_partitions_a_killed_one_comes_back_and_a_signal_drains_al
     lines = consume("warehouse", "--processes", "2", CEV_HEALTH_PORT=str(port))
     until(lambda: ready(port)[0] == 200, "both are ready")
     groups = ready(port)[1]["groups"]
-    assert [(group["process"], group["partitions"]) for group in groups] == [(1, 12), (2, 12)]
+    assert [(group["process"], group["partitions"]) for group in groups] == [(1, 18), (2, 18)]
     for order_id in range(100):
         shop.command(order_id)
     shop.flush()

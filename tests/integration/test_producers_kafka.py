@@ -41,9 +41,17 @@ from schemas.errors import (
     StaleEpoch,
     TopicMissing,
 )
-from schemas.facts import OrderPlaced, ProductDispatched
+from schemas.facts import OrderPlaced, PaymentCaptured, PaymentFailed, ProductDispatched
 from schemas.framing import encode_key
-from schemas.topics import CATALOGUE, DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDER_MODE, ORDERS, Message
+from schemas.topics import (
+    CATALOGUE,
+    DISPATCH_PRODUCTS,
+    DISPATCH_RESULTS,
+    ORDER_MODE,
+    ORDERS,
+    PAYMENTS,
+    Message,
+)
 from tests.support.kafka.broker import world
 
 if TYPE_CHECKING:
@@ -505,6 +513,21 @@ def test_waiting_for_a_given_id_finds_the_earlier_result(own: Cluster) -> None:
     result(own, number, "x")
     with ResultWatch(own, Codec(), order_id=number, address="x", fresh=False) as watch:
         assert watch.wait(10) is not None
+
+
+def test_an_order_that_is_not_paid_ends_the_wait_and_one_that_is_does_not(own: Cluster) -> None:
+    number = fresh_id()
+    with ResultWatch(own, Codec(), order_id=number, address="x", fresh=True) as watch:
+        producer = Producer(own.producer())
+        for fact in (
+            PaymentCaptured(number, 100, "EUR", "cap_1", 5, "process"),
+            PaymentFailed(number, "declined", 6, "process"),
+        ):
+            producer.produce(PAYMENTS, value=Codec().encode(PAYMENTS, fact), key=encode_key(number))
+        assert producer.flush(10) == 0
+        found = watch.wait(10)
+    assert found is not None
+    assert (found.type, found.reason) == ("PaymentFailed", "its payment failed: declined")
 
 
 def test_waiting_ends_at_its_deadline(own: Cluster) -> None:
