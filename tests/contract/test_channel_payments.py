@@ -4,7 +4,8 @@ I/O: gateways on loopback, ours as a process.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from email.utils import formatdate
 from itertools import count
 from threading import Timer
@@ -217,17 +218,19 @@ def test_an_inquiry_that_is_refused_says_nothing_about_the_payment(
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("header", "at_least", "at_most"),
-    [("7", 7_000, 7_000), (formatdate(time() + 90, usegmt=True), 60_000, 90_000)],
+    [(lambda: "7", 7_000, 7_000), (lambda: formatdate(time() + 90, usegmt=True), 60_000, 90_000)],
+    ids=["seconds", "date"],
 )
 def test_a_gateway_that_says_when_to_come_again_is_heard(
-    forgetful: ForgetfulGateway, status: int, header: str, at_least: int, at_most: int
+    forgetful: ForgetfulGateway, status: int, header: Callable[[], str], at_least: int, at_most: int
 ) -> None:
-    forgetful.faults, forgetful.headers = [404, status], {"Retry-After": header}
-    channel = HttpPayments(forgetful.url)
-    with pytest.raises(DeliveryDeferred, match=f"wants {KEY} later: HTTP {status}") as caught:
+    forgetful.faults, forgetful.headers = [404, status], {"Retry-After": header()}
+    with (
+        closing(HttpPayments(forgetful.url)) as channel,
+        pytest.raises(DeliveryDeferred, match=f"wants {KEY} later: HTTP {status}") as caught,
+    ):
         channel.deliver(capture(), KEY, WHERE)
     assert at_least <= caught.value.retry_after_ms <= at_most
-    channel.close()
 
 
 @pytest.mark.parametrize("body", [[], {}, {"reference": 7}, {"reference": ""}, "captured"])

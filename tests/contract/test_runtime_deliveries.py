@@ -93,7 +93,7 @@ def react(order: OrderPlaced, context: Context) -> list[Fact]:
     return [ProductDispatched(order.order_id, order.address, context.now)]
 
 
-REACTION = replace(named("notification"), react=react, writes=(DISPATCH_RESULTS,))
+REACTION = replace(named("notification"), react=react, writes=(DISPATCH_RESULTS,), state=None)
 
 mails = st.lists(
     st.builds(
