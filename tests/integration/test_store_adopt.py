@@ -69,7 +69,7 @@ def test_a_group_whose_topic_was_made_anew_is_led_on_and_dispatches_nothing_twic
     assert isinstance(shop.member("warehouse").failed(), LostOffset)
     done = adopt(shop, "warehouse", "--yes")
     assert done == {**dry, "dry_run": False}
-    # Of 20 records; a record may lie where the one lay that made its order's effect, and is then no duplicate.
+    # A record may lie where the one lay that made its order's effect, and is then no duplicate.
     assert shop.handled("warehouse").effects == 10
     dispatched_once(shop, range(30))
 
