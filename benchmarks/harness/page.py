@@ -114,14 +114,6 @@ def _goals(reports: Sequence[Report]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _goals_of(case: CaseResult) -> Iterator[str]:
-    for comparison in case.comparisons:
-        if comparison.goal is not None:
-            what = f"{case.title}: {_compares(comparison)}"
-            cells = (what, _goal(comparison), _value(case, comparison), _met_or_missed(case, comparison))
-            yield " | ".join(cells)
-
-
 def _met_or_missed(case: CaseResult, comparison: Comparison) -> str:
     spread = compared(case, comparison)
     if spread is None or comparison.goal is None:
