@@ -13,12 +13,11 @@ from cli.tables import cell
 from cli.user import user_at_host
 from consumers.flows.payment import STATUSES, Asked, Payment
 from consumers.registry import all_topics
-from databases.address import StoreAddress
-from operations import effects, order_states, payments
+from operations import order_states, payments
 from operations.order_states import WholeState
 from schemas.counting import counted
 from schemas.decisions import PaymentResolved
-from schemas.errors import OperationFailed, UsageError
+from schemas.errors import UsageError
 from schemas.money import amount
 from schemas.times import rfc3339
 from schemas.topics import BY_NAME, CAPTURE_PAYMENTS
@@ -47,13 +46,8 @@ def list_(
 
     Reads the store of group payments; works without a broker.
     """
-    state_output.check_status(status, STATUSES)
-    states = order_states.read_states(store_of(GROUP, settings(ctx)), status=status)
-    if as_json:
-        for state in states:
-            output.emit(state_output.fields(state))
-    else:
-        state_output.print_list(states, "payment")
+    listing = state_output.Listing(store_of(GROUP, settings(ctx)), STATUSES, "payment")
+    state_output.show_list(listing, status, as_json=as_json)
 
 
 @command(
@@ -67,7 +61,7 @@ def show(ctx: typer.Context, order_id: OrderId, *, as_json: output.JsonFlag = Fa
     store = store_of(GROUP, settings(ctx))
     whole = order_states.read_state(store, Payment, order_id)
     if whole is None:
-        raise OperationFailed(_why_none(order_id, store))
+        raise state_output.none_of(order_id, "payment", store, other="in flow direct")
     if as_json:
         output.emit(_document(whole))
     else:
@@ -114,15 +108,6 @@ def resolve(
     output.console.print(f"order {order_id}: {outcome}", soft_wrap=True)
     text = f"written to {written.topic}; `cev payments show {order_id}` shows when {GROUP} has taken it"
     tables.print_prose(output.log, f"[dim]{cell(text)}[/dim]")
-
-
-def _why_none(order_id: int, store: StoreAddress) -> str:
-    if not effects.exists(store):
-        return f"there is no payment of order {order_id}: {GROUP} never ran with {store}"
-    return (
-        f"there is no payment of order {order_id}: it is in flow direct, was never placed, or {GROUP} "
-        "has not come to it (`cev status`)"
-    )
 
 
 def _document(whole: WholeState) -> dict[str, Any]:

@@ -12,11 +12,9 @@ from cli.common import command, new_group, settings, store_of
 from cli.tables import cell
 from consumers.flows.process import CONTRADICTED, NOT_PLACED, Process
 from consumers.fulfilment import STAGES
-from databases.address import StoreAddress
 from operations import effects, order_states
 from operations.effects import RecordedEffect
 from operations.order_states import WholeState
-from schemas.errors import OperationFailed
 from schemas.money import amount
 from schemas.times import rfc3339
 from schemas.topics import BY_NAME, FULFILMENT_TIMERS
@@ -48,13 +46,8 @@ def list_(
 
     Reads the store of group fulfilment; works without a broker.
     """
-    state_output.check_status(status, STATUSES)
-    states = order_states.read_states(store_of(GROUP, settings(ctx)), status=status)
-    if as_json:
-        for state in states:
-            output.emit(state_output.fields(state))
-    else:
-        state_output.print_list(states, "process", "processes")
+    listing = state_output.Listing(store_of(GROUP, settings(ctx)), STATUSES, "process", "processes")
+    state_output.show_list(listing, status, as_json=as_json)
 
 
 @command(
@@ -73,21 +66,12 @@ def show(
     store = store_of(GROUP, settings(ctx))
     whole = order_states.read_state(store, Process, order_id)
     if whole is None:
-        raise OperationFailed(_why_none(order_id, store))
+        raise state_output.none_of(order_id, "process", store, other="in another flow")
     issued = sorted(effects.read_effects(store, order_id=order_id), key=lambda effect: effect.at)
     if as_json:
         output.emit(_document(whole, issued))
     else:
         _print_whole(whole, issued)
-
-
-def _why_none(order_id: int, store: StoreAddress) -> str:
-    if not effects.exists(store):
-        return f"there is no process of order {order_id}: {GROUP} never ran with {store}"
-    return (
-        f"there is no process of order {order_id}: it is in another flow, was never placed, or {GROUP} "
-        "has not come to it (`cev status`)"
-    )
 
 
 def _document(whole: WholeState, issued: list[RecordedEffect]) -> dict[str, Any]:
