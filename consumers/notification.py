@@ -48,9 +48,8 @@ def _follow_up(context: Context, contact: Contact, order_id: int) -> None:
 
 
 def _tell_customer(context: Context, contact: Contact, notice: Notice, *, skip: bool) -> None:
-    for channel, recipient in (("email", contact.email), ("text", contact.phone)):
-        if recipient:
-            _tell(context, channel, recipient, notice, skip=skip)
+    for channel, recipient in messages.recipients(contact.email, contact.phone):
+        _tell(context, channel, recipient, notice, skip=skip)
 
 
 def _tell(context: Context, channel: str, recipient: str, notice: Notice, *, skip: bool) -> None:

@@ -76,7 +76,6 @@ def _commands(name: str, order: OrderPlaced, captured: PaymentCaptured | None) -
 def _notifications(purpose: str, order: OrderPlaced) -> Iterator[Issued]:
     is_first = purpose == messages.PLACED
     notice = messages.placed(order) if is_first else messages.later(purpose, order.order_id, order.customer)
-    for channel, recipient in (("email", order.email), ("text", order.phone)):
-        if recipient:
-            command = SendNotification(order.order_id, channel, recipient, *notice)
-            yield f"notify:{channel}:{purpose}", IssuedCommand(command)
+    for channel, recipient in messages.recipients(order.email, order.phone):
+        command = SendNotification(order.order_id, channel, recipient, *notice)
+        yield f"notify:{channel}:{purpose}", IssuedCommand(command)

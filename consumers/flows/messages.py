@@ -81,6 +81,11 @@ def check(command: SendNotification, channels: Collection[str], position: Positi
         raise InvalidCommand(f"the purpose {command.purpose[:80]!r} is not like `payment-failed`", position)
 
 
+def recipients(email: str | None, phone: str | None) -> list[tuple[str, str]]:
+    """Each channel by which a customer can be told, with the recipient."""
+    return [(channel, to) for channel, to in (("email", email), ("text", phone)) if to]
+
+
 def effect_name(channel: str, purpose: str) -> str:
     """The effect of a notification: one per order, channel and purpose (design §10)."""
     return channel if purpose == PLACED else f"{channel}:{purpose}"
