@@ -82,3 +82,4 @@ def test_failures_are_written_with_the_rest_of_their_batch_or_not_at_all(store: 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_reasons_of_any_kind_are_kept(store: Store, reason: str) -> None:
     write(store, failed_attempts=[failed_attempt(5, 1, reason=f"{reason}\ud800\x00" * 90)])
+    assert store.failures.attempts([P0]).keys() == {Position(*P0, 5)}
