@@ -1,11 +1,13 @@
-"""What the contract tests of stores share: a store's name, on each database."""
+"""What contract tests share: a store's name, on each database, and a payment gateway."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from databases.address import StoreAddress
+from tests.support.payments import PaymentGateway
 from tests.support.stores.postgres import STORE_KINDS
 from tests.support.stores.stores import template
 
@@ -32,3 +34,11 @@ def new(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Stor
     """The same where there is nothing at all."""
     url = request.getfixturevalue("postgres_url") if store_kind == "postgres" else None
     return StoreAddress.at("warehouse", data_dir=tmp_path, database_url=url)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentGateway]:
+    """One process for the tests of a module."""
+    made = PaymentGateway(tmp_path_factory.mktemp("gateway"))
+    yield made
+    made.kill()

@@ -68,13 +68,6 @@ def answered(channel: HttpPayments, delivery: Delivery, key: str) -> tuple[dict[
     return answers[0], errors
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentGateway]:
-    made = PaymentGateway(tmp_path_factory.mktemp("gateway"))
-    yield made
-    made.kill()
-
-
 @pytest.fixture
 def forgetful() -> Iterator[ForgetfulGateway]:
     made = ForgetfulGateway()

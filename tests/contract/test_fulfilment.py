@@ -4,10 +4,7 @@ The real loop on a real store (SQLite); Kafka is a list, and so are those who ca
 answer each order as the test drew it, once, twice or never. Every timer is due at once.
 """
 
-import shutil
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +15,6 @@ from consumers.flows.process import Process
 from consumers.registry import named
 from consumers.runtime import loop, timers
 from consumers.runtime.retry_policy import RetryPolicy
-from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.facts import (
     DispatchExpired,
@@ -32,15 +28,13 @@ from schemas.facts import (
 )
 from schemas.framing import encode_key
 from schemas.topics import BY_NAME, DISPATCH_RESULTS, FULFILMENT_TIMERS, ORDERS, PAYMENTS
-from tests.support.consumers.list_kafka import FAULTS, ListKafka, Step
-from tests.support.consumers.list_member import ListMember, WatchedStore, live
+from tests.support.consumers.list_kafka import CRASHING_STEPS, ListKafka, Step
+from tests.support.consumers.list_member import ListMember, live, short_lived_store
 from tests.support.consumers.records import NOW
-from tests.support.stores.stores import template
 
 REACTION = named("fulfilment")
 RETRY_POLICY = RetryPolicy(attempts=2, jitter=lambda: 0.0)
 CODEC = Codec()
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 PARTITIONS = [(topic, 0) for topic in (ORDERS, PAYMENTS, DISPATCH_RESULTS)] + [
     (FULFILMENT_TIMERS, number) for number in range(BY_NAME[FULFILMENT_TIMERS].partitions)
 ]
@@ -76,12 +70,6 @@ ENDS: dict[Life, tuple[str, list[str]]] = {
 }
 """The status at last, and the commands that are issued after the first ones."""
 lives = st.lists(st.sampled_from([*ENDS]), max_size=5)
-steps = st.lists(
-    st.builds(
-        Step, st.integers(0, 4), st.integers(1, 3), st.none() | st.integers(0, 9), st.sampled_from(FAULTS)
-    ),
-    max_size=8,
-)
 
 
 class AnsweringKafka(ListKafka):
@@ -124,7 +112,7 @@ def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timers, "_LOOK_S", 0.0)
 
 
-@given(lives, st.lists(st.integers(1, 2), min_size=3, max_size=3), steps)
+@given(lives, st.lists(st.integers(1, 2), min_size=3, max_size=3), CRASHING_STEPS)
 @settings(max_examples=40, deadline=None)
 def test_each_order_comes_to_its_end_and_each_command_is_issued_once(
     lives: list[Life], times: list[int], steps: list[Step]
@@ -133,11 +121,7 @@ def test_each_order_comes_to_its_end_and_each_command_is_issued_once(
     for order_id in range(len(lives)):
         placed = OrderPlaced(order_id, "1 Road", NOW, email="a@b.example", mode_epoch=1, flow=FLOW)
         kafka.tell(ORDERS, placed, times[0])
-    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        path = Path(folder) / "store.sqlite3"
-        shutil.copyfile(template(), path)
-        store = WatchedStore(StoreAddress(f"sqlite:///{path}", "fulfilment"))
-        store.kafka, store.made = kafka, []
+    with short_lived_store("fulfilment", kafka) as store:
 
         def started() -> ListMember:
             return ListMember(
@@ -149,7 +133,6 @@ def test_each_order_comes_to_its_end_and_each_command_is_issued_once(
 
         live(kafka, started, steps, is_over)
         states = store.states.find(Process, range(len(lives)), []).states
-        store.close()
     issued = Counter(message_id(record) for record in kafka.sent if record.topic != FULFILMENT_TIMERS)
     owed = {
         f"fulfilment/{order_id}/{name}": 1

@@ -5,7 +5,6 @@ I/O: the gateway as a process, HTTP on loopback.
 
 import socket
 import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -23,13 +22,6 @@ from tests.support.payments import PaymentGateway
 from tests.support.program import until
 
 _NUMBERS = count()
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PaymentGateway]:
-    made = PaymentGateway(tmp_path_factory.mktemp("gateway"))
-    yield made
-    made.kill()
 
 
 @pytest.fixture

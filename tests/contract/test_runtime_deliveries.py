@@ -4,13 +4,10 @@ What is delivered is answered by a result record: once, and not before. The real
 with real workers; Kafka is a list.
 """
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
@@ -22,21 +19,18 @@ from consumers.registry import named
 from consumers.runtime import loop
 from consumers.runtime.reaction import Context, Delivery, Effect
 from consumers.runtime.retry_policy import RetryPolicy
-from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.errors import DeliveryDeferred, DeliveryRejected, DependencyUnavailable, Position
 from schemas.facts import Fact, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_RESULTS, ORDERS
-from tests.support.consumers.list_kafka import FAULTS, ListKafka, Step
-from tests.support.consumers.list_member import ListMember, WatchedStore, live
-from tests.support.stores.stores import template
+from tests.support.consumers.list_kafka import CRASHING_STEPS, ListKafka, Step
+from tests.support.consumers.list_member import ListMember, WatchedStore, live, short_lived_store
 
 PARTITIONS = ((ORDERS, 0), (ORDERS, 1))
 ATTEMPTS = 3
 RETRY_POLICY = RetryPolicy(attempts=ATTEMPTS, jitter=lambda: 0.0)
 CODEC = Codec()
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class Mail(NamedTuple):
@@ -106,12 +100,6 @@ mails = st.lists(
     ),
     max_size=8,
 )
-steps = st.lists(
-    st.builds(
-        Step, st.integers(0, 4), st.integers(1, 3), st.none() | st.integers(0, 9), st.sampled_from(FAULTS)
-    ),
-    max_size=8,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -128,18 +116,13 @@ def lived(history: list[Mail], steps: list[Step]) -> Iterator[tuple[ListKafka, W
         order = OrderPlaced(number, "1 Road", placed_at=2**50, mode_epoch=1, email="a@b.example")
         for _ in range(1 + mail.repeats):
             kafka.put(PARTITIONS[mail.partition], ORDERS, encode_key(number), CODEC.encode(ORDERS, order), [])
-    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        path = Path(folder) / "store.sqlite3"
-        shutil.copyfile(template(), path)
-        store = WatchedStore(StoreAddress(f"sqlite:///{path}", "notification"))
-        store.kafka, store.made = kafka, []
+    with short_lived_store("notification", kafka) as store:
 
         def started() -> ListMember:
             return ListMember(kafka, store, REACTION, RETRY_POLICY, {"email": receiver})
 
         live(kafka, started, steps, kafka.at_the_end)
         yield kafka, store, receiver
-        store.close()
 
 
 def sent(kafka: ListKafka, topic: str) -> Counter[int]:
@@ -147,7 +130,7 @@ def sent(kafka: ListKafka, topic: str) -> Counter[int]:
     return Counter(int.from_bytes(out.key or b"", "big") for out in kafka.sent if out.topic == topic)
 
 
-@given(mails, steps)
+@given(mails, CRASHING_STEPS)
 @settings(max_examples=60, deadline=None)
 def test_each_mail_is_taken_once_or_refused_once_and_only_a_fault_repeats_one(
     history: list[Mail], steps: list[Step]

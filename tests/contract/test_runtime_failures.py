@@ -4,13 +4,10 @@ The real loop on a real store (SQLite); Kafka is a list, nothing waits long, and
 each dead letter: redriven once its cause is gone, or discarded.
 """
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,7 +20,6 @@ from consumers.runtime import loop
 from consumers.runtime.reaction import Context, Effect
 from consumers.runtime.records import Partition
 from consumers.runtime.retry_policy import RetryPolicy
-from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.commands import DispatchProduct
 from schemas.errors import Position
@@ -31,15 +27,13 @@ from schemas.facts import Fact, OrderPlaced, ProductDispatched
 from schemas.framing import encode_key
 from schemas.topics import DISPATCH_PRODUCTS, DISPATCH_RESULTS, ORDERS
 from tests.support.consumers.list_kafka import FAULTS, ListKafka, Step
-from tests.support.consumers.list_member import ListMember, WatchedStore, live
-from tests.support.stores.stores import template
+from tests.support.consumers.list_member import ListMember, WatchedStore, live, short_lived_store
 
 ATTEMPTS = 3
 RETRY_POLICY = RetryPolicy(attempts=ATTEMPTS, jitter=lambda: 0.0)
 DLQ, RETRY = "warehouse.orders.dlq", "warehouse.orders.retry"
 PARTITIONS: tuple[Partition, ...] = ((DISPATCH_PRODUCTS, 0), (ORDERS, 0), (RETRY, 0))
 CODEC = Codec()
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Nobody pulls the plug here: a store in memory keeps hundreds of lives short."""
 
 
@@ -141,11 +135,7 @@ def lived(history: list[Written], steps: list[Step]) -> Iterator[tuple[World, Wa
     """A whole life: the history with its crashes, then everything that an operator decides, to the end."""
     world = World({partition: [] for partition in PARTITIONS})
     reaction = replace(named("warehouse"), react=world.react, replaces=None)
-    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        path = Path(folder) / "store.sqlite3"
-        shutil.copyfile(template(), path)
-        store = WatchedStore(StoreAddress(f"sqlite:///{path}", "warehouse"))
-        store.kafka, store.made = world, []
+    with short_lived_store("warehouse", world) as store:
         for number, record in enumerate(history):
             world.write(number, record)
         live(
@@ -155,7 +145,6 @@ def lived(history: list[Written], steps: list[Step]) -> Iterator[tuple[World, Wa
             lambda: world.at_the_end() and not world.decide(),
         )
         yield world, store
-        store.close()
 
 
 def names(history: list[Written], order_id: int | None = None) -> list[str]:

@@ -18,7 +18,6 @@ from consumers.runtime.records import Attempts, Intention, Partition
 from consumers.runtime.retry_policy import RetryPolicy
 from consumers.runtime.stores.batch_write import StoreWrite
 from consumers.runtime.stores.store import Store
-from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.errors import BrokerUnreachable, DeliveryRejected, DependencyUnavailable, Position
 from schemas.facts import OrderPlaced
@@ -67,8 +66,7 @@ class Run:
 
     def __init__(self, path: Path, partitions: tuple[Partition, ...], **channels: Receiver) -> None:
         self.kafka = ListKafka({partition: [] for partition in partitions})
-        self.store = WatchedStore(StoreAddress(f"sqlite:///{path}", "notification"))
-        self.store.kafka, self.store.made = self.kafka, []
+        self.store = WatchedStore(path, "notification", self.kafka)
         self.member = ListMember(self.kafka, self.store, named("notification"), PATIENT, channels)
         self.status = self.member._loop._status
         self.status.joined = True

@@ -4,10 +4,7 @@ A real store (SQLite) with real workers; Kafka is a list, and the gateway rememb
 """
 
 import json
-import shutil
-import tempfile
 from collections import Counter
-from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
@@ -20,7 +17,6 @@ from consumers.flows.payment import Payment
 from consumers.registry import named
 from consumers.runtime import loop, timers
 from consumers.runtime.reaction import Delivery
-from databases.address import StoreAddress
 from operations.effects import read_effects
 from schemas.commands import CapturePayment, RefundPayment
 from schemas.decisions import PaymentResolved, resolve_headers
@@ -29,10 +25,9 @@ from schemas.errors import OutcomeUnknown, Position
 from schemas.facts import PaymentCaptured, PaymentFailed, PaymentRefunded, RefundFailed
 from schemas.framing import encode_key
 from schemas.topics import CAPTURE_PAYMENTS, PAYMENTS
-from tests.contract.test_runtime_states import ASKED, CODEC, MEMORY, RETRY_POLICY, TIMERS, TimerKafka
-from tests.support.consumers.list_kafka import FAULTS, Step
-from tests.support.consumers.list_member import ListMember, WatchedStore, live
-from tests.support.stores.stores import template
+from tests.contract.test_runtime_states import ASKED, CODEC, RETRY_POLICY, TIMERS, TimerKafka
+from tests.support.consumers.list_kafka import CRASHING_STEPS, Step
+from tests.support.consumers.list_member import ListMember, live, short_lived_store
 
 RETRY = ("payments.capture_payments.retry", 0)
 REACTION = named("payments")
@@ -126,25 +121,15 @@ orders_ = st.builds(
     st.booleans(),
     st.sampled_from([None, None, "captured", "failed"]),
 )
-steps = st.lists(
-    st.builds(
-        Step, st.integers(0, 4), st.integers(1, 3), st.none() | st.integers(0, 9), st.sampled_from(FAULTS)
-    ),
-    max_size=8,
-)
 
 
-@given(st.lists(orders_, max_size=4), steps)
+@given(st.lists(orders_, max_size=4), CRASHING_STEPS)
 @settings(max_examples=40, deadline=None)
 def test_each_order_is_charged_once_answered_once_and_refunded_once(
     orders: list[Order], steps: list[Step]
 ) -> None:
     kafka, gateway = written(orders), Gateway(orders)
-    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        path = Path(folder) / "store.sqlite3"
-        shutil.copyfile(template(), path)
-        store = WatchedStore(StoreAddress(f"sqlite:///{path}", "payments"))
-        store.kafka, store.made = kafka, []
+    with short_lived_store("payments", kafka) as store:
 
         def is_over() -> bool:
             effects = store.find_effects(range(len(orders)))
@@ -158,8 +143,7 @@ def test_each_order_is_charged_once_answered_once_and_refunded_once(
             is_over,
         )
         states = store.states.find(Payment, range(len(orders)), []).states
-        rows = [*read_effects(StoreAddress(f"sqlite:///{path}", "payments"))]
-        store.close()
+        rows = [*read_effects(store.name)]
     assert set(gateway.done.values()) <= {1}
     assert len(rows) == len({(row.order_id, row.effect) for row in rows})
     facts = [

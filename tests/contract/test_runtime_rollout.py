@@ -8,7 +8,6 @@ from pathlib import Path
 from consumers.registry import named
 from consumers.runtime.failures.unknown_schemas import IN_A_ROW
 from consumers.runtime.retry_policy import RetryPolicy
-from databases.address import StoreAddress
 from schemas.avro_schemas import newest
 from schemas.codec import Codec
 from schemas.facts import OrderPlaced
@@ -31,8 +30,7 @@ def put(kafka: ListKafka, order_id: int) -> None:
 
 def test_ten_records_of_one_unknown_schema_that_come_one_a_poll_wait_for_it_together(tmp_path: Path) -> None:
     kafka, registry = ListKafka({FACTS: []}), FakeRegistry()
-    store = WatchedStore(StoreAddress(f"sqlite:///{tmp_path / 'store.sqlite3'}", "sales"))
-    store.kafka, store.made = kafka, []
+    store = WatchedStore(tmp_path / "store.sqlite3", "sales", kafka)
     member = ListMember(kafka, store, named("sales"), PATIENT, codec=Codec(registry))
     assert kafka.consumer is not None
     assigned, paused = member._loop._assigned, kafka.consumer.until

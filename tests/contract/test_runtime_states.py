@@ -3,10 +3,7 @@
 The real loop on a real store (SQLite) with real workers; Kafka is a list, and the gateway remembers keys.
 """
 
-import shutil
-import tempfile
 from collections import Counter
-from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -17,7 +14,6 @@ from hypothesis import strategies as st
 from consumers.runtime import loop, timers
 from consumers.runtime.reaction import Context, Delivery, DeliveryAnswer, Effect, Reaction
 from consumers.runtime.retry_policy import RetryPolicy
-from databases.address import StoreAddress
 from schemas.codec import Codec
 from schemas.commands import CapturePayment
 from schemas.errors import OutcomeUnknown, Position
@@ -25,15 +21,13 @@ from schemas.facts import Fact, PaymentCaptured
 from schemas.framing import encode_key
 from schemas.timers import TimerDue
 from schemas.topics import BY_NAME, CAPTURE_PAYMENTS, PAYMENTS, PAYMENTS_TIMERS
-from tests.support.consumers.list_kafka import FAULTS, ListKafka, Step
-from tests.support.consumers.list_member import ListMember, WatchedStore, live
-from tests.support.stores.stores import template
+from tests.support.consumers.list_kafka import CRASHING_STEPS, ListKafka, Step
+from tests.support.consumers.list_member import ListMember, live, short_lived_store
 
 ASKED = (CAPTURE_PAYMENTS, 0)
 TIMERS = [(PAYMENTS_TIMERS, number) for number in range(BY_NAME[PAYMENTS_TIMERS].partitions)]
 RETRY_POLICY = RetryPolicy(attempts=2, jitter=lambda: 0.0)
 CODEC = Codec()
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class Payment(NamedTuple):
@@ -118,15 +112,7 @@ def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timers, "_LOOK_S", 0.0)
 
 
-steps = st.lists(
-    st.builds(
-        Step, st.integers(0, 4), st.integers(1, 3), st.none() | st.integers(0, 9), st.sampled_from(FAULTS)
-    ),
-    max_size=8,
-)
-
-
-@given(st.lists(st.integers(0, 5), max_size=6), steps)
+@given(st.lists(st.integers(0, 5), max_size=6), CRASHING_STEPS)
 @settings(max_examples=60, deadline=None)
 def test_each_order_is_charged_once_and_answered_once(losses: list[int], steps: list[Step]) -> None:
     kafka = TimerKafka({partition: [] for partition in (ASKED, *TIMERS)})
@@ -134,11 +120,7 @@ def test_each_order_is_charged_once_and_answered_once(losses: list[int], steps: 
     for order_id in range(len(losses)):
         value = CODEC.encode(CAPTURE_PAYMENTS, CapturePayment(order_id, 1, "EUR", "tok_ok"))
         kafka.put(ASKED, CAPTURE_PAYMENTS, encode_key(order_id), value, [])
-    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        path = Path(folder) / "store.sqlite3"
-        shutil.copyfile(template(), path)
-        store = WatchedStore(StoreAddress(f"sqlite:///{path}", "payments"))
-        store.kafka, store.made = kafka, []
+    with short_lived_store("payments", kafka) as store:
 
         def started() -> ListMember:
             return ListMember(kafka, store, REACTION, RETRY_POLICY, {"gateway": gateway})
@@ -151,7 +133,6 @@ def test_each_order_is_charged_once_and_answered_once(losses: list[int], steps: 
 
         live(kafka, started, steps, is_over)
         states = store.states.find(Payment, range(len(losses)), []).states
-        store.close()
     for order_id, lost in enumerate(losses):
         assert gateway.charged[f"payments/{order_id}/capture"] == 1
         assert states[order_id].state.status == "captured"

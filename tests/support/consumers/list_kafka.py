@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from hypothesis import strategies as st
+
 from clients.errors import StaleBatch
 from clients.records import ProducerRecord
 from consumers.runtime.kafka.polled import PolledRecords
@@ -48,6 +50,15 @@ class Owner(Protocol):
 
     def leave(self) -> None:
         """End as one that is told to stop."""
+
+
+CRASHING_STEPS = st.lists(
+    st.builds(
+        Step, st.integers(0, 4), st.integers(1, 3), st.none() | st.integers(0, 9), st.sampled_from(FAULTS)
+    ),
+    max_size=8,
+)
+"""Lives of members: what they take, and what befalls them."""
 
 
 class Died(Exception):

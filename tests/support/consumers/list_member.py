@@ -3,7 +3,11 @@
 I/O: SQLite files, threads.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -25,15 +29,21 @@ from consumers.runtime.status import MemberStatus
 from consumers.runtime.store_check import StoreCheck
 from consumers.runtime.stores.batch_write import StoreWrite
 from consumers.runtime.stores.store import Store
+from databases.address import StoreAddress
 from schemas.codec import Codec
 from tests.support.consumers.list_kafka import NO_STORE, Died, ListConsumer, ListKafka, Step
+from tests.support.stores.stores import template
+
+_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class WatchedStore(Store):
     """A store at whose writes something may befall the process; it remembers the order of effects."""
 
-    kafka: ListKafka
-    made: list[tuple[int, str]]
+    def __init__(self, path: Path, group: str, kafka: ListKafka) -> None:
+        super().__init__(StoreAddress(f"sqlite:///{path}", group))
+        self.kafka = kafka
+        self.made: list[tuple[int, str]] = []
 
     def find_effects(self, order_ids: Iterable[int]) -> dict[tuple[int, str], KnownEffect]:
         effects = super().find_effects(order_ids)
@@ -45,6 +55,16 @@ class WatchedStore(Store):
         super().write(batch)
         self.made += [(row.order_id, row.effect) for row in batch.effects]
         self.kafka.step(NO_STORE)
+
+
+@contextmanager
+def short_lived_store(group: str, kafka: ListKafka) -> Iterator[WatchedStore]:
+    """An empty store for one life, in memory where there is a file system for that."""
+    with tempfile.TemporaryDirectory(dir=_MEMORY) as folder:
+        path = Path(folder) / "store.sqlite3"
+        shutil.copyfile(template(), path)
+        with closing(WatchedStore(path, group, kafka)) as store:
+            yield store
 
 
 class ListMember:
